@@ -2,6 +2,7 @@
 /* cdc-snapshot: the rows that are there already, as lines on stdout, and the position from which the log goes on.
  * Which databases it knows is decided when it is built; the rest of the program asks through struct cdc_database
  * alone. */
+#include "cmd/program/again.h"
 #include "cmd/program/options.h"
 #include "cmd/program/source.h"
 #ifdef WITH_POSTGRES
@@ -24,7 +25,7 @@ enum { REWRITE_MS = 500, ALWAYS_MS = 1000, LINE_MS = 30000 }; /* between two wor
 struct values {
     struct source_options common;
     const char *slot, *publication, *progress, *defaults_file;
-    bool no_create, allow_refused, check;
+    bool no_create, allow_refused, check, json, again;
     int64_t chunk_rows, jobs;
     struct cdc_option_list where;
 };
@@ -42,6 +43,8 @@ static const struct cdc_option option_table[] = {
     OPTION_LOGIN_PATH(AT(common.login_path)),
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the snapshot or lose rows"),
+    OPTION_FLAG(0, "json", AT(json), "with --check: all of it as one JSON object"),
+    OPTION_FLAG(0, "again", AT(again), "ask the pipeline to read the tables of -t again"),
     OPTION_HEADING("Position"),
     OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "state (default ./cdc-snapshot-NAME.offset)"),
     OPTION_STATE_DIR(AT(common.state_dir)),
@@ -118,11 +121,13 @@ static int check(struct program *program, const struct cdc_database *kind, void 
 {
     const struct values *v = program->values;
     struct source_positions p = {.state_dir = NULL};
+    struct cdc_findings findings = {.rows = NULL};
     const char *name = kind->name(database, error);
     int result = name ? source_program_look(program, &v->common, name, SOURCE_KEEP_HERE, &p, error) : -1;
     const struct cdc_offset *own = result == 0 ? cdc_offset_file_get(p.offsets, name) : NULL;
     if (result == 0)
-        result = kind->check(database, own && own->pos[0] ? own : NULL, error);
+        result = kind->check(database, own && own->pos[0] ? own : NULL, &findings, error);
+    result = source_program_check_end(program, &findings, name, v->json, result, error);
     source_program_close(&p);
     return result;
 }
@@ -184,6 +189,7 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
         return cdc_error_set(error, CDC_EXIT_USAGE, "this cdc-snapshot was built without databases of that kind");
     void *database = kind->open(&settings, error);
     int result = !database  ? -1
+                 : v->again ? again_ask(program, &v->common, kind, database, error)
                  : v->check ? check(program, kind, database, error)
                             : run_kind(program, kind, database, error);
     kind->close(database);
@@ -194,8 +200,11 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 {
     const struct values *v = program->values;
     if (source_program_check_options(&v->common, error) < 0 ||
-        cdc_table_texts_check("--where", "TABLE:CONDITION", &v->where, error) < 0)
+        cdc_table_texts_check("--where", "TABLE:CONDITION", &v->where, error) < 0 ||
+        source_program_check_json(program, v->check, v->json, error) < 0)
         return -1;
+    if (v->again && v->check)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--again and --check exclude each other");
     char *url = source_program_take_url(operands, error);
     int result = url ? run_url(program, url, error) : -1;
     source_program_free_url(url);

@@ -16,7 +16,7 @@ struct values {
     struct source_options common;
     struct cdc_option_list files;
     const char *start, *until, *defaults_file, *schema_from;
-    bool check, allow_unlogged;
+    bool check, json, allow_unlogged;
     int64_t server_id;
 };
 
@@ -32,6 +32,7 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "allow-unlogged", AT(allow_unlogged), "go on where DDL changes rows that are not in the log"),
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
+    OPTION_FLAG(0, "json", AT(json), "with --check: all of it as one JSON object"),
     OPTION_HEADING("Position"),
     OPTION_TEXT("start", AT(start), "WHERE", "first start: now, oldest, FILE:POSITION, GTIDs"),
     OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "where the position is kept"),
@@ -83,6 +84,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
         .allow_unlogged = v->allow_unlogged,
         .acks = run->positions.acks,
         .offsets = run->positions.offsets,
+        .state_dir = run->positions.state_dir,
         .marks = !v->common.offset_file,
     };
     return my_stream_new(&settings, &run->metrics, &run->program->log, error);
@@ -178,6 +180,24 @@ static int run_all_files(struct program *program, struct values *v, struct cdc_e
     return result;
 }
 
+static int check(struct program *program, const struct values *v, const struct my_session_settings *connection,
+                 const char *name, struct cdc_error *error)
+{
+    struct cdc_findings findings = {.rows = NULL};
+    struct source_positions p;
+    struct cdc_start start = {.kind = CDC_START_FIRST};
+    struct my_check_known known = {.replica_id = my_replica_id((uint32_t)v->server_id, name), .report = &findings};
+    /* What keeps it from being decided is a finding, beside the others. */
+    if (source_program_look(program, &v->common, name, SOURCE_KEEP_IF_GIVEN, &p, &known.error) == 0)
+        (void)cdc_start_decide(&start, p.offsets, p.acks, p.state_dir, name, -1, &known.error);
+    known.position = start.from;
+    int result = my_check(connection, &v->common.selection, &known, &program->log, error);
+    result = source_program_check_end(program, &findings, name, v->json, result, error);
+    cdc_start_free(&start);
+    source_program_close(&p);
+    return result;
+}
+
 static int run_url(struct program *program, struct values *v, const char *text, struct cdc_error *error)
 {
     struct my_url url;
@@ -189,8 +209,7 @@ static int run_url(struct program *program, struct values *v, const char *text, 
     /* Unlike PostgreSQL's, the server need not be asked: a URL without a database means all of them. */
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0 && v->check)
-        result = my_check(&connection, &v->common.selection, NULL, my_replica_id((uint32_t)v->server_id, name),
-                          &program->log, error);
+        result = check(program, v, &connection, name, error);
     else if (result == 0)
         result = run_stream(program, v, text, name, error);
     free(pattern);
@@ -217,7 +236,8 @@ static int take_files(struct values *v, struct cdc_option_list operands, struct 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     struct values *v = program->values;
-    if (source_program_check_options(&v->common, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0 ||
+        source_program_check_json(program, v->check, v->json, error) < 0)
         return -1;
     if (v->schema_from && v->files.count == 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--schema-from is for --file");

@@ -15,7 +15,7 @@
 struct values {
     struct source_options common;
     const char *slot, *publication, *until;
-    bool no_create, allow_refused, allow_republished, drop, temporary, check;
+    bool no_create, allow_refused, allow_republished, drop, temporary, check, json;
 };
 
 #define AT(member) offsetof(struct values, member)
@@ -31,6 +31,7 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "temporary", AT(temporary), "a look: slot gone at the end, nothing kept"),
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
+    OPTION_FLAG(0, "json", AT(json), "with --check: all of it as one JSON object"),
     OPTION_FLAG(0, "drop", AT(drop), "remove the slot, and the publication if made here"),
     OPTION_HEADING("Position"),
     OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "where the position is kept"),
@@ -69,6 +70,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
                                                 .max_events = v->common.max_events,
                                                 .start = &run->start,
                                                 .acks = run->positions.acks,
+                                                .state_dir = run->positions.state_dir,
                                                 .offsets = v->common.offset_file ? NULL : run->positions.offsets};
     return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
 }
@@ -87,10 +89,11 @@ static int run_stream(struct program *program, const struct values *v, struct pg
                                  v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
 }
 
-static int check(struct program *program, const struct values *v, struct pg_settings *settings, struct cdc_error *error)
+static int check(struct program *program, const struct values *v, struct pg_settings *settings,
+                 struct cdc_findings *findings, struct cdc_error *error)
 {
     struct source_positions p;
-    struct pg_check_known known = {.start = {.kind = CDC_START_FIRST}};
+    struct pg_check_known known = {.start = {.kind = CDC_START_FIRST}, .report = findings};
     /* What keeps it from being decided is a finding, beside the others. */
     if (source_program_look(program, &v->common, settings->name, SOURCE_KEEP_IF_GIVEN, &p, &known.error) == 0)
         (void)cdc_start_decide(&known.start, p.offsets, p.acks, p.state_dir, settings->name, -1, &known.error);
@@ -107,22 +110,26 @@ static int act(struct program *program, const struct values *v, struct pg_settin
     if (pg_names_set(settings, v->common.name, v->slot, v->publication, error) < 0)
         return -1;
     /* --check makes one attempt: a person waits for the answer. */
+    struct cdc_findings findings = {.rows = NULL};
     int result = pg_names_resolve(settings, v->check ? 0 : v->common.retry_max, error);
+    if (result <= 0 && v->check) {
+        result = result < 0 ? -1 : check(program, v, settings, &findings, error);
+        return source_program_check_end(program, &findings, settings->name, v->json, result, error);
+    }
     if (result > 0) { /* stopped while waiting for the server */
         cdc_error_clear(error);
         return 0;
     }
     if (result < 0)
         return -1;
-    if (v->check)
-        return check(program, v, settings, error);
     return v->drop ? pg_drop(settings, &program->log, error) : run_stream(program, v, settings, error);
 }
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    if (source_program_check_options(&v->common, error) < 0 || check_usage(v, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0 || check_usage(v, error) < 0 ||
+        source_program_check_json(program, v->check, v->json, error) < 0)
         return -1;
     char *url = source_program_take_url(operands, error);
     if (!url)

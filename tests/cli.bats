@@ -484,12 +484,15 @@ exits() {
     url=$(mysql_url)
     login="mysql://cdc:$MYSQL_PASSWORD@"
     run -0 --separate-stderr t mysql-binlog --check "${url}shop"
-    is "stdout of --check" "" "$output"
+    [[ $output == server*binlog_format*ROW* ]] || fail "stdout of --check: $output"
+    run -0 --separate-stderr t mysql-binlog --check --json "${url}shop"
+    is "the object" '["mysql-binlog",0,"ROW","t",true]' "$(jq -c '[.tool, .exit_status, .settings.binlog_format, .tables[0].table, .tables[0].key]' <<<"$output")"
+    is "stderr of --check --json" "" "$stderr"
     run -0 t mysql-binlog -q --until now "${url}shop"
     exits 77 cdc mysql-binlog --retry-max 0 "mysql://cdc:wrong@${url#"$login"}shop"
     exits 77 nobody mysql-binlog --retry-max 0 "mysql://nobody:x@${url#"$login"}shop"
     exits 77 "" mysql-binlog --retry-max 0 "mysql://half:x@${url#"$login"}shop"
-    exits 78 "" mysql-binlog --check "mysql://half:x@${url#"$login"}shop"
+    exits 78 "" mysql-binlog -q --check "mysql://half:x@${url#"$login"}shop"
     exits 78 no_such_db mysql-binlog --retry-max 0 "${url}no_such_db"
     # The password in the environment and in an option file.
     MYSQL_PWD=$MYSQL_PASSWORD run -0 t mysql-binlog -q --until now "mysql://cdc@${url#"$login"}shop"

@@ -410,10 +410,9 @@ END
     sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$standby'#" "$standby/data/postgresql.conf"
     printf '%s\n' "hot_standby_feedback = on" "primary_conninfo = 'host=$primary user=postgres dbname=postgres'" >>"$standby/data/postgresql.auto.conf"
     pg_up "$standby"
-    on "$primary" "create publication cdc_p for table t"
-    on "$primary" "select pg_create_logical_replication_slot('cdc_p', 'pgoutput', false, false, true)" >/dev/null
     spawn_line "exec pg-cdc --name p --heartbeat 1 --offset-file '$DIR/own' 'postgresql:///postgres?host=$primary,$standby&user=postgres' >'$DIR/out' 2>'$DIR/err'"
     follower=$SPAWNED
+    wait_for_match "$DIR/err" 'created slot'
     on "$primary" "insert into t values (1, 'before')"
     wait_for_match "$DIR/out" '"id":1,'
     # The standby takes a copy that has caught up with its own log.

@@ -843,6 +843,25 @@ check_snapshot() { t cdc-snapshot --check "$URL" 2>"$DIR/err" || { local status=
     msql "set sql_log_bin = 0; drop user $user@'%'"
 }
 
+@test "--check --json: log, lag, tables; 79 once the log was purged past the position that is kept" {
+    on_other
+    table
+    begin
+    msql "insert into t values (1, repeat('x', 90))"
+    : >"$DIR/out"
+    exits 0 binlog --check --json --offset-file "$DIR/p"
+    is "facts" "[0,\"FULL\",\"$(log_place | cut -d: -f1)\",\"t\",true,true]" "$(jq -c '[.exit_status, .settings.binlog_row_image, .log.file, .tables[0].table, .tables[0].key, .lag.lag_bytes > 100]' "$DIR/out")"
+    is "messages" "" "$(cat "$DIR/err")"
+    : >"$DIR/out"
+    exits 0 binlog --check --offset-file "$DIR/p"
+    grep -qE '^  binlog_format +ROW$' "$DIR/out" || fail "$(cat "$DIR/out")"
+    purge_all
+    : >"$DIR/out"
+    exits 79 binlog --check --json --offset-file "$DIR/p"
+    is "finding" '[79,"position"]' "$(jq -c '[.exit_status, (.findings[] | select(.severity == "error").code)]' "$DIR/out")"
+    exits 79 binlog --offset-file "$DIR/p" --until now
+}
+
 @test "--check: what a crash of the machine may take from the log or from the tables, and the cure" {
     on_other
     table

@@ -335,7 +335,7 @@ away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "ins
     sql "drop publication cdc_$NAME"
     snapshot 0 -t "$NAME.t"
     snapshot 0 -t "$NAME.t" --check
-    is "no lines" "" "$(cat "$DIR/out")"
+    not grep -q '"op"' "$DIR/out"
     sql "select pg_drop_replication_slot('$SLOT')" >/dev/null
     snapshot 79 -t "$NAME.t" --check
     # It makes no file, and waits for no lock.

@@ -89,3 +89,28 @@ reads_again() { tail -n +"$1" "$DIR/err" | grep -q "reading .* again"; }
 END
     is "documents" 8 "$(opensearch_rows "$NAME-h" '.. | objects | select(has("tags")) | .id' | wc -l)"
 }
+
+@test "a table that people ask for, while the log goes on: documents that are wrong, missing or nobody's are put right, the sink and the source killed meanwhile" {
+    local i victim
+    sql "create table $NAME.t (id int primary key, v text, n int); alter table $NAME.t alter v set storage external; insert into $NAME.t select g, repeat('x', 3000), 0 from generate_series(1, 4000) g; create table $NAME.u (id int primary key, v text)"
+    supervise "$(full_line "cdc-sink-http --elasticsearch --state-dir '$STATE' $OPENSEARCH_URL")"
+    equal t
+    write_all_the_time "insert into $NAME.t values (NN + 10000, 'new', 1); update $NAME.t set n = n + 1 where id in (NN % 4000, NN % 100); delete from $NAME.t where id = NN % 4000 + 500; update $NAME.t set id = id + 20000 where id = NN - 900; insert into $NAME.u values (NN, 'u');"
+    for victim in none pg-cdc cdc-sink-http; do
+        curl -fsS -XPUT -H 'Content-Type: application/json' "$OPENSEARCH_URL/$NAME-t/_doc/ghost-$victim" -d "{\"id\":900000,\"v\":\"ghost\",\"n\":1}" >/dev/null
+        curl -fsS -XDELETE "$OPENSEARCH_URL/$NAME-t/_doc/3900" >/dev/null || true
+        cdc-snapshot --again -q --name "$NAME" --state-dir "$STATE" -t "$NAME.t" "$URL"
+        wait_until -t 30 begins_live
+        for i in $(pgrep -g "$SUPERVISOR" -x "${victim:0:15}"); do kill -KILL "$i" 2>/dev/null || true; done
+        wait_until -t 60 ended_live
+    done
+    quiet
+    equal t
+    equal u
+    not grep "error: to be read again" "$DIR/err"
+    not test -e "$DIR/failed"
+    touch "$DIR/stop"
+}
+own() { jq -r ".offsets[].state.again[-1] | $1" "$STATE/pg-cdc-$NAME.offset"; }
+begins_live() { [ ! -e "$STATE/cdc-snapshot-$NAME.again" ]; }
+ended_live() { [ "$(own '.written // ""')" != "" ]; }

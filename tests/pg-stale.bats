@@ -65,6 +65,7 @@ form_now() { sql "select relfilenode || ' ' || (select sum(xmin::text::int8) fro
 form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t") | .is | "\(.file) \([.cols[][4]] | add)"' "$STATE/pg-cdc-$NAME.offset")" = "$(form_now)" ]; }
 
 @test "what changes no row of before: the line goes on, and nothing is read again" {
+    sql "create table $NAME.small (id int primary key, n int); insert into $NAME.small values (1, 1); create table $NAME.old (id int primary key, n int); insert into $NAME.old values (1, 1)"
     sql "create table $NAME.t (id int primary key, v varchar(10), n numeric(6,2), w int, gone int); insert into $NAME.t select g, g, g, g, g from generate_series(1, 50) g"
     supervise "$(copy_line)"
     equal t "id, v"
@@ -80,6 +81,10 @@ form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t
     sql "create index on $NAME.t (v); grant select on $NAME.t to public; alter table $NAME.t add check (id > 0)"
     sql "vacuum full $NAME.t"
     sql "cluster $NAME.t using t_pkey"
+    sql "truncate $NAME.small; insert into $NAME.small values (7, 7)"
+    wait_until small_seen
+    sql "vacuum full $NAME.old"
+    wait_until old_seen
     sql "create table $NAME.other (id int primary key, v text); insert into $NAME.other values (1, 'x')"
     sql "insert into $NAME.t values (100, 'a', 1, 1, 1, 'b')"
     equal t "id, v, n, w, a, b"
@@ -90,11 +95,21 @@ form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t
     sql "alter table $NAME.t add c int"
     sql "insert into $NAME.t values (201, 'a', 1, 1, 1, 'b', 3)"
     equal t "id, v, n, w, a, b, c"
+    equal small "id, n"
     is "ends" 0 "$(ends_with_75)"
     is "read again" 0 "$(read_again t)"
     stop_supervised
     not grep -q 75 "$DIR/ends"
 }
+
+file_seen() { [ "$(jq -r --arg t "$1" '.offsets[].state.shapes.tables[] | select(.table == $t).is.file' "$STATE/pg-cdc-$NAME.offset")" = "$(sql "select relfilenode from pg_class where oid = '$NAME.$1'::regclass")" ]; }
+small_seen() { file_seen small; }
+old_seen() { file_seen old; }
+
+# The same of a partition of p, after a while.
+file_of_part() { sql "select relfilenode from pg_class where oid = '$NAME.$1'::regclass"; }
+part_seen() { jq -e --argjson file "$(file_of_part "$1")" '[.offsets[].state.shapes.tables[] | select(.table == "p").is.parts[][1]] | index($file)' "$STATE/pg-cdc-$NAME.offset" >/dev/null; }
+form_seen_of() { wait_until part_seen "$1"; }
 
 # Each with rows of before the change: alone, it is what shows that they were not changed in a copy.
 five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $NAME.$1 select g, g from generate_series(1, 5) g"; }
@@ -228,6 +243,7 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
 @test "a table that is filled before its rows are in any line: made UNLOGGED, attached, or away from its name" {
     since_15
     sql "create table $NAME.a (id int primary key, v text); insert into $NAME.a values (1, 'a'); create table $NAME.b (id int primary key, v text)"
+    sql "create table $NAME.n (id int primary key, n int); insert into $NAME.n select g, g from generate_series(1, 5) g; create table $NAME.emptied (id int primary key, n int); insert into $NAME.emptied values (1, 1)"
     supervise "$(copy_line)"
     equal a "id, v"
     sql "create unlogged table $NAME.bulk (id int primary key, v text); insert into $NAME.bulk select g, 'bulk' from generate_series(1, 500) g; alter table $NAME.bulk set logged; insert into $NAME.bulk values (1000, 'in the log')"
@@ -236,11 +252,29 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     # Each of it hides from whoever looks only now and then.
     sql "create unlogged table $NAME.more (id int primary key, v text); insert into $NAME.more values (1, 'more'); alter table $NAME.more set logged"
     sql "alter table $NAME.a set unlogged; insert into $NAME.a values (2, 'unseen'); alter table $NAME.a set logged; insert into $NAME.a values (3, 'seen')"
+    # No large values: nothing in the catalogs tells these from VACUUM FULL and TRUNCATE.
+    sql "alter table $NAME.n set unlogged; update $NAME.n set n = 60 where id = 2; delete from $NAME.n where id = 3; insert into $NAME.n values (7, 7); alter table $NAME.n set logged; insert into $NAME.n values (8, 8)"
+    sql "alter table $NAME.emptied set unlogged"
+    sql "delete from $NAME.emptied; alter table $NAME.emptied set logged"
     sql "create schema ${NAME}_x; alter table $NAME.b set schema ${NAME}_x; insert into ${NAME}_x.b values (1, 'unseen'); alter table ${NAME}_x.b set schema $NAME; drop schema ${NAME}_x"
     supervise "$(copy_line)"
     equal more "id, v"
     equal a "id, v"
     equal b "id, v"
+    # While the stream runs, and while nobody reads: a schema that has another name for a while, or is filled under one.
+    sql "alter schema $NAME rename to ${NAME}_x"; sql "insert into ${NAME}_x.n values (9, 9)"; sql "alter schema ${NAME}_x rename to $NAME; insert into $NAME.n values (10, 10)"
+    equal n "id, n"
+    stop_supervised
+    sql "alter schema $NAME rename to ${NAME}_x"
+    sql "update ${NAME}_x.n set n = 70 where id = 7"
+    sql "create table ${NAME}_x.filled (id int primary key, v text)"
+    sql "insert into ${NAME}_x.filled values (1, 'unseen')"
+    sql "alter schema ${NAME}_x rename to $NAME"
+    sql "insert into $NAME.filled values (2, 'seen')"
+    supervise "$(copy_line)"
+    equal filled "id, v"
+    equal n "id, n"
+    equal emptied "id, n"
     not test -e "$DIR/failed"
     stop_supervised
 }
@@ -260,6 +294,13 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     equal p "id, v"
     sql "alter table $NAME.p detach partition $NAME.p2; update $NAME.p2 set v = 'away'; alter table $NAME.p attach partition $NAME.p2 for values from (10) to (20)"
     equal p "id, v"
+    local times
+    times=$(read_again p)
+    sql "vacuum full $NAME.p2"
+    sql "update $NAME.p set v = 'after it' where id = 12"
+    equal p "id, v"
+    form_seen_of p2
+    is "after VACUUM FULL of a partition" "$times" "$(read_again p)"
     sql "truncate $NAME.p3"
     equal p "id, v"
     sql "drop table $NAME.p3; insert into $NAME.p values (11, 'x') on conflict (id) do update set v = 'x'"
@@ -267,6 +308,17 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     sql "alter table $NAME.p add d int default 6"
     equal p "id, v, d"
     not test -e "$DIR/failed"
+    stop_supervised
+}
+
+@test "the only partition under a root is truncated: the copy has none of its rows" {
+    sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); insert into $NAME.p values (1, 'a'), (2, 'b')"
+    supervise "$(copy_line)"
+    equal p "id, v"
+    sql "truncate $NAME.p1; insert into $NAME.p values (3, 'c')"
+    equal p "id, v"
+    sql "truncate $NAME.p; insert into $NAME.p values (4, 'd')"
+    equal p "id, v"
     stop_supervised
 }
 

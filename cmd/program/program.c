@@ -221,7 +221,7 @@ static void open_standard_descriptors(void)
 
 /* -- help ------------------------------------------------------------------------ */
 
-static int write_stdout(struct cdc_buf *text, struct cdc_error *error)
+int program_write(struct cdc_buf *text, struct cdc_error *error)
 {
     int result = 0;
 
@@ -244,14 +244,14 @@ static int show_help(const struct program *program, struct cdc_error *error)
     cdc_options_help(&out, program->more_options);
     cdc_options_help(&out, common_table);
     cdc_buf_printf(&out, "\nExit status: %s; see %s(1).\n", program->exit_statuses, program->name);
-    return write_stdout(&out, error);
+    return program_write(&out, error);
 }
 
 static int show_version(const struct program *program, struct cdc_error *error)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     cdc_buf_printf(&out, "%s %s\n", program->name, cdc_version());
-    return write_stdout(&out, error);
+    return program_write(&out, error);
 }
 
 /* -- the life of a process -------------------------------------------------------- */
@@ -274,6 +274,7 @@ static int parse_and_run(struct program *program, struct cdc_error *error)
     message_style.json = strcmp(common.log_format, "json") == 0;
     message_style.level = common.quiet ? CDC_LOG_WARNING : common.verbose ? CDC_LOG_DEBUG : CDC_LOG_INFO;
     program->metrics_file = common.metrics_file;
+    program->quiet = common.quiet;
     if (common.help)
         result = show_help(program, error);
     else if (common.version)

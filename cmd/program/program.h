@@ -26,6 +26,7 @@ struct program {
     struct cdc_control control;
     const char *metrics_file; /* --metrics-file */
     const char *made_folder;  /* what run made for its files: it goes again when it is left empty */
+    bool quiet;               /* -q */
     int argc;
     char **argv; /* copies: what may be secret is wiped from the originals (secrets.h) */
 };
@@ -40,6 +41,8 @@ bool program_has_status(void);
 void program_show_status(void *context, const char *text);
 /* Its longest text, now. */
 size_t program_status_columns(void *context);
+/* Writes what is no line of the pipe (--help, --check) to stdout, and frees it. 0 or -1 */
+int program_write(struct cdc_buf *out, struct cdc_error *error);
 
 /* An environment variable as default: value if set, else getenv(variable), else fallback. */
 const char *program_default(const char *value, const char *variable, const char *fallback);

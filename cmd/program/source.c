@@ -210,6 +210,39 @@ int source_program_look(struct program *program, const struct source_options *op
     return 0;
 }
 
+int source_program_check_json(struct program *program, bool check, bool json, struct cdc_error *error)
+{
+    if (json && !check)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--json is for --check");
+    if (json)
+        program->log.write = NULL;
+    return 0;
+}
+
+int source_program_check_end(struct program *program, struct cdc_findings *findings, const char *name, bool json,
+                             int result, struct cdc_error *error)
+{
+    struct cdc_buf object = CDC_BUF_INIT, out = CDC_BUF_INIT;
+    struct cdc_error failed = {0};
+    int status = cdc_findings_end(findings, program->name, name, error, &object) < 0 ? cdc_error_memory(&failed) : 0;
+    cdc_findings_free(findings);
+    if (status == 0 && json)
+        cdc_buf_append_buf(&out, &object);
+    else if (status == 0 && !program->quiet)
+        cdc_findings_table(&out, cdc_span(object.data, object.len));
+    if (json)
+        cdc_buf_byte(&out, '\n');
+    cdc_buf_free(&object);
+    if (status == 0)
+        status = program_write(&out, &failed);
+    else
+        cdc_buf_free(&out);
+    if (status == 0)
+        return result;
+    *error = failed;
+    return -1;
+}
+
 void source_program_close(struct source_positions *positions)
 {
     cdc_acks_free(positions->acks);

@@ -6,6 +6,7 @@
 
 #include "cmd/program/program.h"
 
+#include <cdc/findings.h>
 #include <cdc/offset.h>
 #include <cdc/retry.h>
 #include <cdc/selection.h>
@@ -78,6 +79,14 @@ struct source_kind {
 int source_program_stream(struct program *program, const struct source_options *options, const char *name,
                           enum source_keep keep, const struct source_kind *kind, void *context,
                           struct cdc_error *error);
+
+/* --check: of its options. USAGE where json is given without check. Messages are silent from then on with it: all that they say is
+ * in the object. 0 or -1 */
+int source_program_check_json(struct program *program, bool check, bool json, struct cdc_error *error);
+/* Its end: writes the facts to stdout, as one JSON object or as a table (not with -q), and frees them. result: of the check, as is
+ * its error. Returns result, or -1 where stdout fails. */
+int source_program_check_end(struct program *program, struct cdc_findings *findings, const char *name, bool json,
+                             int result, struct cdc_error *error);
 
 /* At the end: what the reader of the lines may stumble over. */
 void source_program_report(const struct program *program, const struct cdc_metrics *metrics);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. */
-#include "connectors/mysql/mysql.h"
+#include "connectors/mysql/internal.h"
 #include "connectors/mysql/scan/condition.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/schema/catalog.h"
@@ -9,6 +9,7 @@
 #include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/session/session.h"
 
+#include <cdc/json.h>
 #include <cdc/table_texts.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,15 +29,19 @@ struct check {
     bool snapshot;                       /* is the snapshot checked, or the stream? */
     bool whole_images;                   /* binlog_row_image=FULL */
     int partial;                         /* tables that are read in part, without whole images */
-    int problems;                        /* that stop the pipe or lose rows */
+    struct cdc_findings *report;
+    int problems; /* that stop the pipe or lose rows */
+    int status;   /* the exit status: that of the worst one */
 };
 
 /* -- what is found ------------------------------------------------------------------------- */
 
-static void finding(struct check *check, enum cdc_log_level level, const char *cure, const char *format, ...)
-    CDC_PRINTF(4, 5);
-/* What stops the pipe or loses rows is an error, and counts; other findings are warnings, or what could not be known. */
-static void finding(struct check *check, enum cdc_log_level level, const char *cure, const char *format, ...)
+/* What stops the pipe or loses rows is an error, and counts; other findings are warnings, or what could not be known. code: see
+ * cdc/findings.h. */
+static void finding(struct check *check, enum cdc_log_level level, const char *code, const char *cure,
+                    const char *format, ...) CDC_PRINTF(5, 6);
+static void finding(struct check *check, enum cdc_log_level level, const char *code, const char *cure,
+                    const char *format, ...)
 {
     char text[1024];
     va_list arguments;
@@ -44,7 +49,10 @@ static void finding(struct check *check, enum cdc_log_level level, const char *c
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     check->problems += level == CDC_LOG_ERROR;
+    if (level == CDC_LOG_ERROR && check->status < CDC_EXIT_CONFIG)
+        check->status = CDC_EXIT_CONFIG;
     cdc_log_write(check->log, level, "%s (hint: %s)", text, cure);
+    cdc_findings_add(check->report, level, code, NULL, text, cure);
 }
 
 /* RETURNS NEW; "" where the server has no such variable; NULL where it cannot be asked. */
@@ -103,11 +111,12 @@ static void check_setting(struct check *check, const struct setting *setting)
     struct cdc_error error = {0};
     char *value = my_server_variable(check->mysql, setting->name, &error);
     if (!value)
-        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
+        finding(check, CDC_LOG_ERROR, setting->name, "see the message", "%s", error.text);
     else if (*value && strcasecmp(value, setting->good) == 0)
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: %s is %s", setting->name, value);
     else if (*value)
-        finding(check, setting->level, setting->cure, "%s is %s: %s", setting->name, value, setting->why);
+        finding(check, setting->level, setting->name, setting->cure, "%s is %s: %s", setting->name, value,
+                setting->why);
     free(value);
 }
 
@@ -123,7 +132,7 @@ static void check_cluster(struct check *check)
     enum my_cluster cluster = MY_CLUSTER_NONE;
     if (check->server.flavor == MY_FLAVOR_MARIADB && my_server_cluster(check->mysql, &cluster, &ignored) == 0 &&
         cluster == MY_CLUSTER_OWN_GTIDS)
-        finding(check, CDC_LOG_WARNING,
+        finding(check, CDC_LOG_WARNING, "wsrep_gtid_mode",
                 "SET GLOBAL wsrep_gtid_mode = ON; and in the configuration, on all nodes, with one "
                 "wsrep_gtid_domain_id",
                 "wsrep_gtid_mode is OFF: each node of the Galera cluster has GTIDs of its own, and a position of one "
@@ -135,7 +144,7 @@ static bool is_kept_by_size(struct check *check)
 {
     int64_t bytes = number_of(check, "max_binlog_total_size");
     if (bytes > 0)
-        finding(check, CDC_LOG_WARNING,
+        finding(check, CDC_LOG_WARNING, "retention",
                 "SET GLOBAL max_binlog_total_size = 0; or more than is logged while the pipe may stand still",
                 "the log is kept up to %lld bytes: a pipe that stands still while more is written loses its position",
                 (long long)bytes);
@@ -148,7 +157,7 @@ static void check_retention(struct check *check)
     int64_t kept = seconds > 0 ? seconds : days > 0 ? days * DAY_SECONDS : 0;
     bool by_size = is_kept_by_size(check);
     if (kept != 0 && kept < DAY_SECONDS)
-        finding(check, CDC_LOG_WARNING, "SET GLOBAL binlog_expire_logs_seconds = 604800;",
+        finding(check, CDC_LOG_WARNING, "retention", "SET GLOBAL binlog_expire_logs_seconds = 604800;",
                 "the log is kept for %lld s: a pipe that stands still for longer loses its position", (long long)kept);
     else if (kept != 0)
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: the log is kept for %lld days", (long long)(kept / DAY_SECONDS));
@@ -160,7 +169,7 @@ static void check_logged(struct check *check)
 {
     struct cdc_error error = {0};
     if (my_logged_check(check->mysql, &check->server, &check->selection, &error) < 0)
-        finding(check, CDC_LOG_ERROR, error.hint[0] ? error.hint : "see the message", "%s", error.text);
+        finding(check, CDC_LOG_ERROR, "not_logged", error.hint[0] ? error.hint : "see the message", "%s", error.text);
 }
 
 /* Documents are put together again from the old row, when it has them. */
@@ -171,11 +180,11 @@ static void check_partial_json(struct check *check)
     char *options = variable(check, "binlog_row_value_options"), *image = variable(check, "binlog_row_image");
     bool partial = options && image && strstr(options, "PARTIAL_JSON");
     if (partial && strcasecmp(image, "FULL") != 0)
-        finding(check, CDC_LOG_ERROR, cure,
+        finding(check, CDC_LOG_ERROR, "partial_json", cure,
                 "binlog_row_value_options is PARTIAL_JSON, and old rows lack the documents: the first such update "
                 "stops the reader");
     else if (partial)
-        finding(check, CDC_LOG_WARNING, cure,
+        finding(check, CDC_LOG_WARNING, "partial_json", cure,
                 "binlog_row_value_options is PARTIAL_JSON: a session with another binlog_row_image stops the reader");
     free(options);
     free(image);
@@ -192,7 +201,7 @@ static int count_replicas(struct check *check, int *same)
                                          "cannot ask for the replicas' server_id", &error);
     if (!result) {
         bool mariadb = check->server.flavor == MY_FLAVOR_MARIADB;
-        finding(check, CDC_LOG_INFO,
+        finding(check, CDC_LOG_INFO, "replicas",
                 mariadb ? "GRANT REPLICATION MASTER ADMIN ON *.* TO the user"
                         : "GRANT REPLICATION SLAVE ON *.* TO the user",
                 "%s", error.text);
@@ -214,12 +223,12 @@ static void check_replica_id(struct check *check)
     uint32_t another = (check->replica_id ^ UINT32_C(0x10000)) | 1;
     snprintf(cure, sizeof cure, "--server-id %u", another);
     if (number_of(check, "server_id") == (int64_t)check->replica_id)
-        finding(check, CDC_LOG_WARNING, cure, "the server itself has server_id %u", check->replica_id);
+        finding(check, CDC_LOG_WARNING, "server_id", cure, "the server itself has server_id %u", check->replica_id);
     int listed = count_replicas(check, &same);
     snprintf(cure, sizeof cure, "--server-id %u, or another that SHOW %s does not list", another,
              is_since(check, 80022) ? "REPLICAS" : "SLAVE HOSTS");
     if (same > 0)
-        finding(check, CDC_LOG_ERROR, cure,
+        finding(check, CDC_LOG_ERROR, "server_id", cure,
                 "a replica of the server has server_id %u: of two the server sends the older away", check->replica_id);
     else if (listed >= 0)
         cdc_log_write(check->log, CDC_LOG_INFO,
@@ -239,11 +248,12 @@ static void check_privileges(struct check *check)
     const char *cure = mariadb ? "GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO the user"
                                : "GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO the user";
     if (my_grants_read(check->mysql, &grants, &error) < 0)
-        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
+        finding(check, CDC_LOG_ERROR, "privileges", "see the message", "%s", error.text);
     else if (!my_grants_have(&grants, "REPLICATION SLAVE") && !my_grants_have(&grants, "REPLICATION REPLICA"))
-        finding(check, CDC_LOG_ERROR, cure, "the user lacks REPLICATION SLAVE: the log cannot be read");
+        finding(check, CDC_LOG_ERROR, "privileges", cure, "the user lacks REPLICATION SLAVE: the log cannot be read");
     else if (!my_grants_have(&grants, monitor) && !my_grants_have(&grants, "SUPER"))
-        finding(check, CDC_LOG_ERROR, cure, "the user lacks %s: the end of the log cannot be asked for", monitor);
+        finding(check, CDC_LOG_ERROR, "privileges", cure, "the user lacks %s: the end of the log cannot be asked for",
+                monitor);
     else
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: the user may read the log");
     my_grants_free(&grants);
@@ -251,14 +261,37 @@ static void check_privileges(struct check *check)
 
 /* -- tables ------------------------------------------------------------------------------ */
 
+/* What others say of their own, as "TEXT (hint: CURE)", or without a cure. */
+struct told {
+    struct check *check;
+    const char *code;
+};
+
+static void take_told(void *context, enum cdc_log_level level, const char *text)
+{
+    static const char hint[] = " (hint: ";
+    const struct told *told = context;
+    const char *at = strstr(text, hint);
+    cdc_log_write(told->check->log, level, "%s", text);
+    char *what = at ? strndup(text, (size_t)(at - text)) : NULL;
+    char *cure = what && at[sizeof hint - 1] ? strndup(at + sizeof hint - 1, strlen(at) - sizeof hint) : NULL;
+    cdc_findings_add(told->check->report, level, told->code, NULL, what ? what : text, cure);
+    free(what);
+    free(cure);
+}
+
 static void check_cascades(struct check *check)
 {
     struct cdc_error error = {0};
-    int n = my_cascades_list(check->mysql, &check->server, &check->selection, check->log, CDC_LOG_ERROR, &error);
+    struct told told = {check, "cascades"};
+    const struct cdc_log log = {take_told, &told};
+    int n = my_cascades_list(check->mysql, &check->server, &check->selection, &log, CDC_LOG_ERROR, &error);
     if (n < 0)
-        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
+        finding(check, CDC_LOG_ERROR, "cascades", "see the message", "%s", error.text);
     else
         check->problems += n;
+    if (n > 0 && check->status < CDC_EXIT_CONFIG)
+        check->status = CDC_EXIT_CONFIG;
 }
 
 struct tables {
@@ -280,12 +313,12 @@ static void check_engine(struct check *check, const struct my_catalog_table *tab
     enum cdc_log_level level = check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING;
     enum my_engine engine = my_catalog_engine(table->engine);
     if (engine == MY_ENGINE_ELSEWHERE)
-        finding(check, level, "exclude it with -T",
+        finding(check, level, "engine", "exclude it with -T",
                 "table %s.%s: the rows of engine %s are not the table's own, and change without a line in the log: "
                 "cdc-snapshot refuses it",
                 table->db, table->name, table->engine);
     if (engine == MY_ENGINE_LIVE && (!table->has_key || !check->whole_images))
-        finding(check, level, "ALTER TABLE ... ENGINE=InnoDB, or exclude it with -T",
+        finding(check, level, "engine", "ALTER TABLE ... ENGINE=InnoDB, or exclude it with -T",
                 "table %s.%s: engine %s has no transactions, and %s: cdc-snapshot cannot copy it exactly, and refuses "
                 "it",
                 table->db, table->name, table->engine,
@@ -295,7 +328,7 @@ static void check_engine(struct check *check, const struct my_catalog_table *tab
 static void hidden_columns(struct check *check, const char *db, const char *name)
 {
     finding(
-        check, check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING,
+        check, check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING, "hidden_columns",
         "GRANT SELECT on the whole table to the user, or exclude it with -T",
         "table %s%s%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
         "the log has them",
@@ -329,9 +362,10 @@ static void check_condition(struct check *check, const char *db, const char *nam
     struct cdc_error error = {0};
     char *condition = NULL;
     if (my_condition_make(check->mysql, check->where, &check->selection, &table, &condition, &error) < 0)
-        finding(check, CDC_LOG_ERROR, error.hint[0] ? error.hint : "see the message", "%s", error.text);
+        finding(check, CDC_LOG_ERROR, "where", error.hint[0] ? error.hint : "see the message", "%s", error.text);
     else if (condition && !check->whole_images && is_named(&check->partial))
-        finding(check, CDC_LOG_ERROR, "SET GLOBAL binlog_row_image = FULL; (sessions must reconnect), or read all rows",
+        finding(check, CDC_LOG_ERROR, "where",
+                "SET GLOBAL binlog_row_image = FULL; (sessions must reconnect), or read all rows",
                 "table %s.%s: --where needs binlog_row_image = FULL: a row that is not read would come in parts with "
                 "its next change",
                 db, name);
@@ -351,7 +385,7 @@ static void check_conditions(struct check *check, const struct cdc_buf *names)
             db = name + strlen(name) + 1;
         }
         if (!found)
-            finding(check, cdc_table_texts_is_name(one.items[0]) ? CDC_LOG_ERROR : CDC_LOG_WARNING,
+            finding(check, cdc_table_texts_is_name(one.items[0]) ? CDC_LOG_ERROR : CDC_LOG_WARNING, "where",
                     "TABLE is database.table, or a table in any database, as with -t",
                     "no table that is read matches --where '%.200s'", one.items[0]);
     }
@@ -368,18 +402,19 @@ static void check_table(void *context, const struct my_catalog_table *table)
     struct check *check = tables->check;
     /* -T cannot exclude such a table, since the log does not tell which tables a statement changes. */
     if (table->versions_by_transaction)
-        finding(check, CDC_LOG_ERROR,
+        finding(check, CDC_LOG_ERROR, "versions",
                 "give it a period of two TIMESTAMP(6) columns; leaving it out with -T does not help",
                 "table %s.%s: its versions are told apart by transactions, and its changes logged as statements",
                 table->db, table->name);
     if (!cdc_selection_has_table(&check->selection, table->db, table->name))
         return;
     tables->selected++;
+    my_facts_table(check->report, table);
     if (!table->has_key && is_named(&tables->keyless))
-        finding(check, CDC_LOG_WARNING, "ALTER TABLE ... ADD PRIMARY KEY",
+        finding(check, CDC_LOG_WARNING, "no_key", "ALTER TABLE ... ADD PRIMARY KEY",
                 "table %s.%s has no key: sinks cannot find its rows again", table->db, table->name);
     if (table->ambiguous_key)
-        finding(check, CDC_LOG_ERROR, "give that label a name, or exclude the table with -T",
+        finding(check, CDC_LOG_ERROR, "ambiguous_key", "give that label a name, or exclude the table with -T",
                 "table %s.%s: a column of its key has a label '', which reads like a value that is none of its labels",
                 table->db, table->name);
     check_engine(check, table);
@@ -396,14 +431,14 @@ static void check_table(void *context, const struct my_catalog_table *table)
     }
     if (table->partitioned && !check->snapshot)
         finding(
-            check, CDC_LOG_WARNING,
+            check, CDC_LOG_WARNING, "partitions",
             "a pipeline that began with cdc-snapshot heals by itself; for others, exclude it with -T",
             "table %s.%s is partitioned: after an ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION, which changes "
             "rows "
             "that are not in the log, the table is read again, or the reader ends with 78 where there is no snapshot",
             table->db, table->name);
     if (table->omits)
-        finding(check, CDC_LOG_WARNING, "let the copy compute them",
+        finding(check, CDC_LOG_WARNING, "generated_columns", "let the copy compute them",
                 "table %s.%s: its generated columns are in no line, for MariaDB does not log what becomes of them",
                 table->db, table->name);
 }
@@ -415,11 +450,13 @@ static void check_tables(struct check *check)
     check->whole_images = image && (strcasecmp(image, "FULL") == 0 || strcasecmp(image, "FULL_NODUP") == 0);
     free(image);
     struct cdc_error error = {0};
-    if (my_unmatched_report(check->mysql, &check->selection, check->log, NULL, &error) < 0 ||
+    struct told told = {check, "pattern"};
+    const struct cdc_log log = {take_told, &told};
+    if (my_unmatched_report(check->mysql, &check->selection, &log, NULL, &error) < 0 ||
         my_catalog_each(check->mysql, check->server.flavor, check_table, &tables, &error) < 0)
-        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
+        finding(check, CDC_LOG_ERROR, "tables", "see the message", "%s", error.text);
     else if (tables.selected == 0)
-        finding(check, CDC_LOG_ERROR, "look at -t, -T, the URL's database, and the user's privileges",
+        finding(check, CDC_LOG_ERROR, "tables", "look at -t, -T, the URL's database, and the user's privileges",
                 "no table is selected");
     else
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d table%s selected, %d without a key", tables.selected,
@@ -433,6 +470,53 @@ static void check_tables(struct check *check)
     cdc_buf_free(&tables.names);
 }
 
+/* -- the position that the pipeline keeps ---------------------------------------------------- */
+
+static bool is_same_server(const struct check *check, struct cdc_span source)
+{
+    return cdc_json_member_is(source, "server_uuid", check->server.uuid);
+}
+
+/* 1: the log still has what comes after it; 0; -1 where that cannot be said from here: at the start it is looked into. */
+static int is_in_log(struct check *check, struct cdc_span source, struct cdc_error *error)
+{
+    struct my_coord coord = {.file = ""};
+    enum my_standing standing;
+    int64_t at = 0;
+    if (check->server.flavor == MY_FLAVOR_MYSQL && check->server.gtid) {
+        char *gtids = cdc_json_member_text(source, "gtids");
+        int kept = gtids && *gtids ? my_server_is_subset(check->mysql, "@@GLOBAL.gtid_purged", gtids, error) : -1;
+        free(gtids);
+        if (kept >= 0)
+            return kept;
+    }
+    if (!is_same_server(check, source) || !cdc_json_member_copy(source, "file", coord.file, sizeof coord.file) ||
+        !cdc_json_int64(cdc_json_member(source, "pos"), &at) ||
+        (coord.position = (uint64_t)at, my_server_find(check->mysql, &coord, &standing, error) < 0))
+        return -1;
+    return standing == MY_STANDS_IN_FILE;
+}
+
+static void check_position(struct check *check, const struct cdc_offset *position)
+{
+    struct cdc_span source = cdc_span_text(position->source ? position->source : "{}");
+    struct cdc_error ignored = {0};
+    if (is_in_log(check, source, &ignored) != 0)
+        return;
+    finding(check, CDC_LOG_ERROR, "position",
+            "take a new snapshot: remove the offset files of the pipeline and the copies, and start again",
+            "the log no longer has what comes after the position that the pipeline keeps (%.80s)", position->pos);
+    check->status = CDC_EXIT_LOST;
+}
+
+/* The start would end with that. */
+static void refuse_start(struct check *check, const struct cdc_error *why)
+{
+    finding(check, CDC_LOG_ERROR, "position", why->hint[0] ? why->hint : "see the message", "%s", why->text);
+    if (why->status > check->status || cdc_error_is_transient(why))
+        check->status = why->status;
+}
+
 /* -- all of it ----------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct check *) = {
@@ -441,22 +525,30 @@ static void (*const checks[])(struct check *) = {
 };
 
 int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection,
-             const struct cdc_option_list *where, uint32_t replica_id, const struct cdc_log *log,
-             struct cdc_error *error)
+             const struct my_check_known *known, const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {
-        .selection = *selection, .snapshot = where != NULL, .where = where, .log = log, .replica_id = replica_id};
+    struct check check = {.selection = *selection,
+                          .snapshot = known->where != NULL,
+                          .where = known->where,
+                          .log = log,
+                          .replica_id = known->replica_id,
+                          .report = known->report};
     struct cdc_error unreadable = {0};
     check.mysql = my_session_connect(connection, error);
     if (!check.mysql)
         return -1;
     (void)my_server_read(check.mysql, &check.server, &unreadable); /* what is wrong is found below, by name */
     check.selection.any_case = check.server.lower_case_names;
+    my_facts_server(check.report, check.mysql, &check.server, known);
+    if (known->error.status != 0)
+        refuse_start(&check, &known->error);
+    else if (known->position.pos)
+        check_position(&check, &known->position);
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         checks[i](&check);
     mysql_close(check.mysql);
     if (check.problems == 0)
         return 0;
-    return cdc_error_set(error, CDC_EXIT_CONFIG, "%d finding%s would stop the pipe or lose rows", check.problems,
+    return cdc_error_set(error, check.status, "%d finding%s would stop the pipe or lose rows", check.problems,
                          check.problems == 1 ? "" : "s");
 }

@@ -58,17 +58,32 @@ static const char *name_of(void *pointer, struct cdc_error *error)
     return database->settings->name ? database->settings->name : database->url.db ? database->url.db : "mysql";
 }
 
+static struct my_session_settings connection_of(const struct database *database)
+{
+    const struct cdc_database_settings *given = database->settings;
+    return (struct my_session_settings){.url = given->url,
+                                        .defaults_file = given->defaults_file,
+                                        .password = given->password,
+                                        .tool = given->tool,
+                                        .control = given->control,
+                                        .stop_at = 1};
+}
+
+static int visit_tables(void *pointer, const char *state_dir, cdc_database_visit *visit, void *context,
+                        struct cdc_error *error)
+{
+    const struct database *database = pointer;
+    const struct my_snapshot_settings of = {
+        .connection = connection_of(database), .name = name_of(pointer, error), .state_dir = state_dir};
+    return my_snapshot_visit_tables(&of, visit, context, error);
+}
+
 static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,
                     struct cdc_acks *acks, struct cdc_metrics *metrics, struct cdc_error *error)
 {
     const struct database *database = pointer;
     const struct cdc_database_settings *given = database->settings;
-    const struct my_snapshot_settings run = {.connection = {.url = given->url,
-                                                            .defaults_file = given->defaults_file,
-                                                            .password = given->password,
-                                                            .tool = given->tool,
-                                                            .control = given->control,
-                                                            .stop_at = 1},
+    const struct my_snapshot_settings run = {.connection = connection_of(database),
                                              .name = name_of(pointer, error),
                                              .selection = database->selection,
                                              .named = given->selection.include.count > 0,
@@ -82,26 +97,25 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
     return my_snapshot_run(&run, offsets, acks, given->control, metrics, given->log, error);
 }
 
-static int check(void *pointer, const struct cdc_offset *position, struct cdc_error *error)
+static int check(void *pointer, const struct cdc_offset *position, struct cdc_findings *report, struct cdc_error *error)
 {
     const struct database *database = pointer;
     const struct cdc_database_settings *given = database->settings;
-    const struct my_session_settings connection = {.url = given->url,
-                                                   .defaults_file = given->defaults_file,
-                                                   .password = given->password,
-                                                   .tool = given->tool,
-                                                   .control = given->control,
-                                                   .stop_at = 1};
+    const struct my_session_settings connection = connection_of(database);
+    /* The place where a snapshot began is no position that the log is read from: it is judged by the stream. */
     (void)position;
-    return my_check(&connection, &database->selection, &given->where, my_replica_id(0, name_of(pointer, error)),
-                    given->log, error);
+    const struct my_check_known known = {
+        .where = &given->where, .replica_id = my_replica_id(0, name_of(pointer, error)), .report = report};
+    return my_check(&connection, &database->selection, &known, given->log, error);
 }
 
 static const char *const schemes[] = {"mysql:", "mariadb:", NULL};
 const struct cdc_database my_database = {.kind = "MySQL and MariaDB",
+                                         .stream = "mysql-binlog",
                                          .schemes = schemes,
                                          .open = open_database,
                                          .close = close_database,
                                          .name = name_of,
                                          .check = check,
+                                         .tables = visit_tables,
                                          .snapshot = snapshot};

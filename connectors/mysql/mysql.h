@@ -12,15 +12,24 @@
 #include <cdc/control.h>
 #include <cdc/database.h>
 #include <cdc/error.h>
+#include <cdc/findings.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
+#include <cdc/offset.h>
 #include <cdc/value_format.h>
 
-/* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
- * where: the conditions of a snapshot; NULL: it is for a stream. replica_id: what the reader would be. */
+/* What a start knows besides the server. */
+struct my_check_known {
+    const struct cdc_option_list *where; /* conditions of a snapshot, which is checked; NULL: the stream is */
+    uint32_t replica_id;         /* what the reader would be */
+    struct cdc_offset position;  /* that the pipeline keeps; pos NULL: none */
+    struct cdc_error error;      /* status 0, or why it could not be decided where to begin */
+    struct cdc_findings *report; /* takes facts and findings; NULL: the findings are told, no more is asked */
+};
+/* --check: one finding a line through log, each with its cure; 0, or -1 when the pipe would lose or stop, with the status that a
+ * start would exit with: LOST, CONFIG. */
 int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection,
-             const struct cdc_option_list *where, uint32_t replica_id, const struct cdc_log *log,
-             struct cdc_error *error);
+             const struct my_check_known *known, const struct cdc_log *log, struct cdc_error *error);
 
 /* For programs that take any database (database.c). */
 extern const struct cdc_database my_database;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. --drop: its end. */
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/internal.h"
 
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/slot.h"
@@ -25,7 +26,8 @@ struct check {
     char *role;          /* whose rights on tables count */
     const struct pg_check_known *known;
     struct pg_slot slot;
-    bool resumes; /* a position is stored */
+    bool resumes;                /* a position is stored */
+    struct cdc_findings *report; /* NULL: none */
     int gaps;
     int problems; /* that stop the pipe or lose rows */
     int status;   /* the exit status: that of the worst one */
@@ -56,37 +58,64 @@ static void append_part(struct check *check, struct cdc_buf *out, char part, con
     }
 }
 
-/* text with %d detail, %t table, %p publication, %s slot. STOPS counts. */
+/* Of the text the part after the mark is the cure, without what joins the two. */
+static const char *cure_of(const char *text, size_t at)
+{
+    return at > 0 ? text + at + strspn(text + at, ":;. ") : NULL;
+}
+
+static void report_finding(struct check *check, enum cdc_log_level level, const char *code, const char *table,
+                           const char *text, size_t cure_at)
+{
+    const char *cure = cure_of(text, cure_at);
+    char *what = cure ? strndup(text, cure_at) : NULL;
+    if (strncmp(text, "ok: ", 4) != 0)
+        cdc_findings_add(check->report, level, code, table, what ? what : text, cure);
+    free(what);
+}
+
+/* text with %d detail, %t table, %p publication, %s slot, %| before what joins it to its cure. STOPS counts. */
 enum weight { TELLS, WARNS, STOPS };
-static void say(struct check *check, enum weight weight, const char *text, const struct subject *subject)
+static void say(struct check *check, enum weight weight, const char *code, const char *text,
+                const struct subject *subject)
 {
     static const enum cdc_log_level levels[] = {CDC_LOG_INFO, CDC_LOG_WARNING, CDC_LOG_ERROR};
-    struct cdc_buf out = CDC_BUF_INIT;
+    struct cdc_buf out = CDC_BUF_INIT, table = CDC_BUF_INIT;
+    size_t cure_at = 0;
     for (; *text; text++) {
-        if (*text == '%')
-            append_part(check, &out, *++text, subject);
-        else
+        if (*text != '%')
             cdc_buf_byte(&out, *text);
+        else if (*++text == '|')
+            cure_at = out.len;
+        else
+            append_part(check, &out, *text, subject);
     }
     cdc_buf_byte(&out, '\0');
+    if (subject && subject->table)
+        cdc_buf_printf(&table, "%s.%s", subject->table->schema, subject->table->name);
     if (weight == STOPS)
         find(check, CDC_EXIT_CONFIG);
     cdc_log_write(check->log, levels[weight], "%s", out.failed ? "out of memory" : out.data);
+    if (!out.failed)
+        report_finding(check, levels[weight], code, table.len > 0 ? table.data : NULL, out.data, cure_at);
     cdc_buf_free(&out);
+    cdc_buf_free(&table);
 }
 
 /* What could not be asked, or was answered with an error, is itself a finding. */
-static void fail(struct check *check, const char *what, const struct cdc_error *error)
+static void fail(struct check *check, const char *code, const char *what, const struct cdc_error *error)
 {
     bool told =
         error->status == CDC_EXIT_TEMPORARY || (error->status >= CDC_EXIT_PERMISSION && error->status <= CDC_EXIT_LOST);
     find(check, told ? error->status : CDC_EXIT_CONFIG);
     cdc_log_write(check->log, CDC_LOG_ERROR, "%s%s%s%s", what, error->text, *error->hint ? "; " : "", error->hint);
+    cdc_findings_add(check->report, CDC_LOG_ERROR, code, NULL, error->text, error->hint);
 }
 
 /* -- one row of facts, a finding each --------------------------------------------------- */
 
 struct finding {
+    const char *code;   /* cdc/findings.h */
     const char *good;   /* the column that must be true */
     const char *detail; /* the column that both texts speak of; NULL: none */
     enum weight weight;
@@ -102,9 +131,9 @@ static void judge(struct check *check, struct pg_answer *row, const struct findi
         if (row->bad)
             return;
         if (!good)
-            say(check, finding->weight, finding->text, &subject);
+            say(check, finding->weight, finding->code, finding->text, &subject);
         else if (finding->good_text)
-            say(check, TELLS, finding->good_text, &subject);
+            say(check, TELLS, finding->code, finding->good_text, &subject);
     }
 }
 
@@ -118,7 +147,7 @@ static bool judge_row(struct check *check, const char *sql, const char *value, c
     if (found)
         judge(check, &row, findings, n);
     if (!result || pg_answer_good(&row, "cannot check", &error) < 0)
-        fail(check, "", &error);
+        fail(check, "server", "", &error);
     PQclear(result);
     return found;
 }
@@ -134,16 +163,17 @@ static const char server_sql[] =
     "= session_user), false) AS may_replicate, session_user AS role, "
     "current_setting('max_slot_wal_keep_size') = '-1' AS keeps_all, current_setting('max_slot_wal_keep_size') AS keeps";
 static const struct finding server_findings[] = {
-    {"is_logical", "wal_level", STOPS, "wal_level is %d: ALTER SYSTEM SET wal_level = logical; and restart the server",
-     "ok: wal_level is %d"},
-    {"has_slots", "slots", STOPS,
-     "all %d replication slots are taken: drop one, or raise max_replication_slots and restart the server", NULL},
-    {"has_senders", "senders", STOPS, "all %d WAL senders are taken: raise max_wal_senders and restart the server",
-     NULL},
-    {"may_replicate", "role", STOPS, "the role may not replicate: ALTER ROLE \"%d\" REPLICATION;",
+    {"wal_level", "is_logical", "wal_level", STOPS,
+     "wal_level is %d%|: ALTER SYSTEM SET wal_level = logical; and restart the server", "ok: wal_level is %d"},
+    {"max_replication_slots", "has_slots", "slots", STOPS,
+     "all %d replication slots are taken%|: drop one, or raise max_replication_slots and restart the server", NULL},
+    {"max_wal_senders", "has_senders", "senders", STOPS,
+     "all %d WAL senders are taken%|: raise max_wal_senders and restart the server", NULL},
+    {"replication_role", "may_replicate", "role", STOPS, "the role may not replicate%|: ALTER ROLE \"%d\" REPLICATION;",
      "ok: role may replicate: %d"},
-    {"keeps_all", "keeps", WARNS, "max_slot_wal_keep_size is %d: a pipeline that lags more than that loses its slot",
-     "max_slot_wal_keep_size is -1: a stopped pipeline keeps WAL until the disk is full; watch the slot, or set a "
+    {"max_slot_wal_keep_size", "keeps_all", "keeps", WARNS,
+     "max_slot_wal_keep_size is %d: a pipeline that lags more than that loses its slot",
+     "max_slot_wal_keep_size is -1: a stopped pipeline keeps WAL until the disk is full%|; watch the slot, or set a "
      "limit "
      "(the slot is then lost when it is passed)"},
 };
@@ -151,8 +181,8 @@ static const struct finding server_findings[] = {
 static const char publication_sql[] = "SELECT true AS exists, CASE WHEN puballtables THEN ' for all tables' ELSE '' "
                                       "END AS of, NOT pubviaroot AS by_leaf FROM pg_publication WHERE pubname = $1";
 static const struct finding publication_findings[] = {
-    {"exists", "of", STOPS, "", "ok: publication %p%d"},
-    {"by_leaf", NULL, TELLS,
+    {"publication", "exists", "of", STOPS, "", "ok: publication %p%d"},
+    {"via_root", "by_leaf", NULL, TELLS,
      "publish_via_partition_root: changes carry the partitioned table's name; TRUNCATE of a single partition, ATTACH "
      "and "
      "DETACH are not seen",
@@ -166,11 +196,11 @@ static const struct finding publication_findings[] = {
 static void check_walsender(struct check *check)
 {
     struct cdc_error error = {0};
-    check->replication = pg_connect(check->settings, true, &error);
+    check->replication = pg_connect_walsender(check->settings, check->sql, &error);
     if (check->replication)
-        say(check, TELLS, "ok: replication connection", NULL);
+        say(check, TELLS, "replication_connection", "ok: replication connection", NULL);
     else
-        fail(check, "replication connection: ", &error);
+        fail(check, "replication_connection", "replication connection: ", &error);
 }
 
 /* What the start does with the position that the pipeline keeps. */
@@ -180,7 +210,7 @@ static bool check_position(struct check *check)
     if (error.status == 0 && pg_stream_preflight(check->sql, check->replication, check->settings, &check->known->start,
                                                  check->known->acks, &check->slot, &error) == 0)
         return true;
-    fail(check, "", &error);
+    fail(check, "position", "", &error);
     return false;
 }
 
@@ -190,13 +220,14 @@ static void check_slot(struct check *check)
     char restart[24], confirmed[24];
     const struct pg_slot *slot = &check->slot;
     if (pg_slot_read(check->sql, check->settings->slot, &check->slot, &error) < 0) {
-        fail(check, "", &error);
+        fail(check, "slot", "", &error);
     } else if (!check_position(check)) {
         return;
     } else if (!slot->exists && check->settings->no_create) {
-        say(check, STOPS, "slot %s does not exist, and --no-create forbids to make it: run once without", NULL);
+        say(check, STOPS, "slot", "slot %s does not exist, and --no-create forbids to make it%|: run once without",
+            NULL);
     } else if (!slot->exists) {
-        say(check, TELLS, "slot %s does not exist: the first start creates it", NULL);
+        say(check, TELLS, "slot", "slot %s does not exist: the first start creates it", NULL);
     } else {
         pg_lsn_format(restart, slot->restart_lsn);
         pg_lsn_format(confirmed, slot->confirmed_flush);
@@ -215,18 +246,19 @@ static void check_may_create(struct check *check)
     struct pg_answer row = {.result = result};
     bool may = result && pg_answer_true(&row, "may_create");
     if (!result || pg_answer_good(&row, what, &error) < 0)
-        fail(check, "", &error);
+        fail(check, "publication", "", &error);
     else if (check->settings->no_create)
-        say(check, STOPS,
-            "publication %p does not exist, and --no-create forbids to make it: CREATE PUBLICATION %p FOR ...;", NULL);
+        say(check, STOPS, "publication",
+            "publication %p does not exist, and --no-create forbids to make it%|: CREATE PUBLICATION %p FOR ...;",
+            NULL);
     else if (!may) {
         cdc_error_set(&error, CDC_EXIT_PERMISSION, "role \"%s\" may not create publication \"%s\" in database \"%s\"",
                       check->role, check->settings->publication, PQdb(check->sql));
         cdc_error_hint(&error, "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let a superuser create it",
                        PQdb(check->sql), check->role);
-        fail(check, "", &error);
+        fail(check, "publication", "", &error);
     } else {
-        say(check, TELLS, "publication %p does not exist: the first start creates it", NULL);
+        say(check, TELLS, "publication", "publication %p does not exist: the first start creates it", NULL);
     }
     PQclear(result);
 }
@@ -235,13 +267,13 @@ static bool check_publication(struct check *check)
 {
     struct cdc_error error = {0};
     if (pg_publication_check_owner(check->sql, check->settings, &error) < 0)
-        fail(check, "", &error);
+        fail(check, "publication", "", &error);
     if (judge_row(check, publication_sql, check->settings->publication, publication_findings,
                   COUNT(publication_findings)))
         return true;
     if (check->slot.exists)
-        say(check, STOPS,
-            "publication %p does not exist but its slot does: create it before the next change, or begin anew with "
+        say(check, STOPS, "publication",
+            "publication %p does not exist but its slot does%|: create it before the next change, or begin anew with "
             "pg-cdc --drop",
             NULL);
     else
@@ -255,15 +287,15 @@ static void check_standby(struct check *check, bool publication)
     bool may_make_slot = check->known->reads_rows && PQserverVersion(check->sql) >= 160000;
     if (!pg_is_standby(check->sql) || (publication && (check->slot.exists || may_make_slot)))
         return;
-    say(check, STOPS,
-        publication ? "the server is a standby, where no slot can be made: connect to its primary"
-                    : "the server is a standby, where no publication can be made: connect to its primary",
+    say(check, STOPS, "standby",
+        publication ? "the server is a standby, where no slot can be made%|: connect to its primary"
+                    : "the server is a standby, where no publication can be made%|: connect to its primary",
         NULL);
 }
 
 /* -- tables ------------------------------------------------------------------------------- */
 
-static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
+static void take_gap(void *context, enum pg_gap_weight weight, const char *code, const char *what, const char *cure)
 {
     static const enum cdc_log_level levels[] = {CDC_LOG_INFO, CDC_LOG_WARNING, CDC_LOG_ERROR};
     struct check *check = context;
@@ -272,6 +304,7 @@ static void take_gap(void *context, enum pg_gap_weight weight, const char *what,
     if (weight == PG_GAP_STOPS)
         find(check, CDC_EXIT_CONFIG);
     cdc_log_write(check->log, levels[weight], "%s: %s", what, cure);
+    cdc_findings_add(check->report, levels[weight], code, NULL, what, cure);
 }
 
 /* To read the rows, and to make the publication: a table is published by its owner. */
@@ -343,20 +376,22 @@ static const struct {
     bool (*applies)(const struct pg_catalog_table *table);
     bool of_publication; /* which must be there */
     enum weight weight;
-    const char *text;
+    const char *code, *text;
 } table_findings[] = {
-    {is_unsent_refused, false, STOPS,
-     "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a replica identity without generated "
+    {is_unsent_refused, false, STOPS, "replica_identity",
+     "%t %d: once published the server refuses UPDATE and DELETE on it%|. Give it a replica identity without generated "
      "columns, or make a publication with publish_generated_columns = stored"},
-    {is_unsent, false, STOPS,
-     "%t %d: UPDATE and DELETE come without what identifies their rows. ALTER TABLE %t REPLICA IDENTITY FULL;"},
-    {is_refused, false, STOPS,
-     "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
+    {is_unsent, false, STOPS, "replica_identity",
+     "%t %d: UPDATE and DELETE come without what identifies their rows%|. ALTER TABLE %t REPLICA IDENTITY FULL;"},
+    {is_refused, false, STOPS, "replica_identity",
+     "%t %d: once published the server refuses UPDATE and DELETE on it%|. Give it a primary key (not a deferrable "
+     "one), "
      "or "
      "ALTER TABLE %t REPLICA IDENTITY FULL;"},
-    {is_columnless, false, STOPS, "%t has no columns: sinks may refuse it, and all that comes after. Exclude it (-T)"},
-    {has_hole, true, STOPS,
-     "publication %p has a %d for %t: the server refuses UPDATE and DELETE on it. The replica identity must have the "
+    {is_columnless, false, STOPS, "no_columns",
+     "%t has no columns: sinks may refuse it, and all that comes after%|. Exclude it (-T)"},
+    {has_hole, true, STOPS, "publication_hole",
+     "publication %p has a %d for %t: the server refuses UPDATE and DELETE on it%|. The replica identity must have the "
      "columns of the filter, and the list the columns of the replica identity"},
 };
 
@@ -369,11 +404,12 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
         if (!is_real(table) || !table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
             continue;
         bool allowed = is_refused(table) && check->settings->allow_refused;
-        say(check, allowed ? WARNS : table_findings[i].weight, table_findings[i].text, &subject);
+        say(check, allowed ? WARNS : table_findings[i].weight, table_findings[i].code, table_findings[i].text,
+            &subject);
         return true;
     }
     if (lacks_right(check, table, publication, &error)) {
-        fail(check, "", &error);
+        fail(check, "table_right", "", &error);
         return true;
     }
     if (table->nullable_key && !table->under_root && is_covered(check, table, publication))
@@ -382,7 +418,7 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
         pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, false, &error);
     else
         return false;
-    fail(check, "", &error);
+    fail(check, "replica_identity", "", &error);
     return true;
 }
 
@@ -394,10 +430,10 @@ static void tell_roots(struct check *check, const struct pg_catalog *catalog)
         const struct subject subject = {NULL, table};
         if (table->kind != 'p' || table->root || !table->via_root || !pg_catalog_is_meant(table, check->settings))
             continue;
-        say(check, WARNS,
+        say(check, WARNS, "partition_statements",
             "changes of the partitions of %t come under its name: TRUNCATE of one of them, ATTACH and DETACH of one "
             "with "
-            "rows are not seen. DELETE before that, and INSERT after it, or take a new snapshot then; or ALTER "
+            "rows are not seen%|. DELETE before that, and INSERT after it, or take a new snapshot then; or ALTER "
             "PUBLICATION %p SET (publish_via_partition_root = false); before the first snapshot",
             &subject);
     }
@@ -419,8 +455,8 @@ static void check_each_table(struct check *check, const struct pg_catalog *catal
         cdc_log_write(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is omitted",
                       MAX_TABLES_NAMED);
     if (n > 0 && !covered)
-        say(check, STOPS,
-            "the role owns none of the tables, and without -t the first start publishes those that it owns: GRANT it "
+        say(check, STOPS, "nothing_owned",
+            "the role owns none of the tables, and without -t the first start publishes those that it owns%|: GRANT it "
             "the role that owns them, or let a superuser create publication %p",
             NULL);
     if (n > 0)
@@ -433,14 +469,14 @@ static void check_where(struct check *check, const struct pg_catalog *catalog, b
     const struct cdc_option_list *where = check->known->where;
     struct cdc_error names = {0};
     if (pg_where_check_names(check->settings, where, catalog, check->log, &names) < 0)
-        fail(check, "", &names);
+        fail(check, "where", "", &names);
     for (size_t i = 0; i < catalog->n; i++) {
         const struct pg_catalog_table *table = &catalog->tables[i];
         struct cdc_error error = {0};
         if (is_covered(check, table, publication) && (table->listed || !publication) &&
             pg_catalog_is_meant(table, check->settings) &&
             pg_where_check(check->sql, check->settings, where, table, &error) < 0)
-            fail(check, "", &error);
+            fail(check, "where", "", &error);
     }
 }
 
@@ -457,6 +493,8 @@ static void check_tables(struct check *check, bool publication)
                                  .say = take_gap,
                                  .context = check};
     if (result == 0)
+        pg_facts_tables(check->report, check->sql, &catalog, check->settings);
+    if (result == 0)
         check_each_table(check, &catalog, publication);
     if (result == 0)
         result = pg_gaps_find(&gaps, check->sql, &error);
@@ -467,28 +505,62 @@ static void check_tables(struct check *check, bool publication)
     if (result == 0)
         result = pg_catalog_refuse_detaching(&catalog, check->settings, &error);
     if (result < 0) {
-        fail(check, "", &error);
+        fail(check, "tables", "", &error);
     }
     pg_catalog_free(&catalog);
 }
 
+/* -- for --check that a person or a monitor reads --------------------------------------------- */
+
+/* A walsender counts as a standby where its name, or any, is in the list: then commits of the application wait for what
+ * the sinks have stored. */
+static const char synchronous_sql[] =
+    "SELECT NOT EXISTS (SELECT 1 FROM regexp_split_to_table(regexp_replace(current_setting("
+    "'synchronous_standby_names'), '^\\s*((first|any)\\s+)?[0-9]+\\s*\\(|\\)\\s*$', '', 'gi'), ',') AS n(name) WHERE "
+    "btrim(n.name, E' \\t\\n\"') = '*' OR lower(btrim(n.name, E' \\t\\n\"')) = lower($1)) AS alone, "
+    "current_setting('synchronous_standby_names') AS names";
+static const struct finding synchronous_findings[] = {
+    {"synchronous_standby", "alone", "names", WARNS,
+     "synchronous_standby_names is %d, which counts this pipeline as a standby: commits then wait until its sinks "
+     "have stored them%|: ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (...)' with the application_name of "
+     "each real standby; SELECT pg_reload_conf(); or, where * is not in it, give another application_name in the URL",
+     NULL},
+};
+
+/* As the walsender will have it. */
+static const char *application_name(const struct check *check)
+{
+    const char *name = PQparameterStatus(check->replication ? check->replication : check->sql, "application_name");
+    return name ? name : "";
+}
+
+static void report_server(struct check *check)
+{
+    pg_facts_server(check->report, check->sql, check->replication, check->settings, check->known);
+    judge_row(check, synchronous_sql, application_name(check), synchronous_findings, COUNT(synchronous_findings));
+}
+
 /* -- interface ---------------------------------------------------------------------------- */
 
-int pg_check(struct pg_settings *settings, const struct pg_check_known *known, const struct cdc_log *log,
-             struct cdc_error *error)
+/* TAKES sql. */
+static int check_host(struct pg_settings *settings, const struct pg_check_known *known, const struct cdc_log *log,
+                      PGconn *sql, struct cdc_error *error)
 {
     struct check check = {.settings = settings,
                           .known = known,
                           .log = log,
-                          .sql = pg_connect(settings, false, error),
+                          .report = known->report,
+                          .sql = sql,
                           .resumes = known->start.kind != CDC_START_FIRST};
-    int result = check.sql ? pg_names_fill(settings, check.sql, error) : -1;
+    int result = pg_names_fill(settings, check.sql, error);
     if (result == 0)
         result = (check.role = pg_names_acting_role(check.sql, error)) ? 0 : -1;
     if (result == 0) {
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
         check_slot(&check);
+        if (check.report)
+            report_server(&check);
         bool publication = check_publication(&check);
         check_standby(&check, publication);
         check_tables(&check, publication);
@@ -500,6 +572,35 @@ int pg_check(struct pg_settings *settings, const struct pg_check_known *known, c
         return result;
     return cdc_error_set(error, check.status, "%d finding%s would stop the pipe or lose rows", check.problems,
                          check.problems == 1 ? "" : "s");
+}
+
+struct search {
+    const struct pg_settings *settings;
+    const struct pg_check_known *known;
+};
+
+/* Would a start at that host go on? In silence: what is told is that of the one that is chosen. */
+static int is_good_host(void *context, PGconn *sql, struct cdc_error *error)
+{
+    const struct search *search = context;
+    struct pg_settings settings = *search->settings;
+    struct pg_check_known known = *search->known;
+    struct pg_hosts hosts = {.known = false};
+    settings.log = NULL;
+    known.report = NULL;
+    bool named = settings.slot && settings.publication; /* else a server must be asked first */
+    PGconn *own =
+        !named || pg_hosts_at(&hosts, sql, error) < 0 ? NULL : pg_connect_among(&settings, false, &hosts, error);
+    pg_hosts_free(&hosts);
+    return own ? check_host(&settings, &known, NULL, own, error) == 0 : -1;
+}
+
+int pg_check(struct pg_settings *settings, const struct pg_check_known *known, const struct cdc_log *log,
+             struct cdc_error *error)
+{
+    const struct search search = {settings, known};
+    PGconn *sql = pg_connect_suited(settings, is_good_host, (void *)&search, error);
+    return sql ? check_host(settings, known, log, sql, error) : -1;
 }
 
 int pg_drop(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)

@@ -54,6 +54,12 @@ static const char *name_of(void *pointer, struct cdc_error *error)
     return result == 0 ? settings->name : NULL;
 }
 
+static int visit_tables(void *pointer, const char *state_dir, cdc_database_visit *visit, void *context,
+                        struct cdc_error *error)
+{
+    return pg_snapshot_visit_tables(&((struct database *)pointer)->settings, state_dir, visit, context, error);
+}
+
 static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,
                     struct cdc_acks *acks, struct cdc_metrics *metrics, struct cdc_error *error)
 {
@@ -69,20 +75,24 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
 }
 
 /* A slot that is gone ends a snapshot that was begun as it ends the stream. */
-static int check(void *pointer, const struct cdc_offset *position, struct cdc_error *error)
+static int check(void *pointer, const struct cdc_offset *position, struct cdc_findings *report, struct cdc_error *error)
 {
     struct database *database = pointer;
     const struct pg_check_known known = {.start = {.kind = position ? CDC_START_RESUME : CDC_START_FIRST},
                                          .reads_rows = true,
-                                         .where = &database->given->where};
+                                         .where = &database->given->where,
+                                         .report = report};
     return pg_check(&database->settings, &known, database->given->log, error);
 }
 
 static const char *const schemes[] = {"postgresql:", "postgres:", NULL};
 const struct cdc_database pg_database = {.kind = "PostgreSQL",
+                                         .stream = "pg-cdc",
+                                         .reads_on = true,
                                          .schemes = schemes,
                                          .open = open_database,
                                          .close = close_database,
                                          .name = name_of,
                                          .check = check,
+                                         .tables = visit_tables,
                                          .snapshot = snapshot};

@@ -4,6 +4,7 @@
 #define CDC_DATABASE_H
 
 #include <cdc/control.h>
+#include <cdc/findings.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
@@ -29,8 +30,18 @@ struct cdc_database_settings {
     struct cdc_control *control;
 };
 
+/* A table that is there. */
+struct cdc_database_table {
+    const char *db, *schema, *table; /* as in `source` of their lines; schema is "" where there are none */
+    bool any_case;                   /* as of struct cdc_selection */
+    const char *why_not;             /* why the pipeline cannot read it again; NULL: it can */
+};
+typedef int cdc_database_visit(void *context, const struct cdc_database_table *table, struct cdc_error *error);
+
 struct cdc_database {
     const char *kind;           /* in messages: "MySQL and MariaDB" */
+    const char *stream;         /* the program that reads the log: "pg-cdc" */
+    bool reads_on;              /* it may read tables again itself, and go on meanwhile */
     const char *const *schemes; /* "mysql:" ..., ends with NULL */
     /* Checks the settings without asking a server, and BORROWS them. RETURNS NEW (close); NULL with error. */
     void *(*open)(const struct cdc_database_settings *settings, struct cdc_error *error);
@@ -39,8 +50,12 @@ struct cdc_database {
      * error, which may be transient. */
     const char *(*name)(void *database, struct cdc_error *error);
     /* What would stop the snapshot or lose rows, a finding a line. position: the pipeline's, which has begun; NULL:
-     * nothing was read yet. 0, or -1 with the status that a start would have. */
-    int (*check)(void *database, const struct cdc_offset *position, struct cdc_error *error);
+     * nothing was read yet. report takes facts and findings. 0, or -1 with the status that a start would have. */
+    int (*check)(void *database, const struct cdc_offset *position, struct cdc_findings *report,
+                 struct cdc_error *error);
+    /* All tables that the user may see, for cdc-snapshot --again; state_dir: the pipeline's. 0 or -1; visit's -1 ends it. */
+    int (*tables)(void *database, const char *state_dir, cdc_database_visit *visit, void *context,
+                  struct cdc_error *error);
     /* One attempt at the snapshot, unless it is finished. offsets: its own file; acks: NULL where what is written is
      * stored. 0, or -1: after a transient error it is worth another attempt. */
     int (*snapshot)(void *database, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,

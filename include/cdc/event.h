@@ -36,8 +36,8 @@ struct cdc_event {
     /* Names of columns whose null is JSON's and not SQL's: of the row (key and after; before in a delete), and of before in
      * an update. Whole values, p NULL when absent. */
     struct cdc_span json_null, json_null_old;
-    /* Between the quotes, p NULL when absent: "begin" in the t line before the rows of a table that is read again (stale.h), "end"
-     * in the schema line after them. */
+    /* Between the quotes, p NULL when absent: "begin" in the t line before the rows of a table that is read again (stale.h), or
+     * "live" where the log goes on with it meanwhile; "end" in the schema line after them. */
     struct cdc_span read;
 };
 

@@ -30,6 +30,11 @@ void cdc_stale_clear(struct cdc_stale *stale);
 int cdc_stale_add(struct cdc_stale *stale, const char *db, const char *schema, const char *table, const char *why,
                   struct cdc_error *error);
 bool cdc_stale_has(const struct cdc_stale *stale, const char *db, const char *schema, const char *table);
+/* The same; BORROWED until the next change of it, NULL: it is not there. */
+const struct cdc_stale_table *cdc_stale_find(const struct cdc_stale *stale, const char *db, const char *schema,
+                                             const char *table);
+/* Nothing happens where it is not there. */
+void cdc_stale_remove(struct cdc_stale *stale, const char *db, const char *schema, const char *table);
 /* Replaces *stale by the "stale" of a source's state; there may be none, or no state. CONFIG when it is damaged. */
 int cdc_stale_read(struct cdc_stale *stale, struct cdc_span state, struct cdc_error *error);
 /* The mark that the stream `tool` of the pipeline has left in the state folder; there may be none. 0 or -1. */
@@ -39,6 +44,11 @@ int cdc_stale_load(struct cdc_stale *stale, const char *state_dir, const char *t
 void cdc_stale_append(struct cdc_buf *out, const struct cdc_stale *stale);
 /* TEMPORARY: names the tables. Always -1. */
 int cdc_stale_stop(const struct cdc_stale *stale, struct cdc_error *error);
+
+/* Requests of people (request.h) become marks, too; but for those that a stream can read itself, in pieces, while its log goes on
+ * (connectors/postgres/pgoutput/live.h). Such a read is a round in the stream's own state, saved before its first line without
+ * "written", and with it after its last one. A start at which not all sinks have passed that, wherever they are in it, begins it
+ * anew, after the foremost one, and withholds the table's changes until then. */
 
 /* -- rounds ----------------------------------------------------------------------------- */
 struct cdc_round {
@@ -52,6 +62,8 @@ struct cdc_rounds {
 };
 
 void cdc_rounds_clear(struct cdc_rounds *rounds);
+/* Drops those that have no table any more. */
+void cdc_rounds_prune(struct cdc_rounds *rounds);
 /* Replaces *rounds by the "again" of a snapshot's state; there may be none. CONFIG when it is damaged. */
 int cdc_rounds_read(struct cdc_rounds *rounds, struct cdc_span state, struct cdc_error *error);
 /* Appends ,"again":[...]; nothing where there is no round. */
@@ -75,5 +87,9 @@ struct cdc_round *cdc_rounds_begin(struct cdc_rounds *rounds, const struct cdc_s
  * acks as above. */
 int cdc_rounds_reopen(const struct cdc_rounds *rounds, struct cdc_stale *mark, struct cdc_acks *acks,
                       struct cdc_error *error);
+/* A start has put further tables into the mark, which none of the rounds answers: mark->at becomes no less than pos (where the start
+ * begins; may be NULL), the foremost sink as last read, and all rounds. */
+int cdc_rounds_mark(const struct cdc_rounds *rounds, struct cdc_stale *mark, const char *pos, struct cdc_acks *acks,
+                    struct cdc_error *error);
 
 #endif

@@ -23,6 +23,9 @@ struct cdc_start {
     /* Tables that are stale (stale.h), none: stale.n is 0. To be saved before the first line; with sinks that have all passed
      * stale.at nothing is to be written at all: cdc-snapshot is next. */
     struct cdc_stale stale;
+    /* What people ask to be read again (request.h), which is in `stale`, and those of it that the last run had in its durable mark,
+     * and which may be answered since. To be settled: the first once stale is saved, the others at any time. */
+    struct cdc_stale asked, marked;
     bool heals;               /* tables that become stale can be read again; false: there is no snapshot, or no sink */
     struct cdc_rounds rounds; /* what cdc-snapshot has read again since the snapshot: what of the log it has seen */
     size_t sinks;             /* number of sinks, of which it is known that they have stored rows or changes; 0: none */

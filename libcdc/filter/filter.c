@@ -435,8 +435,8 @@ static bool is_of_a_read(const struct cdc_event *event)
 {
     struct cdc_span snapshot = cdc_json_string_raw(event->snapshot);
 
-    return (event->op == CDC_OP_TRUNCATE &&
-            (cdc_span_is(event->read, "begin") || (snapshot.n > 0 && !cdc_span_is(snapshot, "false")))) ||
+    return (event->op == CDC_OP_TRUNCATE && (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live") ||
+                                             (snapshot.n > 0 && !cdc_span_is(snapshot, "false")))) ||
            (event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end"));
 }
 

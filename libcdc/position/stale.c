@@ -64,13 +64,19 @@ static struct cdc_stale_table named(const char *db, const char *schema, const ch
     return (struct cdc_stale_table){(char *)(uintptr_t)db, (char *)(uintptr_t)schema, (char *)(uintptr_t)table, NULL};
 }
 
-bool cdc_stale_has(const struct cdc_stale *stale, const char *db, const char *schema, const char *table)
+const struct cdc_stale_table *cdc_stale_find(const struct cdc_stale *stale, const char *db, const char *schema,
+                                             const char *table)
 {
     const struct cdc_stale_table wanted = named(db, schema, table);
     bool there;
+    size_t place = place_of(stale, &wanted, &there);
 
-    (void)place_of(stale, &wanted, &there);
-    return there;
+    return there ? &stale->tables[place] : NULL;
+}
+
+bool cdc_stale_has(const struct cdc_stale *stale, const char *db, const char *schema, const char *table)
+{
+    return cdc_stale_find(stale, db, schema, table) != NULL;
 }
 
 /* TAKES the texts of `table`, also on errors. */
@@ -403,6 +409,26 @@ static void remove_table(struct cdc_stale *stale, const struct cdc_stale_table *
     memmove(&stale->tables[place], &stale->tables[place + 1], (--stale->n - place) * sizeof *table);
 }
 
+void cdc_stale_remove(struct cdc_stale *stale, const char *db, const char *schema, const char *table)
+{
+    const struct cdc_stale_table wanted = named(db, schema, table);
+
+    remove_table(stale, &wanted);
+}
+
+void cdc_rounds_prune(struct cdc_rounds *rounds)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < rounds->n; i++) {
+        if (rounds->items[i].of.n > 0)
+            rounds->items[kept++] = rounds->items[i];
+        else
+            round_clear(&rounds->items[i]);
+    }
+    rounds->n = kept;
+}
+
 /* A table belongs to the newest round that has it: a sink that lacks an older one lacks that, too, and of the log the newer one has
  * seen all that the older one had. So the list has no more rounds than there are tables. The newest is the last. */
 static void forget_older(struct cdc_rounds *rounds)
@@ -519,6 +545,21 @@ int cdc_rounds_reopen(const struct cdc_rounds *rounds, struct cdc_stale *mark, s
     if (result == 0 && mark->n > 0 && foremost(acks) != NULL)
         result = later_of(mark, foremost(acks), error);
     return result;
+}
+
+int cdc_rounds_mark(const struct cdc_rounds *rounds, struct cdc_stale *mark, const char *pos, struct cdc_acks *acks,
+                    struct cdc_error *error)
+{
+    if (later_of(mark, pos != NULL ? pos : "", error) != 0)
+        return -1;
+    if (foremost(acks) != NULL && later_of(mark, foremost(acks), error) != 0)
+        return -1;
+    for (size_t i = 0; i < rounds->n; i++) {
+        const char *written = rounds->items[i].attempt.written;
+        if (written != NULL && later_of(mark, written, error) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* -- where the mark is -- */

@@ -10,6 +10,7 @@
 
 #include <cdc/attempt.h>
 #include <cdc/json.h>
+#include <cdc/request.h>
 #include <cdc/start.h>
 
 /* Complete is one whose rows are all written: the sinks' positions show whether they are stored. */
@@ -174,11 +175,40 @@ static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const s
     return is_within(acked, snapshot) ? take_source(&start->from, snapshot, error) : 0;
 }
 
+/* A request that the mark of the last run has, with its very time, was taken then: the process was killed before it was settled, or
+ * the mark was saved at its end. */
+static int split_asked(struct cdc_start *start, const struct cdc_stale *asked, struct cdc_error *error)
+{
+    for (size_t i = 0; i < asked->n; i++) {
+        const struct cdc_stale_table *table = &asked->tables[i];
+        const struct cdc_stale_table *had = cdc_stale_find(&start->stale, table->db, table->schema, table->table);
+        struct cdc_stale *list = had != NULL && strcmp(had->why, table->why) == 0 ? &start->marked : &start->asked;
+        if (cdc_stale_add(list, table->db, table->schema, table->table, table->why, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int add_asked(struct cdc_start *start, struct cdc_acks *acks, const struct cdc_offset *snapshot,
+                     struct cdc_error *error)
+{
+    for (size_t i = 0; i < start->asked.n; i++) {
+        const struct cdc_stale_table *table = &start->asked.tables[i];
+        if (cdc_stale_add(&start->stale, table->db, table->schema, table->table, table->why, error) != 0)
+            return -1;
+    }
+    const char *pos = start->from.pos != NULL ? start->from.pos : snapshot->pos;
+    return cdc_rounds_mark(&start->rounds, &start->stale, pos, acks, error);
+}
+
 /* Only where there is a snapshot has anybody rows that may be stale, and only where something is confirmed does it ever show that
  * they were read again: without a sink's file the run would end at the same mark for ever. */
 static int find_stale(struct cdc_start *start, const struct cdc_offset *entry, struct cdc_acks *acks,
+                      const struct cdc_offset *snapshot, const char *state_dir, const char *name,
                       struct cdc_error *error)
 {
+    struct cdc_stale asked = {.at = NULL};
+
     if (start->snapshot == NULL)
         return 0;
     start->heals = acks == NULL || cdc_acks_count(acks) > 0;
@@ -189,7 +219,13 @@ static int find_stale(struct cdc_start *start, const struct cdc_offset *entry, s
     /* Of an entry without a position, too: a stream that has confirmed nothing yet may have left its mark. */
     if (cdc_stale_read(&start->stale, cdc_span_text(entry != NULL ? entry->state : NULL), error) != 0)
         return -1;
-    return cdc_rounds_reopen(&start->rounds, &start->stale, acks, error);
+    int result = cdc_request_read(&asked, state_dir, name, error);
+    if (result == 0)
+        result = split_asked(start, &asked, error);
+    cdc_stale_clear(&asked);
+    if (result != 0 || cdc_rounds_reopen(&start->rounds, &start->stale, acks, error) != 0)
+        return -1;
+    return start->asked.n > 0 ? add_asked(start, acks, snapshot, error) : 0;
 }
 
 int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own, struct cdc_acks *acks,
@@ -218,7 +254,7 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
     if (result == 0)
         result = decide_stored(start, acks, &snapshot, name, error);
     if (result == 0)
-        result = find_stale(start, entry, acks, error);
+        result = find_stale(start, entry, acks, &snapshot, state_dir, name, error);
     if (result == 0 && found > 0 && start->kind == CDC_START_FIRST) {
         start->kind = CDC_START_SNAPSHOT;
         start->from = snapshot;
@@ -233,6 +269,8 @@ void cdc_start_free(struct cdc_start *start)
     cdc_offset_free(&start->from);
     cdc_offset_free(&start->own);
     cdc_stale_clear(&start->stale);
+    cdc_stale_clear(&start->asked);
+    cdc_stale_clear(&start->marked);
     cdc_rounds_clear(&start->rounds);
     free(start->visible);
     free(start->snapshot);

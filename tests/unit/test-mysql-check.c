@@ -110,11 +110,11 @@ static void work(const struct run *run, struct cdc_buf *out)
     const struct cdc_selection selection = {.include = {.items = patterns, .count = opts(run, "-t") ? 2 : 1},
                                             .exclude = {.items = others, .count = opts(run, "-T") ? 1 : 0}};
     static const struct cdc_option_list no_where = {NULL, 0};
-    int result = my_check(&settings, &selection, opts(run, "snapshot") ? &no_where : NULL,
-                          opts(run, "same")    ? 7
-                          : opts(run, "eight") ? 8
-                                               : 5,
-                          &log_to, &error);
+    const struct my_check_known known = {.where = opts(run, "snapshot") ? &no_where : NULL,
+                                         .replica_id = opts(run, "same")    ? 7
+                                                       : opts(run, "eight") ? 8
+                                                                            : 5};
+    int result = my_check(&settings, &selection, &known, &log_to, &error);
     cdc_buf_append_buf(out, &told);
     cdc_buf_printf(out, "#%d: %d %s (%s)\n", result, error.status, error.text, error.hint);
     cdc_buf_append_buf(out, &fake.said);

@@ -34,6 +34,7 @@ static void check(const char *what, const char *got, const char *want)
     "[[1,"                                                                                                             \
     "\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,710,0]]}"
 #define ROOT(parts) TABLE("16384", "0", "10", "700", "16400", "[\"id\"]", COLUMNS, parts)
+#define OTHER(file) TABLE("16390", file, "10", "700", "16400", "[\"id\"]", COLUMNS, "null")
 #define BEFORE WITH(COLUMNS)
 
 /* Partitions from 20000 on have come with rows, those from 30000 on are gone again. */
@@ -43,6 +44,15 @@ static int is_new(void *context, uint32_t partition, struct cdc_error *error)
     if (partition >= 30000)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "gone");
     return partition < 20000;
+}
+
+/* The rows of 16384 and of partitions from 16395 on are those of before, 16391 was emptied. */
+static int is_same(void *context, uint32_t table, bool emptied, struct cdc_error *error)
+{
+    (void)context;
+    if (table == 16394)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "gone");
+    return table == 16384 || table >= 16395 || (table == 16391 && emptied);
 }
 
 struct example {
@@ -139,10 +149,21 @@ static const struct example examples[] = {
      ROOT("[[16390,16390,700],[16391,16391,700]]"), ""},
     {"a partition truncated", ROOT("[[16390,16390,700],[16391,16391,700]]"),
      ROOT("[[16390,17000,700],[16391,16391,700]]"), "a partition was truncated, or written anew"},
-    {"all of them truncated, which the log has", ROOT("[[16390,16390,700],[16391,16391,700]]"),
-     ROOT("[[16390,17000,700],[16391,17001,700]]"), ""},
-    {"a partition whose rows were written", ROOT("[[16390,16390,700,16392],[16391,16391,700,16393]]"),
-     ROOT("[[16390,17000,700,17003],[16391,17001,700,16393]]"), "its rows were written anew"},
+    {"all of them truncated: each by itself, or the table, which the log has", ROOT("[[16391,16391,700]]"),
+     ROOT("[[16391,17001,700]]"), "a partition was truncated, or written anew"},
+    {"VACUUM FULL of a partition", ROOT("[[16395,16395,700],[16396,16396,700]]"),
+     ROOT("[[16395,17000,700],[16396,16396,700]]"), ""},
+    {"another file of a partition that cannot be asked", ROOT("[[16394,16394,700]]"), ROOT("[[16394,17000,700]]"),
+     "error"},
+    {"UNLOGGED, and LOGGED again", OTHER("16390"), OTHER("17000"),
+     "its rows may have been written anew, or while it was UNLOGGED"},
+    {"TRUNCATE", TABLE("16391", "16391", "10", "700", "16400", "[\"id\"]", COLUMNS, "null"),
+     TABLE("16391", "17000", "10", "700", "16400", "[\"id\"]", COLUMNS, "null"), ""},
+    {"another file of a table that cannot be asked",
+     TABLE("16394", "16394", "10", "700", "16400", "[\"id\"]", COLUMNS, "null"),
+     TABLE("16394", "17000", "10", "700", "16400", "[\"id\"]", COLUMNS, "null"), "error"},
+    {"a partition whose rows were written", ROOT("[[16390,16390,700,16392],[16395,16395,700,16393]]"),
+     ROOT("[[16390,17000,700,17003],[16395,17001,700,16393]]"), "its rows were written anew"},
     {"a partition without rows, or made as one", ROOT("[[16390,16390,700]]"),
      ROOT("[[16390,16390,700],[16399,16399,710]]"), ""},
     {"a partition with rows", ROOT("[[16390,16390,700]]"), ROOT("[[16390,16390,700],[20001,20001,710]]"),
@@ -161,7 +182,8 @@ static const struct example examples[] = {
 
 static void judge(const struct example *example)
 {
-    const struct pg_judge question = {cdc_span_text(example->before), cdc_span_text(example->now), false, is_new, NULL};
+    const struct pg_judge question = {
+        cdc_span_text(example->before), cdc_span_text(example->now), false, is_new, is_same, NULL};
     struct cdc_buf why = CDC_BUF_INIT;
     struct cdc_error error = {0};
     int stale = pg_judge_table(&question, &why, &error);
@@ -172,7 +194,7 @@ static void judge(const struct example *example)
 static void test_republished(void)
 {
     const char *now = TABLE("16384", "16384", "10", "700", "17000", "[\"id\"]", COLUMNS, "null");
-    const struct pg_judge question = {cdc_span_text(BEFORE), cdc_span_text(now), true, is_new, NULL};
+    const struct pg_judge question = {cdc_span_text(BEFORE), cdc_span_text(now), true, is_new, is_same, NULL};
     struct cdc_buf why = CDC_BUF_INIT;
     struct cdc_error error = {0};
     check("taken out and added again, and that is known", pg_judge_table(&question, &why, &error) == 0 ? "" : why.data,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pgoutput messages, built byte by byte, as lines. */
+#include "connectors/postgres/pgoutput/live.h"
 #include "connectors/postgres/pgoutput/pgoutput.h"
 #include "tests/unit/no-memory.h"
 
@@ -732,6 +733,114 @@ static void test_rounds(void)
     check(pgoutput_transaction(decoder, &xid) == FINAL && xid != 0, "the open transaction", "", "");
 }
 
+/* Rows up to 7 are done, those up to 19 read, and none after that. */
+static struct pg_live pieces_of(const char *xids)
+{
+    struct pg_live live = {.schema = "public", .name = "t", .column = {"id"}, .n_key = 1};
+    struct pg_visible visible = {.json = NULL};
+    struct cdc_error error = {0};
+    char json[96];
+    const struct pg_live_key seven = {{UINT64_C(7) ^ (UINT64_C(1) << 63)}},
+                             nineteen = {{UINT64_C(19) ^ (UINT64_C(1) << 63)}};
+    snprintf(json, sizeof json, "{\"lsn\":\"0/1994770\",\"xids\":\"%s\"}", xids);
+    pg_live_take_piece(&live, &seven, &visible);
+    check(pg_live_passed(&live, 1), "a piece that has seen nothing is passed at once", "", "");
+    check(pg_visible_parse(&visible, cdc_span_text(json), &error) == 0, "what the next one sees", error.text, "");
+    pg_live_take_piece(&live, &nineteen, &visible);
+    check(!pg_live_passed(&live, FINAL), "the log is not there yet", "", "");
+    return live;
+}
+
+/* `c {"id":7}` of each change that came. */
+static void expect_keys(const char *what, const char *want)
+{
+    struct cdc_buf found = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    struct cdc_event event;
+    drop_schema_lines();
+    for (size_t at = 0; at < lines.len;) {
+        size_t n = (size_t)((char *)memchr(lines.data + at, '\n', lines.len - at) - (lines.data + at));
+        if (cdc_event_parse(&event, lines.data + at, n, &error) == 0) {
+            cdc_buf_span(&found, event.op_text);
+            cdc_buf_byte(&found, ' ');
+            cdc_buf_span(&found, event.key);
+        }
+        at += n + 1;
+    }
+    cdc_buf_byte(&found, '\0');
+    check(strcmp(found.data, want) == 0, what, found.data, want);
+    cdc_buf_free(&found);
+    lines.len = 0;
+}
+
+/* A change of table t, in a transaction that the piece has seen (xids 743:743:) or not (700:743:742). */
+static void with_pieces(const char *what, const char *xids, char tag, char old_kind, const char *old_values,
+                        const char *new_values, const char *want)
+{
+    struct pg_live live = pieces_of(xids);
+    fresh(NULL);
+    pgoutput_set_live(decoder, &live, NULL);
+    begin_with(16384, 'd', "id*:23,v:25");
+    change_message(tag, 16384, old_kind, old_values, new_values);
+    must_feed();
+    expect_keys(what, want);
+    check(live.n_xids == 1 && live.xids[0] == 742, "its transaction is known", "", "");
+    pg_live_clear(&live);
+}
+
+#define SEEN "743:743:"
+#define UNSEEN "700:743:742"
+static void test_pieces(void)
+{
+    with_pieces("a row that is done: it comes, though it was seen", SEEN, 'I', 0, NULL, "t7|tx", "c {\"id\":7}");
+    with_pieces("a row that is read, and seen", SEEN, 'I', 0, NULL, "t8|tx", "");
+    with_pieces("the last one that is read, and not seen", UNSEEN, 'I', 0, NULL, "t19|tx", "c {\"id\":19}");
+    with_pieces("a row that is not read yet", UNSEEN, 'I', 0, NULL, "t20|tx", "");
+    with_pieces("a negative key is before it", SEEN, 'U', 0, NULL, "t-5|tx", "u {\"id\":-5}");
+    with_pieces("an update of one that is read and seen", SEEN, 'U', 0, NULL, "t19|u", "");
+    with_pieces("of one that is not seen", UNSEEN, 'U', 0, NULL, "t19|u", "u {\"id\":19}");
+    with_pieces("a delete of one that is read and seen", SEEN, 'D', 'K', "t9|n", NULL, "");
+    with_pieces("of one that is done", SEEN, 'D', 'K', "t1|n", NULL, "d {\"id\":1}");
+    with_pieces("a move from done to done", SEEN, 'U', 'K', "t1|n", "t2|u", "u {\"id\":2}");
+    with_pieces("a move out of what is done into what shows it", SEEN, 'U', 'K', "t1|n", "t9|u", "d {\"id\":1}");
+    with_pieces("a move to where nothing is read yet", UNSEEN, 'U', 'K', "t9|n", "t99|u", "d {\"id\":9}");
+    with_pieces("a move from there: the whole row", UNSEEN, 'U', 'K', "t99|n", "t9|tx", "c {\"id\":9}");
+    with_pieces("a move within what is not read yet", UNSEEN, 'U', 'K', "t98|n", "t99|tx", "");
+}
+
+/* What cannot be told ends the read, and nothing of the table comes until it begins anew. */
+static void test_broken_pieces(void)
+{
+    struct pg_live live = pieces_of(UNSEEN);
+    fresh(NULL);
+    pgoutput_set_live(decoder, &live, NULL);
+    begin_with(16384, 'd', "id*:23,v:25");
+    change_message('U', 16384, 'K', "t99|n", "t9|u");
+    must_feed();
+    check(live.broken != NULL, "a move whose columns are not all in the log", "goes on", "ends the read");
+    change_message('I', 16384, 0, NULL, "t3|tx");
+    must_feed();
+    expect_keys("and nothing comes after it", "");
+    pg_live_clear(&live);
+    live = pieces_of(UNSEEN);
+    fresh(NULL);
+    pgoutput_set_live(decoder, &live, NULL);
+    begin_with(16384, 'd', "id*:23,v:25");
+    start('T');
+    put(1, 4);
+    put(0, 1);
+    put(16384, 4);
+    must_feed();
+    expect_keys("a truncate", "");
+    check(live.broken != NULL, "ends it, too", "goes on", "ends the read");
+    const struct pg_visible before = {.json = NULL, .xmin = 742, .xmax = 742},
+                            after = {.json = NULL, .xmin = 743, .xmax = 743};
+    check(!pg_live_is_whole(&live, &before), "a snapshot that has not seen what the log has brought", "", "");
+    check(pg_live_is_whole(&live, &after) && live.n_xids == 0, "and one that has", "", "");
+    pgoutput_set_live(decoder, NULL, NULL);
+    pg_live_clear(&live);
+}
+
 static void test_stop(void)
 {
     fresh(NULL);
@@ -866,6 +975,8 @@ int main(void)
     test_ahead();
     test_visible_of_another_log();
     test_rounds();
+    test_pieces();
+    test_broken_pieces();
     test_stop();
     test_memory();
     failures += memory_sweep("changes of all kinds", changes_of_all_kinds) != 0;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cdc/request.h>
 #include <cdc/stale.h>
 #include <cdc/start.h>
 
@@ -336,6 +337,107 @@ static void test_last_attempt(void)
     cdc_stale_clear(&mark);
 }
 
+/* "t1 t2" of what is asked for. */
+static bool asked(const char *tables)
+{
+    struct cdc_stale found = {.at = NULL};
+    struct cdc_error error = {0};
+    struct cdc_buf names = CDC_BUF_INIT;
+    check(cdc_request_read(&found, dir, "shop", &error) == 0, error.text);
+    for (size_t i = 0; i < found.n; i++)
+        cdc_buf_printf(&names, "%s%s", i > 0 ? " " : "", found.tables[i].table);
+    cdc_buf_byte(&names, '\0');
+    bool same = strcmp(names.data, tables) == 0;
+    if (!same)
+        printf("asked for: \"%s\"\n", names.data);
+    cdc_buf_free(&names);
+    cdc_stale_clear(&found);
+    return same;
+}
+
+static void ask(const char *table)
+{
+    struct cdc_stale wanted = {.at = NULL};
+    struct cdc_error error = {0};
+    check(cdc_stale_add(&wanted, "db", "public", table, "", &error) == 0 &&
+              cdc_request_add(dir, "shop", &wanted, &error) == 0,
+          error.text);
+    cdc_stale_clear(&wanted);
+}
+
+/* Until the clock shows another time: a request is known by it. */
+static void ask_later(const char *table, const char *why)
+{
+    struct cdc_stale found = {.at = NULL};
+    struct cdc_error error = {0};
+    const struct cdc_stale_table *now;
+    do {
+        ask(table);
+        check(cdc_request_read(&found, dir, "shop", &error) == 0, error.text);
+        now = cdc_stale_find(&found, "db", "public", table);
+        check(now != NULL, "is asked for");
+    } while (now != NULL && strcmp(now->why, why) == 0);
+    cdc_stale_clear(&found);
+}
+
+/* A mark that has what is asked for, as a stream saves it. */
+static char *mark_asked(const char *at, const struct cdc_stale *tables)
+{
+    struct cdc_buf mark = CDC_BUF_INIT;
+    struct cdc_stale placed = *tables;
+    placed.at = (char *)(uintptr_t)at;
+    cdc_buf_lit(&mark, "{\"slot\":\"x\"");
+    cdc_stale_append(&mark, &placed);
+    cdc_buf_append(&mark, "}", 2);
+    check(!mark.failed, "a mark");
+    return mark.data;
+}
+
+/* What people ask for, and each place where the stream that takes it may be killed. */
+static void test_requests(void)
+{
+    static const char start[] = "000000000000000A.0000000000.a0001", before[] = "0000000000000010.0000000000.h00000000",
+                      at[] = "0000000000000020.0000000000.h00000000",
+                      round_end[] = "0000000000000020.0000000000.r0001.2";
+    struct cdc_stale first = {.at = NULL};
+    struct cdc_error error = {0};
+    char *path = cdc_request_path(dir, "shop");
+    store("cdc-snapshot", start, "{\"written\":\"000000000000000A.0000000000.a0001.2\",\"finished\":true}");
+    store("pg-cdc", before, "{\"slot\":\"x\"}");
+    store("cdc-sink-sqlite", before, NULL);
+    check(asked("") && cdc_request_settle(&first, dir, "shop", &error) == 0, "nothing is asked for");
+    finds("", "", "nothing is stale");
+    ask("t2");
+    ask("t1");
+    ask("t2");
+    check(asked("t1 t2"), "two are one");
+    finds(before, "t1 t2", "a start finds them");
+
+    check(cdc_request_read(&first, dir, "shop", &error) == 0, error.text);
+    char *mark = mark_asked(at, &first);
+    store("pg-cdc", at, mark);
+    finds(at, "t1 t2", "killed after the mark, before they were taken out: the mark");
+    check(asked("t1 t2"), "they are there still");
+    store("cdc-sink-sqlite", round_end, NULL);
+    store(
+        "cdc-snapshot", start,
+        "{\"written\":\"000000000000000A.0000000000.a0001.2\",\"finished\":true,\"again\":[{\"at\":"
+        "\"0000000000000020.0000000000.h00000000\",\"tables\":[{\"db\":\"db\",\"schema\":\"public\",\"table\":\"t1\"},"
+        "{\"db\":\"db\",\"schema\":\"public\",\"table\":\"t2\"}],\"origin\":32,\"attempt\":1,\"written\":"
+        "\"0000000000000020.0000000000.r0001.2\",\"finished\":true}]}");
+    finds("", "", "and read since: they are answered");
+    ask_later("t1", first.n > 0 ? first.tables[0].why : "");
+    finds(round_end, "t1", "but not what was asked for after that, which no round before is the answer to");
+    check(cdc_request_settle(&first, dir, "shop", &error) == 0 && asked("t1"), "the later one stays");
+    cdc_stale_clear(&first);
+    check(cdc_request_read(&first, dir, "shop", &error) == 0 && cdc_request_settle(&first, dir, "shop", &error) == 0 &&
+              asked("") && access(path, F_OK) != 0,
+          "the last one takes the file with it");
+    cdc_stale_clear(&first);
+    free(mark);
+    free(path);
+}
+
 int main(void)
 {
     char command[64];
@@ -346,6 +448,7 @@ int main(void)
     test_many();
     test_ahead();
     test_last_attempt();
+    test_requests();
     test_damaged();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");

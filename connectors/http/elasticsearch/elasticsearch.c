@@ -302,7 +302,7 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
 
     if (!event->has_seq)
         result = cdc_sink_reject(sink->client->context, event->line, "the line has no \"seq\"", error);
-    else if (cdc_span_is(event->read, "begin") || is_of_snapshot(event))
+    else if (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live") || is_of_snapshot(event))
         result = es_reread_begin(sink, table, event, error);
     else
         result = empty(sink, table, event, error);

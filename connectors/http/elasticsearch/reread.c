@@ -92,16 +92,18 @@ static const char *id_of(const struct es_sink *sink, const struct es_table *tabl
     return id != NULL && !table->hidden ? id : "";
 }
 
-/* The read of that seq whose begin is kept. p NULL: there is none, or it is of another index of that name. */
+/* The read of that seq whose begin is kept. p NULL: there is none, or it is of another index of that name. While the log goes on
+ * with the table ("live") the lines of the read have growing ones. */
 static struct cdc_span read_of(const struct es_sink *sink, const struct es_table *table, int64_t wanted)
 {
     const char *text = es_index_ids_read(sink->index_ids, table->source.target);
     struct cdc_span object = cdc_span_text(text != NULL ? text : "{}"), uuid = cdc_json_member_raw(object, "uuid"),
                     shards = cdc_json_member(object, "shards");
     int64_t seq;
+    bool live = cdc_json_member(object, "live").p != NULL;
     bool same = uuid.p != NULL && cdc_json_raw_is(uuid, cdc_span_text(id_of(sink, table))) && shards.p != NULL &&
                 cdc_json_type(shards) == CDC_JSON_ARRAY && cdc_json_member_raw(object, "pos").p != NULL &&
-                cdc_json_int64(cdc_json_member(object, "seq"), &seq) && seq == wanted;
+                cdc_json_int64(cdc_json_member(object, "seq"), &seq) && (live ? seq <= wanted : seq == wanted);
 
     return same ? object : cdc_span(NULL, 0);
 }
@@ -157,7 +159,7 @@ static int note_begin(struct es_sink *sink, const struct es_table *table, const 
     cdc_buf_span(&text, event->pos);
     cdc_buf_lit(&text, "\",\"seq\":");
     cdc_buf_i64(&text, event->seq);
-    cdc_buf_lit(&text, ",\"shards\":");
+    cdc_buf_text(&text, cdc_span_is(event->read, "live") ? ",\"live\":true,\"shards\":" : ",\"shards\":");
     int result = append_shards(sink, index, &text, error);
     cdc_buf_byte(&text, '}');
     cdc_buf_byte(&text, '\0');
@@ -193,6 +195,8 @@ int es_reread_end(struct es_sink *sink, struct es_table *table, const struct cdc
 
     if (table->no_index) /* there was none at the begin, and no row since */
         return 0;
+    /* Where the log went on meanwhile, the first rows of the read are older than its end. */
+    (void)cdc_json_int64(cdc_json_member(event->line, "since"), &old.seq);
     if (es_owner_verify_table(sink, table, error) != 0 || sweep(sink, &old, shards_of(sink, table, event), error) != 0)
         return -1;
     cdc_log_write(sink->client->context->log, CDC_LOG_INFO,
@@ -216,7 +220,7 @@ int es_reread_begin(struct es_sink *sink, struct es_table *table, const struct c
     bool again = read.p != NULL && cdc_span_equal(cdc_json_member_raw(read, "pos"), event->pos);
     if (!again && note_begin(sink, table, event, error) != 0)
         return -1;
-    if (cdc_span_is(event->read, "begin"))
+    if (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live"))
         return 0;
     read = read_of(sink, table, event->seq);
     return sweep(sink, &old, read.p != NULL ? cdc_json_member(read, "shards") : read, error);

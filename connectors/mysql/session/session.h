@@ -78,6 +78,15 @@ bool my_session_error_passes(unsigned number);
 /* Completes what -t and -T say: without -t the tables of the URL's database are read (db; NULL where it names none), else
  * all but the servers' own. *pattern RETURNS NEW (free) what the selection then borrows, or NULL. */
 int my_selection_complete(struct cdc_selection *selection, const char *db, char **pattern, struct cdc_error *error);
+/* For a state that is kept: appends {"include":["shop.*"],"exclude":[]}. */
+void my_selection_append(struct cdc_buf *out, const struct cdc_selection *selection);
+/* The same, read; CONFIG when it is damaged. *kept is to be freed in any case. */
+struct my_kept_selection {
+    struct cdc_selection selection; /* of texts in: */
+    struct cdc_buf text;
+};
+int my_selection_read(struct my_kept_selection *kept, struct cdc_span object, struct cdc_error *error);
+void my_selection_free_kept(struct my_kept_selection *kept);
 /* Did that add the pattern to those of -T? */
 bool my_selection_is_own(const char *pattern);
 

@@ -184,6 +184,21 @@ static int read_clock(struct my_snapshot *run, struct cdc_error *error)
     return 0;
 }
 
+/* The stream compares: what is selected later, and was not here, it has to have read. */
+static int keep_selection(struct my_snapshot *run, struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    my_selection_append(&text, &run->settings->selection);
+    cdc_buf_byte(&text, '\0');
+    if (text.failed) {
+        cdc_buf_free(&text);
+        return cdc_error_memory(error);
+    }
+    free(run->state.selection);
+    run->state.selection = text.data;
+    return 0;
+}
+
 /* X, the consistent point and the attempt's number are durable before the first row, or two attempts could share a pos. What an
  * older one wrote says nothing of this one. */
 static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
@@ -199,6 +214,8 @@ static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
          * before, so that sinks take its rows. */
         state->attempt.origin = (uint64_t)cdc_clock_wall_ms() * 1000;
     state->has_start = true;
+    if (keep_selection(run, error) < 0)
+        return -1;
     if (state->attempt.number > 1)
         cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->settings->name,
                       state->attempt.number);

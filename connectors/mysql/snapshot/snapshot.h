@@ -7,6 +7,7 @@
 #include "connectors/mysql/value/column.h"
 
 #include <cdc/control.h>
+#include <cdc/database.h>
 #include <cdc/value_format.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
@@ -31,5 +32,8 @@ struct my_snapshot_settings {
 int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,
                     struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log,
                     struct cdc_error *error);
+/* struct cdc_database's tables. */
+int my_snapshot_visit_tables(const struct my_snapshot_settings *settings, cdc_database_visit *visit, void *context,
+                             struct cdc_error *error);
 
 #endif

@@ -11,6 +11,7 @@ void my_snapshot_state_clear(struct my_snapshot_state *state)
     cdc_attempt_clear(&state->attempt);
     cdc_rounds_clear(&state->rounds);
     free(state->from.gtids);
+    free(state->selection);
     my_checkpoints_drop_but(&state->checkpoints, NULL);
     free(state->sinks);
     memset(state, 0, sizeof *state);
@@ -47,6 +48,9 @@ static bool read_state(struct my_snapshot_state *state, struct cdc_span object)
     struct cdc_span sinks = cdc_json_member(object, "sinks");
     if (sinks.p && !(state->sinks = cdc_span_copy(sinks)))
         return false; /* errno says why */
+    struct cdc_span selection = cdc_json_member(object, "selection");
+    state->selection = selection.p ? cdc_span_copy(selection) : NULL;
+    good = good && (!selection.p || state->selection);
     state->has_start = good && read_point(&state->from, cdc_json_member(object, "from")) &&
                        my_checkpoints_read(&state->checkpoints, cdc_json_member(object, "points"));
     return state->has_start;
@@ -89,8 +93,14 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
         cdc_buf_lit(out, ",\"points\":");
         my_checkpoints_append(out, &state->checkpoints);
     }
-    if (state->sinks)
-        cdc_buf_printf(out, ",\"sinks\":%s", state->sinks);
+    if (state->sinks) {
+        cdc_buf_lit(out, ",\"sinks\":");
+        cdc_buf_text(out, state->sinks);
+    }
+    if (state->selection) {
+        cdc_buf_lit(out, ",\"selection\":");
+        cdc_buf_text(out, state->selection);
+    }
     cdc_rounds_append(out, &state->rounds);
     cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');

@@ -58,8 +58,12 @@ struct my_stale {
     struct my_round *rounds; /* that the log has not passed */
     size_t n_rounds;
     struct cdc_buf dropped; /* columns that the copy may have and the tables have not: "db\0table\0column\0" ... */
+    bool changed;           /* dropped or the selection, since it was saved */
+    bool saved;             /* the mark, of the start or the end */
+    struct cdc_stale asked; /* requests in found (asked.c) */
+    int64_t ask_due;        /* when to look for them */
+    bool asking_failed;     /* which was said */
     bool dropped_before;    /* there may be others, of a version that kept no list */
-    bool changed;           /* dropped, since it was saved */
     struct cdc_buf state;   /* of the offset file */
 };
 
@@ -148,8 +152,18 @@ int my_stale_save(struct my_stream *stream, struct cdc_error *error);
 void my_stale_look(struct my_stream *stream, struct cdc_buf *out);
 /* What the offset file keeps; schema: what the schema has for it, or NULL. BORROWED until the next call. */
 const char *my_stale_state(struct my_stream *stream, const char *schema);
-/* Of struct cdc_source_ops. */
+/* At the end of the run: the mark is durable. TEMPORARY where there is one. */
 int my_stale_end(void *source, struct cdc_error *error);
+
+/* -- asked.c -- */
+/* Between transactions, now and then: takes tables that people ask to be read again as stale. 1: there are some; 0; -1 */
+int my_asked_look(struct my_stream *stream, struct cdc_error *error);
+/* After my_stale_open: requests that are in a durable mark are settled. */
+void my_asked_begin(struct my_stream *stream);
+/* The end of the run, of struct cdc_source_ops. */
+int my_asked_end(void *source, struct cdc_error *error);
+/* At the first connection: what is selected now, and was not in the last run, is stale. */
+int my_asked_compare_selection(struct my_stream *stream, struct cdc_error *error);
 
 /* -- torn_file.c -- */
 /* The dump broke: is there another way into what follows? Then the next one takes it, and the error becomes one to try

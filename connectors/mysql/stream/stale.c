@@ -189,6 +189,8 @@ static const char *compose(struct my_stream *stream, const char *schema, const s
     struct cdc_buf *state = &stream->stale.state;
     state->len = 0;
     append_schema(state, stream, schema);
+    cdc_buf_lit(state, ",\"selection\":");
+    my_selection_append(state, &stream->settings.selection);
     append_dropped(state, &stream->stale);
     cdc_stale_append(state, mark);
     cdc_buf_append(state, "}", 2);
@@ -268,6 +270,7 @@ int my_stale_open(struct my_stream *stream, struct cdc_error *error)
     if (copy_mark(open, found, error) < 0 || set_at(open, found->at, error) < 0 ||
         pass_sinks(stream, open, error) < 0 || save(stream, open, error) < 0)
         return -1;
+    stream->stale.saved = true;
     int there = are_sinks_there(stream, error);
     return there < 0 ? -1 : there > 0 ? cdc_stale_stop(open, error) : 0;
 }
@@ -277,6 +280,7 @@ void my_stale_close(struct my_stream *stream)
     struct my_stale *stale = &stream->stale;
     cdc_stale_clear(&stale->open);
     cdc_stale_clear(&stale->found);
+    cdc_stale_clear(&stale->asked);
     while (stale->n_rounds > 0)
         my_read_at_free(&stale->rounds[--stale->n_rounds].at);
     free(stale->rounds);
@@ -625,5 +629,6 @@ int my_stale_end(void *source, struct cdc_error *error)
     if (copy_mark(&stale->open, &stale->found, error) < 0 || pass_sinks(stream, &stale->open, error) < 0 ||
         save(stream, &stale->open, error) < 0)
         return -1;
+    stale->saved = true;
     return cdc_stale_stop(&stale->open, error);
 }

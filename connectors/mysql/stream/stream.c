@@ -39,8 +39,12 @@ struct my_stream *my_stream_new(const struct my_stream_settings *settings, struc
     };
     stream->schema = my_schema_new(&schema_settings, error);
     if (stream->schema && my_bounds_parse(&stream->bounds, settings->until, error) == 0 &&
-        (!settings->first || my_start_check(settings->first, error) == 0) && my_stale_open(stream, error) == 0)
-        return stream;
+        (!settings->first || my_start_check(settings->first, error) == 0)) {
+        int opened = my_stale_open(stream, error);
+        my_asked_begin(stream);
+        if (opened == 0)
+            return stream;
+    }
     my_stream_free(stream);
     return NULL;
 }
@@ -230,6 +234,20 @@ static void look_on(struct my_stream *stream)
     cdc_buf_free(&ignored);
 }
 
+/* The run ends after what is out, where somebody asks for tables to be read again. */
+static int end_if_asked(struct my_stream *stream, struct cdc_error *error)
+{
+    int asked = stream_between(stream) ? my_asked_look(stream, error) : 0;
+    if (asked <= 0)
+        return asked;
+    const struct cdc_offset *boundary = my_decoder_boundary(stream->decoder);
+    if (boundary && cdc_offset_copy(&stream->stale.end, boundary, error) < 0)
+        return -1;
+    stream->ended = true;
+    stream->stale.has_part = false; /* nothing is looked for beyond it */
+    return 0;
+}
+
 /* 1: there is more; 0; -1. */
 static int take_events(struct my_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error)
 {
@@ -266,7 +284,9 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         my_decoder_heartbeat(stream->decoder, cdc_clock_wall_ms(), out);
     }
     my_stale_look(stream, out);
-    got = take_events(stream, out, limit, error);
+    got = end_if_asked(stream, error);
+    if (got == 0)
+        got = take_events(stream, out, limit, error);
     if (got < 0 && stream->torn.next.file[0] && out->len != before)
         got = put_off(stream, error);
     if (got >= 0 && (got == 0 || stream->ended) && prefetch_schema(stream, error) < 0)
@@ -359,5 +379,5 @@ const struct cdc_source_ops my_stream_ops = {
     .boundary = stream_boundary,
     .between = stream_between,
     .state = stream_state,
-    .end = my_stale_end,
+    .end = my_asked_end,
 };

@@ -29,6 +29,7 @@ struct my_stream_settings {
     bool allow_unlogged;             /* see decoder.h */
     struct cdc_acks *acks;           /* what the sinks have stored; NULL. BORROWED */
     struct cdc_offset_file *offsets; /* the stream's own, for marks (cdc/stale.h). BORROWED */
+    const char *state_dir;           /* where requests may lie to read tables again (cdc/request.h); NULL */
     bool marks;                      /* it lies where cdc-snapshot looks for them */
 };
 /* USAGE when text is none of what first may be. */

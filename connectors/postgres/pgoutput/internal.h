@@ -4,6 +4,7 @@
 #define PG_PGOUTPUT_INTERNAL_H
 
 #include "connectors/postgres/pgoutput/encoding.h"
+#include "connectors/postgres/pgoutput/live.h"
 #include "connectors/postgres/pgoutput/pgoutput.h"
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/pgoutput/visible.h"
@@ -101,6 +102,8 @@ struct pgoutput {
     uint64_t xmax;           /* as of a round */
     struct pg_round *rounds; /* a table is in one of them */
     size_t n_rounds;
+    struct pg_live *live;             /* NULL: no table is read so */
+    const struct cdc_stale *withheld; /* NULL: none */
     struct pg_parts parts;
     uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */
     char needed_by[512];         /* its offset file */
@@ -164,6 +167,19 @@ size_t pg_rounds_of(const struct pgoutput *decoder, const struct pg_table *table
 bool pg_rounds_have(const struct pgoutput *decoder, const struct pg_table *table);
 void pg_rounds_free(struct pgoutput *decoder);
 
+/* -- live.c -- */
+
+/* The open transaction, for the piece that it may have been seen by. */
+void pg_live_begin(struct pgoutput *decoder);
+/* Sets table->live. */
+void pg_live_mark(const struct pgoutput *decoder, struct pg_table *table);
+/* Is it the table that is read? */
+bool pg_live_is(const struct pgoutput *decoder, const struct pg_table *table);
+/* Of a table with live: does the change come of the row in cells, or the truncate? And what of an update does? */
+bool pg_live_has_row(struct pgoutput *decoder, const struct pg_table *table, const struct pg_cell *cells);
+bool pg_live_has_truncate(struct pgoutput *decoder, const struct pg_table *table);
+void pg_live_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);
+
 /* -- parts.c -- */
 
 /* The open transaction, for the attempts that may have seen it. */
@@ -215,6 +231,9 @@ static inline bool pg_old_has(char kind, const struct pg_column *column)
 void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms, uint32_t xid);
 /* Appends the commit line, which is a boundary. */
 void pg_lines_commit(struct pgoutput *decoder, uint64_t end_lsn, struct cdc_buf *out);
+/* The same of a piece of a table that is read again: at a boundary, with the position of a round. */
+void pg_lines_piece(struct pgoutput *decoder, uint64_t lsn, unsigned attempt, uint64_t line, uint64_t events,
+                    struct cdc_buf *out);
 void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out);
 /* old_kind: an enum pg_old_kind */
 void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);

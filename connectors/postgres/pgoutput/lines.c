@@ -139,6 +139,18 @@ void pg_lines_commit(struct pgoutput *decoder, uint64_t end_lsn, struct cdc_buf 
     tx->open = false;
 }
 
+void pg_lines_piece(struct pgoutput *decoder, uint64_t lsn, unsigned attempt, uint64_t line, uint64_t events,
+                    struct cdc_buf *out)
+{
+    cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
+    size_t pos_at = out->len;
+    pg_pos_round(out, lsn, attempt, line);
+    boundary_line(decoder, out, pos_at, lsn, cdc_clock_wall_ms(), 0, lsn);
+    cdc_buf_lit(out, ",\"events\":");
+    cdc_buf_u64(out, events);
+    cdc_buf_lit(out, "}\n");
+}
+
 static void heartbeat(struct pgoutput *decoder, uint64_t lsn, uint32_t number, struct cdc_buf *out)
 {
     cdc_buf_lit(out, "{\"op\":\"heartbeat\",\"pos\":\"");

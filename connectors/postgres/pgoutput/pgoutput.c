@@ -95,6 +95,7 @@ static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struc
         pg_rounds_begin(decoder, error) < 0)
         return -1;
     pg_parts_begin(decoder);
+    pg_live_begin(decoder);
     return decoder->tx.read ? 0 : pg_ahead_begin(decoder, error);
 }
 
@@ -279,7 +280,8 @@ static int decode_insert(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         return -1;
     if (pg_row_check_key(table, cells, error) < 0 || check_whole(table, cells, error) < 0)
         return -1;
-    pg_lines_insert(decoder, table, out);
+    if (!table->live || pg_live_has_row(decoder, table, cells))
+        pg_lines_insert(decoder, table, out);
     return 0;
 }
 
@@ -367,7 +369,10 @@ static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         return -1;
     if (pg_parts_may_lack(decoder, table, old_kind))
         return mark_stale(decoder, table, error);
-    pg_lines_update(decoder, table, old_kind, out);
+    if (table->live)
+        pg_live_update(decoder, table, old_kind, out);
+    else
+        pg_lines_update(decoder, table, old_kind, out);
     return 0;
 }
 
@@ -395,7 +400,8 @@ static int decode_delete(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         return -1;
     if (judge_old(table, cells, NULL, &kind, error) < 0)
         return -1;
-    pg_lines_delete(decoder, table, kind, out);
+    if (!table->live || pg_live_has_row(decoder, table, cells))
+        pg_lines_delete(decoder, table, kind, out);
     return 0;
 }
 
@@ -411,9 +417,8 @@ static int decode_truncate(struct pgoutput *decoder, struct cdc_bytes *bytes, st
         struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
         if (!table)
             return -1;
-        if (!is_wanted(decoder, table))
-            continue;
-        pg_lines_truncate(decoder, table, out);
+        if (is_wanted(decoder, table) && (!table->live || pg_live_has_truncate(decoder, table)))
+            pg_lines_truncate(decoder, table, out);
     }
     return 0;
 }

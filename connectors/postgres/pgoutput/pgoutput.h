@@ -27,8 +27,8 @@ struct pgoutput_settings {
     int (*recheck)(void *context, struct pg_table *table, struct cdc_error *error);
     /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
     void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
-    /* A Relation message of a table that is not selected; may be NULL. 0 or -1 */
-    int (*unselected)(void *context, const struct pg_table *table, struct cdc_error *error);
+    /* Each Relation message, before all else: of tables that are not selected, too. May be NULL. 0 or -1 */
+    int (*announced)(void *context, const struct pg_table *table, struct cdc_error *error);
     /* A change of the table is omitted, and the sink of that offset file needs it (pgoutput_set_needed). 1: the table will be read
      * again, and its changes are omitted from now on; 0: it will not, which is an error (CONFIG); -1. NULL: 0 */
     int (*needed)(void *context, const struct pg_table *table, const char *offset_file, struct cdc_error *error);

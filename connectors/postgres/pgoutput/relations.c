@@ -196,7 +196,7 @@ static int complete_relation(const struct pgoutput_settings *settings, struct pg
     table->selected = cdc_selection_has_table(&settings->selection, table->schema, table->name);
     if (!table->selected) {
         pg_table_drop_columns(table);
-        return settings->unselected ? settings->unselected(settings->describe_context, table, error) : 0;
+        return 0;
     }
     if (settings->describe && settings->describe(settings->describe_context, table, error) < 0)
         return -1;
@@ -354,8 +354,11 @@ int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *byt
     if (status == 0)
         note_described(relations, table);
     keep_composites(relations, table);
+    if (status == 0 && settings->announced)
+        status = settings->announced(settings->describe_context, table, error);
     if (status == 0 && complete_relation(settings, table, error) == 0) {
         table->round = pg_rounds_of(decoder, table);
+        pg_live_mark(decoder, table);
         table->part = pg_parts_of(decoder, table);
         tell_renamed(relations, settings, table);
         return keep(relations, settings, table, error);

@@ -51,6 +51,7 @@ struct pg_table {
     bool has_json;              /* some column is json or jsonb */
     bool selected;              /* by -t / -T */
     bool stale;                 /* all of it will be read again, after the lines that come: its changes are omitted */
+    bool live;                  /* it is read again while the log goes on, or will be (live.h) */
     size_t round;               /* that has read it (rounds.c); 0: none */
     size_t part;                /* where it keeps rows of earlier attempts (parts.c); 0: it does not */
     bool schema_written;        /* in this run */

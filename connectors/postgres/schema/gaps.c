@@ -33,14 +33,14 @@ static void append(struct cdc_buf *out, const struct pg_gaps *gaps, const char *
     cdc_buf_byte(out, '\0');
 }
 
-static void say(const struct pg_gaps *gaps, enum pg_gap_weight weight, const char *what, const char *cure,
-                const struct subject *subject)
+static void say(const struct pg_gaps *gaps, enum pg_gap_weight weight, const char *code, const char *what,
+                const char *cure, const struct subject *subject)
 {
     struct cdc_buf text = CDC_BUF_INIT, sql = CDC_BUF_INIT;
     append(&text, gaps, what, subject);
     append(&sql, gaps, cure, subject);
     if (!text.failed && !sql.failed)
-        gaps->say(gaps->context, weight, text.data, sql.data);
+        gaps->say(gaps->context, weight, code, text.data, sql.data);
     cdc_buf_free(&text);
     cdc_buf_free(&sql);
 }
@@ -87,7 +87,8 @@ static void find_nothing(const struct pg_gaps *gaps)
     append_patterns(&patterns, "-T", &gaps->settings->selection.exclude);
     bool any = patterns.len > 0;
     cdc_buf_byte(&patterns, '\0');
-    say(gaps, gaps->first ? PG_GAP_STOPS : PG_GAP_WARNS, any ? "no table is selected by %d" : "no table is selected",
+    say(gaps, gaps->first ? PG_GAP_STOPS : PG_GAP_WARNS, "nothing_selected",
+        any ? "no table is selected by %d" : "no table is selected",
         "fix -t and -T (schema.table), or create the tables first",
         &(struct subject){.text = patterns.failed ? "the patterns" : patterns.data});
     cdc_buf_free(&patterns);
@@ -103,7 +104,7 @@ static void find_patterns(const struct pg_gaps *gaps)
         find_nothing(gaps);
     for (size_t i = 0; n > 0 && i < include->count; i++)
         if (!matches_any(gaps, include->items[i]))
-            say(gaps, PG_GAP_WARNS, "-t %d matches no table", "fix it, or create the table",
+            say(gaps, PG_GAP_WARNS, "pattern", "-t %d matches no table", "fix it, or create the table",
                 &(struct subject){.text = include->items[i]});
 }
 
@@ -128,17 +129,17 @@ static void find_kind(const struct pg_gaps *gaps, const struct pg_catalog_table 
     const struct subject subject = {.table = table};
     bool asked = gaps->all || gaps->settings->selection.include.count > 0;
     if (table->kind == 'f' && table->root)
-        say(gaps, PG_GAP_WARNS,
+        say(gaps, PG_GAP_WARNS, "foreign_table",
             "%t, a partition of %r, is a foreign table: its changes are not in the log and never seen",
             "ALTER TABLE %r DETACH PARTITION %t; or capture it on its own server", &subject);
     else if (asked && table->kind == 'f')
-        say(gaps, PG_GAP_WARNS, "%t is a foreign table: its changes are not in the log and never seen",
+        say(gaps, PG_GAP_WARNS, "foreign_table", "%t is a foreign table: its changes are not in the log and never seen",
             "capture it on its own server", &subject);
     else if (asked && table->kind == 'm')
-        say(gaps, PG_GAP_WARNS, "%t is a materialized view: its changes are not in the log and never seen",
-            "select its tables", &subject);
+        say(gaps, PG_GAP_WARNS, "materialized_view",
+            "%t is a materialized view: its changes are not in the log and never seen", "select its tables", &subject);
     else if (asked && table->persistence == 'u')
-        say(gaps, PG_GAP_WARNS,
+        say(gaps, PG_GAP_WARNS, "unlogged_table",
             "%t is unlogged: its changes are not in the log and never seen, nor are the rows that it has when it "
             "becomes "
             "logged",
@@ -151,23 +152,25 @@ static void find_published(const struct pg_gaps *gaps, const struct pg_catalog_t
     bool asked = gaps->all || gaps->settings->selection.include.count > 0;
     bool by_root = table->root && cdc_selection_has_table(&gaps->settings->selection, table->root_schema, table->root);
     if (!table->published && !by_root && asked) /* of a partitioned table it is said once */
-        say(gaps, weight_of(gaps, table->schema, table->name), "%t is not in publication %p: its changes are not seen",
+        say(gaps, weight_of(gaps, table->schema, table->name), "not_published",
+            "%t is not in publication %p: its changes are not seen",
             gaps->first || gaps->heals
                 ? "ALTER PUBLICATION %p ADD TABLE %t;"
                 : "ALTER PUBLICATION %p ADD TABLE %t; and, if it has rows by then, take a new snapshot",
             &subject);
     if (table->listed && table->lists_columns)
-        say(gaps, PG_GAP_WARNS, "publication %p has a list of columns for %t: the others are never seen",
+        say(gaps, PG_GAP_WARNS, "column_list", "publication %p has a list of columns for %t: the others are never seen",
             "BEGIN; ALTER PUBLICATION %p DROP TABLE %t; ALTER PUBLICATION %p ADD TABLE %t; COMMIT;", &subject);
     /* A copy would have NULL for them, and nothing would ever correct it. */
     if (table->listed && table->partial && !table->key.inserts_only)
-        say(gaps, PG_GAP_STOPS,
+        say(gaps, PG_GAP_STOPS, "row_filter_toast",
             "publication %p has a condition for the rows of %t: one that an UPDATE moves into it would come without "
             "the large "
             "values (TOAST) that the UPDATE did not change",
             "ALTER TABLE %t REPLICA IDENTITY FULL;", &subject);
     if (table->listed && table->filter)
-        say(gaps, PG_GAP_WARNS, "publication %p has a condition for the rows of %t: others are never seen",
+        say(gaps, PG_GAP_WARNS, "row_filter",
+            "publication %p has a condition for the rows of %t: others are never seen",
             "BEGIN; ALTER PUBLICATION %p DROP TABLE %t; ALTER PUBLICATION %p ADD TABLE %t; COMMIT;", &subject);
 }
 
@@ -178,11 +181,11 @@ static void find_partition(const struct pg_gaps *gaps, const struct pg_catalog_t
     if (!pg_catalog_misses(table, gaps->settings))
         return;
     if (table->under_root)
-        say(gaps, weight_of(gaps, table->schema, table->name),
+        say(gaps, weight_of(gaps, table->schema, table->name), "other_name",
             "changes of %t come under the name %r, which is not selected: they are not seen",
             "select that name, or ALTER PUBLICATION %p SET (publish_via_partition_root = false);", &subject);
     else
-        say(gaps, weight_of(gaps, table->root_schema, table->root),
+        say(gaps, weight_of(gaps, table->root_schema, table->root), "other_name",
             "changes of %r come under the name of its partition %t, which is not selected: they are not seen",
             "select that name, or ALTER PUBLICATION %p SET (publish_via_partition_root = true);", &subject);
 }
@@ -203,7 +206,7 @@ static int find_operations(const struct pg_gaps *gaps, PGconn *sql, struct cdc_e
     struct pg_answer row = {.result = result};
     const char *missing = PQntuples(result) > 0 ? pg_answer_text(&row, "missing") : "";
     if (*missing)
-        say(gaps, PG_GAP_WARNS, "publication %p does not publish %d: such changes are never seen",
+        say(gaps, PG_GAP_WARNS, "operations", "publication %p does not publish %d: such changes are never seen",
             "ALTER PUBLICATION %p SET (publish = 'insert, update, delete, truncate');",
             &(struct subject){.text = missing});
     PQclear(result);

@@ -11,8 +11,8 @@ enum pg_gap_weight {
     PG_GAP_WARNS, /* changes are not seen, and that may be meant */
     PG_GAP_STOPS  /* rows that somebody asked for by name would be lost: CONFIG */
 };
-/* Takes one finding: what, and the SQL or the option that cures it (may be ""). */
-typedef void pg_gap_say(void *context, enum pg_gap_weight weight, const char *what, const char *cure);
+/* Takes one finding: its code (cdc/findings.h), what, and the SQL or the option that cures it (may be ""). */
+typedef void pg_gap_say(void *context, enum pg_gap_weight weight, const char *code, const char *what, const char *cure);
 
 struct pg_gaps {
     const struct pg_settings *settings;

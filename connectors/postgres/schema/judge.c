@@ -11,7 +11,8 @@
  *   TRUNCATE t_2, a partition of t                the same of one of them; where changes come under t's name, not this one
  *   ALTER TABLE t SET LOGGED                      another file, too; rows that were written before are in no line
  *
- * Where large values are kept in a table of their own (TOAST) it tells the two last ones apart: ALTER TABLE makes another one. */
+ * Where large values are kept in a table of their own (TOAST) it tells the last one apart: ALTER TABLE makes another one. Else the
+ * table is asked (rewrite.h). */
 #include "connectors/postgres/schema/judge.h"
 
 #include <cdc/json.h>
@@ -153,20 +154,31 @@ static bool parts_left(const struct pg_judge *judge)
     return false;
 }
 
-/* TRUNCATE of one partition is in no log that comes under the table's name; it gives that one another file. (VACUUM FULL does so, too,
- * and cannot be told from it.) TRUNCATE of the table is in the log, and gives all of them another one. */
-static bool some_have_another_file(const struct pg_judge *judge)
+/* TRUNCATE of one partition is in no log that comes under the table's name; it gives that one another file. (TRUNCATE of the table is
+ * in the log, and cannot be told from one of each partition.) 1: they have the rows of before; 0 -1 */
+static int parts_are_same(const struct pg_judge *judge, struct cdc_error *error)
 {
     struct cdc_json_iter before, now;
     struct part part, old = {0};
-    size_t same = 0, other = 0;
+    int same = 1;
     begin_parts(&before, judge->before);
     begin_parts(&now, judge->now);
     bool more = next_part(&before, &old);
-    while (next_part(&now, &part))
-        if (part.file != 0 && seek_part(&before, &old, &more, part.oid))
-            *(old.file == part.file ? &same : &other) += 1;
-    return same > 0 && other > 0;
+    while (same > 0 && next_part(&now, &part))
+        if (part.file != 0 && seek_part(&before, &old, &more, part.oid) && old.file != part.file &&
+            compare_files(&old, &part) != WRITTEN)
+            same = judge->is_same(judge->context, (uint32_t)part.oid, false, error);
+    return same;
+}
+
+/* The table's own file. Of a table with large values compare_files knows. 1 0 -1 */
+static int file_is_same(const struct pg_judge *judge, struct cdc_error *error)
+{
+    const struct part old = file_of(judge->before), now = file_of(judge->now);
+    int64_t oid = 0;
+    if (compare_files(&old, &now) != MAYBE_WRITTEN || !cdc_json_int64(cdc_json_member(judge->now, "oid"), &oid))
+        return 1;
+    return judge->is_same(judge->context, (uint32_t)oid, true, error);
 }
 
 int pg_judge_parts(const struct pg_judge *judge, struct cdc_error *error)
@@ -356,24 +368,37 @@ static const char *judge_table(const struct pg_judge *judge)
     const char *types = judge_types(judge);
     if (types || (types = judge_form(judge)))
         return types;
-    if (parts_left(judge))
-        return "a partition was detached or dropped";
-    return some_have_another_file(judge) ? "a partition was truncated, or written anew" : NULL;
+    return parts_left(judge) ? "a partition was detached or dropped" : NULL;
+}
+
+/* What the catalogs alone do not show. *what stays NULL: nothing. 0 or -1 */
+static int ask_parts(const struct pg_judge *judge, const char **what, struct cdc_error *error)
+{
+    int came = pg_judge_parts(judge, error);
+    if (came > 0)
+        *what = "a partition that has rows was attached";
+    if (came != 0)
+        return came < 0 ? -1 : 0;
+    int same = parts_are_same(judge, error);
+    if (same == 0)
+        *what = "a partition was truncated, or written anew";
+    return same < 0 ? -1 : 0;
 }
 
 int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error)
 {
     const char *what = judge_table(judge);
-    int came = what ? 0 : pg_judge_parts(judge, error);
-    if (came < 0)
+    if (!what && ask_parts(judge, &what, error) < 0)
         return -1;
-    if (came > 0)
-        what = "a partition that has rows was attached";
-    if (what)
-        cdc_buf_text(why, what);
-    bool stale = what || judge_columns(judge, why);
+    bool stale = what != NULL;
+    cdc_buf_text(why, what ? what : "");
+    if (!stale)
+        stale = judge_columns(judge, why);
+    int same = stale ? 1 : file_is_same(judge, error);
+    if (same == 0)
+        cdc_buf_text(why, "its rows may have been written anew, or while it was UNLOGGED");
     cdc_buf_byte(why, '\0');
-    return stale;
+    return same < 0 ? -1 : stale || same == 0;
 }
 
 /* -- the publication -- */

@@ -11,9 +11,12 @@ struct pg_judge {
     bool republished;            /* that it was out of the publication is known, and no matter */
     /* A partition that was not there before: did it come without rows that are in no line? 1 0 -1 */
     int (*is_new)(void *context, uint32_t partition, struct cdc_error *error);
+    /* A table, or a partition, that has another file: is it certain that its rows are the same? (rewrite.h) 1 0 -1 */
+    int (*is_same)(void *context, uint32_t table, bool emptied, struct cdc_error *error);
     void *context;
 };
-/* 1: the rows of before are not the source's any more, and why says it, NUL-terminated; 0: they are; -1 on errors of is_new. */
+/* 1: the rows of before are not the source's any more, and why says it, NUL-terminated; 0: they are; -1 on errors of
+ * is_new and is_same. */
 int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error);
 /* Of its partitions alone: has one come with rows? 1 0 -1 */
 int pg_judge_parts(const struct pg_judge *judge, struct cdc_error *error);

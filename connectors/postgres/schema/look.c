@@ -4,6 +4,7 @@
 #include "connectors/postgres/schema/internal.h"
 #include "connectors/postgres/schema/judge.h"
 #include "connectors/postgres/schema/locks.h"
+#include "connectors/postgres/schema/rewrite.h"
 #include "connectors/postgres/schema/shapes.h"
 #include "connectors/postgres/session/query.h"
 
@@ -86,7 +87,8 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
     ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'key', " KEY_OF_C                                                      \
     ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                                           \
-        listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST " END, 'types', coalesce(k.types, '[]'), 'altered', k.altered, 'nested', k.nested)"
+        listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST                                  \
+                           " END, 'types', coalesce(k.types, '[]'), 'altered', k.altered, 'nested', k.nested)"
 #define SHAPES_SQL(schemas, listed, generated, since_18)                                                               \
     "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "         \
     "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "          \
@@ -99,7 +101,8 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
                            "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON "     \
                            "y.oid = c.reltype LEFT JOIN "                                                              \
                            "pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 LEFT JOIN LATERAL " PUBLISHED_BY(   \
-                               schemas) " b ON true LEFT JOIN LATERAL " TYPES_OF_C " k ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
+                               schemas) " b ON true LEFT JOIN LATERAL " TYPES_OF_C                                     \
+                                        " k ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
 #define SCHEMAS                                                                                                        \
     " UNION ALL SELECT 2, s.oid::text::int8, s.xmin::text::int8 FROM pg_publication_namespace s WHERE s.pnpubid "      \
     "= p.oid AND (s.pnnspid = c.relnamespace OR (c.relispartition AND s.pnnspid IN (SELECT "                           \
@@ -287,10 +290,17 @@ static int is_new_part(void *context, uint32_t partition, struct cdc_error *erro
     return found <= 0 ? found : birth.empty || (birth.made_there && is_since(looking, birth.made));
 }
 
+static int is_same(void *context, uint32_t table, bool emptied, struct cdc_error *error)
+{
+    const struct looking *looking = context;
+    return pg_rewrite_harmless(looking->look->sql, table, &looking->before, emptied, error);
+}
+
 /* What was done to a table since the last look of which its form shows nothing. */
 struct history {
     bool renamed;       /* by a command after the one that made it, which may be one of the same transaction */
     bool came_and_gone; /* a column: one of its name, now, has none of the values that the lines have */
+    bool moved;         /* its schema was, perhaps: it was altered after the table was made */
 };
 
 static bool has_come_and_gone(const struct looking *looking, struct cdc_span dropped, struct cdc_span was)
@@ -309,6 +319,14 @@ static bool has_come_and_gone(const struct looking *looking, struct cdc_span dro
     return false;
 }
 
+/* A schema whose row is as old as the look before, or older than the table, was not renamed since. */
+static bool has_moved(const struct looking *looking, struct pg_answer *row, int64_t made)
+{
+    int64_t by = pg_answer_int(row, "space");
+    bool before = (int32_t)((uint32_t)made - (uint32_t)by) > 0;
+    return is_since(looking, by) && !before && !pg_answer_true(row, "space_first");
+}
+
 /* Commands are numbered in a transaction. was: the form of before. 0, also where the table is gone again; -1 */
 static int ask_history(const struct looking *looking, struct pg_answer *table, struct cdc_span was,
                        struct history *history, struct cdc_error *error)
@@ -318,9 +336,11 @@ static int ask_history(const struct looking *looking, struct pg_answer *table, s
     snprintf(oid, sizeof oid, "%lld", (long long)pg_answer_int(table, "oid"));
     PGresult *result = pg_query_rows(
         looking->look->sql,
-        "SELECT y.cmin::text IS DISTINCT FROM m.cmin::text AS renamed, coalesce((SELECT "
+        "SELECT y.cmin::text IS DISTINCT FROM m.cmin::text AS renamed, n.xmin::text::int8 AS space, coalesce(n.xmin = "
+        "m.xmin AND n.cmin::text::int8 < m.cmin::text::int8, false) AS space_first, coalesce((SELECT "
         "json_agg(json_build_array(d.attnum, d.xmin::text::int8)) FROM pg_attribute d WHERE d.attrelid = c.oid AND "
-        "d.attnum > 0 AND d.attisdropped), '[]')::text AS dropped FROM pg_class c LEFT JOIN pg_type y ON y.oid = "
+        "d.attnum > 0 AND d.attisdropped), '[]')::text AS dropped FROM pg_class c JOIN pg_namespace n ON n.oid = "
+        "c.relnamespace LEFT JOIN pg_type y ON y.oid = "
         "c.reltype LEFT JOIN pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 WHERE c.oid = $1::oid",
         1, (const char *const[]){oid}, what, error);
     if (!result)
@@ -328,7 +348,8 @@ static int ask_history(const struct looking *looking, struct pg_answer *table, s
     struct pg_answer row = {.result = result};
     if (PQntuples(result) > 0)
         *history = (struct history){pg_answer_true(&row, "renamed"),
-                                    has_come_and_gone(looking, cdc_span_text(pg_answer_text(&row, "dropped")), was)};
+                                    has_come_and_gone(looking, cdc_span_text(pg_answer_text(&row, "dropped")), was),
+                                    has_moved(looking, &row, pg_answer_int(table, "made"))};
     PQclear(result);
     return pg_answer_good(&row, what, error);
 }
@@ -342,7 +363,7 @@ static int is_whole(struct looking *looking, struct pg_answer *row, struct cdc_s
     int64_t made = pg_answer_int(row, "made"), by = pg_answer_int(row, "by");
     bool since = is_since(looking, made) && pg_answer_int(row, "named") == made &&
                  (by == 0 || !is_since(looking, by)) && pg_answer_true(row, "first_file");
-    const struct pg_judge judge = {nothing, is, true, is_new_part, looking};
+    const struct pg_judge judge = {nothing, is, true, is_new_part, is_same, looking};
     struct birth birth;
     if (cdc_json_type(cdc_json_member(is, "parts")) == CDC_JSON_ARRAY) {
         int came = pg_judge_parts(&judge, error);
@@ -351,7 +372,7 @@ static int is_whole(struct looking *looking, struct pg_answer *row, struct cdc_s
     struct history history = {.renamed = false};
     if (since && ask_history(looking, row, nothing, &history, error) < 0)
         return -1;
-    since = since && !history.renamed && !history.came_and_gone;
+    since = since && !history.renamed && !history.came_and_gone && !history.moved;
     if (since && !pg_answer_true(row, "is_part"))
         return 1;
     int found = ask_birth(looking, (uint32_t)pg_answer_int(row, "oid"), &birth, error);
@@ -391,8 +412,8 @@ static int follow(struct looking *looking, struct pg_shape *shape, struct cdc_sp
 static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape *shape, struct cdc_span is,
                  struct cdc_error *error)
 {
-    const struct pg_judge judge = {cdc_span_text(shape->is), is, looking->look->settings->allow_republished,
-                                   is_new_part, looking};
+    const struct pg_judge judge = {
+        cdc_span_text(shape->is), is, looking->look->settings->allow_republished, is_new_part, is_same, looking};
     struct cdc_buf why = CDC_BUF_INIT;
     struct history history;
     int stale = pg_judge_table(&judge, &why, error), status = 0;

@@ -114,8 +114,9 @@ struct verdict {
     int stops, n;
 };
 
-static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
+static void take_gap(void *context, enum pg_gap_weight weight, const char *code, const char *what, const char *cure)
 {
+    (void)code;
     struct verdict *verdict = context;
     if (weight == PG_GAP_STOPS && verdict->stops++ == 0) {
         cdc_error_set(verdict->error, CDC_EXIT_CONFIG, "%s", what);

@@ -364,13 +364,22 @@ bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table)
     return shape && shape->oid == table->oid;
 }
 
-const struct pg_shape *pg_shapes_elsewhere(const struct pg_shapes *shapes, const struct pg_table *table)
+/* Was it there between the two looks? Where nothing is known of before, its rows were read with this form. */
+static bool was_there(const struct pg_shape *shape)
 {
-    if (pg_shapes_has(shapes, table))
-        return NULL;
-    for (size_t i = 0; i < shapes->n; i++)
-        if (shapes->items[i].oid == table->oid && strcmp(shapes->items[i].schema, table->schema) != 0)
-            return &shapes->items[i];
+    struct cdc_span was = cdc_span_text(shape->was ? shape->was : "");
+    int64_t oid = 0;
+    return was.n > 0 && (!cdc_json_int64(cdc_json_member(was, "oid"), &oid) || oid == (int64_t)shape->oid);
+}
+
+const struct pg_shape *pg_shapes_misnamed(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
+{
+    for (size_t i = 0; i < shapes->n; i++) {
+        const struct pg_shape *shape = &shapes->items[i];
+        if (shape->oid == table->oid)
+            return compare(shape, table->schema, table->name) != 0 && (lsn >= shape->at || was_there(shape)) ? shape
+                                                                                                             : NULL;
+    }
     return NULL;
 }
 

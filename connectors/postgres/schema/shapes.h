@@ -78,8 +78,9 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
 bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
 /* Is it this table? After a look: if not, it is one that was there meanwhile. */
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table);
-/* The one that has this table under a name in another schema; NULL: none has. */
-const struct pg_shape *pg_shapes_elsewhere(const struct pg_shapes *shapes, const struct pg_table *table);
+/* Do changes that a transaction at lsn made of a table of ours come under another name? (Its schema was renamed for a while.) The
+ * table, by the name that was seen; NULL: no. */
+const struct pg_shape *pg_shapes_misnamed(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
 /* Was none of its name ever seen? */
 bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table);
 /* Could the last look see what this transaction did? Positions do not tell: a look takes a while, and a commit is in the log

@@ -463,11 +463,68 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct 
     return pg_connect_among(settings, replication, NULL, error);
 }
 
+/* "Too many walsenders" passes, unless none is allowed: the same error, whose words may be in any language. */
+static void refuse_disabled(const struct pg_settings *settings, const struct pg_hosts *hosts, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask for max_wal_senders";
+    struct cdc_error ignored = {0};
+    struct outcome outcome;
+    PGconn *sql = open_prepared(settings, false, NULL, hosts, &outcome, &ignored);
+    PGresult *result = sql ? pg_query_rows(sql, "SHOW max_wal_senders", 0, NULL, what, &ignored) : NULL;
+    bool disabled = result && PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), "0") == 0;
+    PQclear(result);
+    PQfinish(sql);
+    if (!disabled)
+        return;
+    cdc_error_clear(error);
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the server allows no replication connection: max_wal_senders is 0");
+    cdc_error_hint(error, "ALTER SYSTEM SET max_wal_senders = 10; and restart the server");
+}
+
 PGconn *pg_connect_among(const struct pg_settings *settings, bool replication, const struct pg_hosts *hosts,
                          struct cdc_error *error)
 {
     struct outcome outcome;
-    return open_prepared(settings, replication, NULL, hosts, &outcome, error);
+    struct cdc_error own = {0};
+    PGconn *connection = open_prepared(settings, replication, NULL, hosts, &outcome, &own);
+    if (!connection && replication && outcome.full)
+        refuse_disabled(settings, hosts, &own);
+    if (own.status != 0 && error && error->status == 0)
+        *error = own;
+    return connection;
+}
+
+PGconn *pg_connect_walsender(const struct pg_settings *settings, const PGconn *sql, struct cdc_error *error)
+{
+    struct pg_hosts hosts = {.known = false};
+    PGconn *connection = pg_hosts_at(&hosts, sql, error) < 0 ? NULL : pg_connect_among(settings, true, &hosts, error);
+    pg_hosts_free(&hosts);
+    return connection;
+}
+
+PGconn *pg_connect_suited(const struct pg_settings *settings, pg_suits *suits, void *context, struct cdc_error *error)
+{
+    struct pg_hosts hosts = {.known = false};
+    struct cdc_error ignored = {0};
+    PGconn *first = pg_connect(settings, false, error), *at = first, *found = first;
+    int more = first ? pg_hosts_others(&hosts, first, &ignored) : 0;
+    while (more > 0 || (at && at != first)) {
+        cdc_error_clear(&ignored);
+        bool suitable = at && suits(context, at, &ignored) > 0;
+        if (suitable)
+            found = at;
+        if (at != first && !suitable)
+            PQfinish(at);
+        at = NULL;
+        if (suitable || more <= 0)
+            break;
+        at = pg_connect_among(settings, false, &hosts, &ignored);
+        more = at ? pg_hosts_others(&hosts, at, &ignored) : 0;
+    }
+    if (found != first)
+        PQfinish(first);
+    pg_hosts_free(&hosts);
+    return found;
 }
 
 PGconn *pg_connect_beside(const struct pg_settings *settings, const PGconn *beside, bool *full, struct cdc_error *error)

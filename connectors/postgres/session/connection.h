@@ -26,7 +26,8 @@ struct pg_settings {
 };
 
 /* Connects with the session pinned; replication: a walsender connection to that database. Errors: PERMISSION for a
- * wrong password or a missing privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password
+ * wrong password or a missing privilege, CONFIG for a database that does not exist, and for a server that allows no walsender
+ * (max_wal_senders=0), UNAVAILABLE else. The password
  * appears in no error. RETURNS NEW (PQfinish). */
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error);
 /* The same at some hosts of the URL alone, where hosts->known. Whether one is a standby is not asked then, though the URL wants a
@@ -38,6 +39,12 @@ PGconn *pg_connect_among(const struct pg_settings *settings, bool replication, c
  * none left for us (UNAVAILABLE), but the server is at work; may be NULL. RETURNS NEW */
 PGconn *pg_connect_beside(const struct pg_settings *settings, const PGconn *beside, bool *full,
                           struct cdc_error *error);
+/* A walsender at the host that sql is at. RETURNS NEW */
+PGconn *pg_connect_walsender(const struct pg_settings *settings, const PGconn *sql, struct cdc_error *error);
+/* A plain one, at the first of several hosts that suits (1; 0; -1 with error: it does not); where none does, the first that
+ * answers. A single host is not asked. RETURNS NEW */
+typedef int pg_suits(void *context, PGconn *sql, struct cdc_error *error);
+PGconn *pg_connect_suited(const struct pg_settings *settings, pg_suits *suits, void *context, struct cdc_error *error);
 /* Is the server a standby? As it said when it was connected, or since. */
 bool pg_is_standby(const PGconn *connection);
 

@@ -182,13 +182,25 @@ static int create_error(PGconn *connection, const PGresult *result, const struct
     return -1;
 }
 
+/* Standbys that copy slots (sync_replication_slots) take those that say so, and no others; nothing else comes of it. The server
+ * refuses it for a temporary slot, and for one that a standby makes. */
+static bool can_fail_over(const PGconn *replication, const struct pg_settings *settings)
+{
+    return PQserverVersion(replication) >= 170000 && !settings->temporary && !pg_is_standby(replication);
+}
+
 int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint64_t *consistent_point,
                    char snapshot[64], struct cdc_error *error)
 {
     char command[256];
-    /* The old spelling: 15 has (SNAPSHOT 'export') as well, 14 has this one only, and all later ones take it. */
-    snprintf(command, sizeof command, "CREATE_REPLICATION_SLOT \"%s\"%s LOGICAL pgoutput %s", settings->slot,
-             settings->temporary ? " TEMPORARY" : "", snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT");
+    if (can_fail_over(replication, settings))
+        snprintf(command, sizeof command,
+                 "CREATE_REPLICATION_SLOT \"%s\" LOGICAL pgoutput (SNAPSHOT '%s', FAILOVER true)", settings->slot,
+                 snapshot ? "export" : "nothing");
+    else
+        /* The old spelling: 15 has (SNAPSHOT 'export') as well, 14 has this one only, and all later ones take it. */
+        snprintf(command, sizeof command, "CREATE_REPLICATION_SLOT \"%s\"%s LOGICAL pgoutput %s", settings->slot,
+                 settings->temporary ? " TEMPORARY" : "", snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT");
     if (!PQsendQuery(replication, command))
         return pg_query_fail(replication, NULL, "cannot create the slot", error);
     if (wait_result(replication, settings, error) < 0)

@@ -14,7 +14,7 @@ struct pg_slot {
 /* CONFIG when it is none of pgoutput's, or another database's. */
 int pg_slot_read(PGconn *sql, const char *name, struct pg_slot *slot, struct cdc_error *error);
 /* Creates the slot on a replication connection; its snapshot is exported and lives until that connection's next
- * command. snapshot may be NULL (then none is exported). */
+ * command. snapshot may be NULL (then none is exported). On a primary since 17 it is one for standbys to copy (failover). */
 int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint64_t *consistent_point,
                    char snapshot[64], struct cdc_error *error);
 /* Drops it where it exists; TEMPORARY while it is read. Says what it did. */

@@ -215,7 +215,7 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
     if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_tables(run, error) < 0 ||
         keep_members(run, error) < 0)
         return -1;
-    PGconn *replication = pg_connect(run->pg, true, error);
+    PGconn *replication = pg_connect_walsender(run->pg, run->sql, error);
     if (!replication)
         return -1;
     int result = create_slot(run, replication, error);
@@ -248,7 +248,7 @@ static int check_publication(struct snapshot_run *run, struct cdc_error *error)
 
 static int check_identity(struct snapshot_run *run, uint64_t lsn, struct cdc_error *error)
 {
-    PGconn *replication = pg_connect(run->pg, true, error);
+    PGconn *replication = pg_connect_walsender(run->pg, run->sql, error);
     if (!replication)
         return -1;
     int result = pg_identity_read(replication, run->pg->slot, &run->identity, error);

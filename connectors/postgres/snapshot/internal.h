@@ -37,6 +37,7 @@ struct snapshot_parts {
 /* What the offset file keeps. */
 struct snapshot_state {
     bool creating; /* the slot was about to be made */
+    bool partial;  /* conditions of the user's have held (--where), which the stream does not know */
     bool has_point;
     struct cdc_attempt attempt; /* its origin is X, the slot's consistent point */
     char *identity;             /* JSON object */

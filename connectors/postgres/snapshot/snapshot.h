@@ -5,6 +5,7 @@
 
 #include "connectors/postgres/session/connection.h"
 
+#include <cdc/database.h>
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
 
@@ -21,5 +22,8 @@ struct pg_snapshot_settings {
 int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,
                     struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log,
                     struct cdc_error *error);
+/* struct cdc_database's tables. */
+int pg_snapshot_visit_tables(const struct pg_settings *pg, const char *state_dir, cdc_database_visit *visit,
+                             void *context, struct cdc_error *error);
 
 #endif

@@ -38,6 +38,7 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     bool good = cdc_attempt_read(&state->attempt, object);
     char *point = cdc_json_member_text(object, "consistent_point");
     state->creating = cdc_span_is(cdc_json_member(object, "creating"), "true");
+    state->partial = cdc_span_is(cdc_json_member(object, "partial"), "true");
     state->identity = copy_member(object, "identity");
     state->read_at = copy_member(object, "read_at");
     state->publication = copy_member(object, "publication");
@@ -67,6 +68,8 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
     cdc_buf_text(out, state->identity ? state->identity : "null");
     if (state->creating)
         cdc_buf_lit(out, ",\"creating\":true");
+    if (state->partial)
+        cdc_buf_lit(out, ",\"partial\":true");
     if (state->has_point) {
         pg_lsn_format(text, state->attempt.origin);
         cdc_buf_printf(out, ",\"consistent_point\":\"%s\",\"attempt\":%u", text, state->attempt.number);
@@ -87,8 +90,9 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
 
 int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
 {
-    const struct snapshot_state *state = &run->state;
+    struct snapshot_state *state = &run->state;
     struct cdc_buf json = CDC_BUF_INIT;
+    state->partial |= run->settings->where && run->settings->where->count > 0;
     char start[64] = "";
     struct cdc_buf pos = {start, 0, sizeof start, false};
     if (state->has_point) { /* not empty: pg-cdc then knows that the slot was made before, and makes no other */

@@ -4,7 +4,9 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/slot.h"
 
 #include <cdc/retry.h>
 #include <errno.h>
@@ -45,6 +47,20 @@ static size_t wanted_sessions(const struct snapshot_run *run)
     return run->settings->jobs > 1 ? (size_t)run->settings->jobs : 1;
 }
 
+/* A standby without the slot may not be where one can be made. */
+static int suits(void *context, PGconn *sql, struct cdc_error *error)
+{
+    const struct snapshot_run *run = context;
+    struct pg_slot slot;
+    if (!pg_is_standby(sql))
+        return 1;
+    if (pg_slot_read(sql, run->pg->slot, &slot, error) < 0 || (slot.exists && !slot.synced))
+        return slot.exists && !slot.synced;
+    return PQserverVersion(sql) >= 160000 && run->state.attempt.origin == 0
+               ? pg_names_publication_exists(sql, run->pg->publication, error)
+               : 0;
+}
+
 int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error)
 {
     size_t jobs = wanted_sessions(run);
@@ -58,7 +74,7 @@ int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error)
         run->workers[i] = (struct snapshot_worker){
             .run = run, .locked = SIZE_MAX, .fixed = CDC_BUF_INIT, .kept = CDC_BUF_INIT, .in_turn = i == 0};
     run->n_workers = 1;
-    run->sql = pg_connect(run->pg, false, error);
+    run->sql = pg_connect_suited(run->pg, suits, run, error);
     if (!run->sql || take_connection(&run->workers[0], run->sql, error) < 0)
         return -1;
     pg_source_head(&run->source_head, run->pg->name, PQdb(run->sql));

@@ -67,9 +67,9 @@ static int recheck(void *context, struct pg_table *table, struct cdc_error *erro
     return altered;
 }
 
-static int unselected(void *context, const struct pg_table *table, struct cdc_error *error)
+static int announced(void *context, const struct pg_table *table, struct cdc_error *error)
 {
-    return pg_heal_other_name(context, table, error);
+    return pg_heal_announced(context, table, error);
 }
 
 /* A copy goes by names, the publication by tables. */
@@ -142,9 +142,9 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .describe = describe,
                                          .recheck = recheck,
                                          .renamed = renamed,
-                                         .unselected = unselected,
                                          .needed = needed,
                                          .stale = stale,
+                                         .announced = announced,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
     return stream->decoder ? 0 : -1;
@@ -235,6 +235,7 @@ static int refuse_standby(struct pg_stream *stream, const struct pg_slot *slot, 
     PQclear(result);
     if (status < 0 || !standby)
         return status;
+    stream->unfit = slot->exists ? PG_HAS_COPY : PG_HAS_NO_SLOT;
     cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
                   slot->exists ? "host %s is a standby, and its slot \"%s\" is only a copy of the primary's"
                                : "host %s is a standby, and has no slot \"%s\"",
@@ -513,7 +514,7 @@ static int join_session(struct pg_stream *stream, struct cdc_error *error)
 static int check_other_host(struct pg_stream *stream, struct cdc_error *error)
 {
     struct pg_slot slot;
-    if (!stream->hosts.known || !pg_is_standby(stream->sql))
+    if (!stream->some_lost || !pg_is_standby(stream->sql))
         return 0;
     if (pg_slot_read(stream->sql, stream->pg->slot, &slot, error) < 0)
         return -1;
@@ -526,7 +527,8 @@ static int check_other_host(struct pg_stream *stream, struct cdc_error *error)
 
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
-    if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
+    if (pg_reading_load(stream, error) < 0 || pg_stream_ensure_sql(stream, error) < 0 ||
+        check_server(stream, error) < 0)
         return -1;
     stream->replication = pg_connect_among(stream->pg, true, &stream->hosts, error);
     if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
@@ -536,6 +538,11 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
         find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
         return -1;
+    if (pg_reading_begin(stream, error) < 0)
+        return -1;
+    pg_reading_disconnected(stream);
+    pg_reading_attach(stream);
+    pg_asked_begin(stream);
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,
                     stream->start.from < stream->start.lsn ? stream->start.lsn : 0);
@@ -605,30 +612,61 @@ static void all_lost(const struct pg_stream *stream, const struct cdc_error *los
                           "have stored that as well");
 }
 
+/* What the hosts have said that cannot be read from. */
+struct refusals {
+    struct cdc_error lost, unfit; /* the first of each kind; status 0: none */
+    bool copy;                    /* a standby may have the slot when it is promoted */
+};
+
+/* 1: another host is to be tried. *own is then clear; else it is why not, or clear where there is none left. */
+static int pass_over(struct pg_stream *stream, struct refusals *refusals, struct cdc_error *own)
+{
+    const struct cdc_error said = *own;
+    bool lost = own->status == CDC_EXIT_LOST;
+    if (!lost && !stream->unfit)
+        return 0;
+    struct cdc_error *kept = lost ? &refusals->lost : &refusals->unfit;
+    *kept = kept->status ? *kept : said;
+    refusals->copy |= !lost && stream->unfit == PG_HAS_COPY;
+    stream->some_lost |= lost;
+    cdc_error_clear(own);
+    return next_hosts(stream, &said, own) > 0;
+}
+
+/* None of them will do. LOST only when all say so, or will never have the slot. */
+static void sum_up(struct pg_stream *stream, const struct refusals *refusals, struct cdc_error *own)
+{
+    bool lost = refusals->lost.status != 0 && !refusals->copy;
+    if (lost && (own->status == 0 || (stream->moved_on && cdc_error_is_transient(own)))) {
+        cdc_error_clear(own);
+        all_lost(stream, &refusals->lost, own);
+    } else if (own->status == 0)
+        *own = refusals->unfit;
+    else if (refusals->lost.status != 0)
+        cdc_error_prefix(own, "%s; of the other hosts", refusals->lost.text);
+}
+
 /* Example: the standby db2 was promoted, and the old primary db1, the first of the list, comes back on its old timeline. It does
- * not have the position, and db2 has. LOST only when all of them say so: while one cannot be asked, it may have it. */
+ * not have the position, and db2 has. LOST only when all of them say so: while one cannot be asked, it may have it. A standby
+ * without the slot, or with a copy of it, is passed over, too. */
 static int try_hosts(struct pg_stream *stream, struct cdc_error *error)
 {
-    struct cdc_error lost = {0}, own = {0};
+    struct refusals refusals = {.copy = false};
+    struct cdc_error own = {0};
     int more = 1, status = -1;
     pg_hosts_free(&stream->hosts);
-    stream->stored_is_here = stream->moved_on = false;
-    while (more > 0 && (status = open_connections(stream, &own)) < 0) {
-        more = 0;
-        if (own.status == CDC_EXIT_LOST) {
-            const struct cdc_error said = own;
-            lost = lost.status ? lost : said;
-            cdc_error_clear(&own);
-            more = next_hosts(stream, &said, &own);
+    stream->stored_is_here = stream->moved_on = stream->some_lost = false;
+    while (more > 0) {
+        stream->unfit = PG_IS_FIT;
+        status = open_connections(stream, &own);
+        more = status < 0 ? pass_over(stream, &refusals, &own) : 0;
+        if (status < 0) {
+            pg_status_disconnect(stream);
+            pg_stream_close_sql(stream);
         }
-        pg_status_disconnect(stream);
-        pg_stream_close_sql(stream);
     }
-    if (status < 0 && (own.status == 0 || (stream->moved_on && cdc_error_is_transient(&own)))) {
-        cdc_error_clear(&own);
-        all_lost(stream, &lost, &own);
-    } else if (status < 0 && lost.status != 0)
-        cdc_error_prefix(&own, "%s; of the other hosts", lost.text);
+    if (status < 0)
+        sum_up(stream, &refusals, &own);
     if (status < 0 && error && error->status == 0)
         *error = own;
     return status;

@@ -5,7 +5,6 @@
 
 #include <cdc/json.h>
 #include <cdc/retry.h>
-#include <stdio.h>
 
 #define UNSEEN_MS 5000 /* for a commit that others do not see yet */
 #define UNSEEN_STEP_MS 20
@@ -60,21 +59,6 @@ void pg_heal_composites(struct pg_stream *stream, struct pg_table *table)
         table->composites_from = shape->at;
 }
 
-/* ALTER SCHEMA app RENAME TO away, and back again: tables are what they were, and no look finds a difference, since privileges change
- * a schema's row of the catalog as a name does. The log has what came in between, under the other name:
- *      away.t UPDATE ...     app.t DELETE ... */
-int pg_heal_other_name(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error)
-{
-    const struct pg_shape *shape = stream->heal.on ? pg_shapes_elsewhere(&stream->heal.shapes, table) : NULL;
-    char why[256];
-    if (!shape || cdc_stale_has(&stream->heal.mark, stream->identity.database, shape->schema, shape->name))
-        return 0;
-    snprintf(why, sizeof why, "changes of it came in schema \"%.63s\"", table->schema);
-    return pg_heal_add(stream, shape->schema, shape->name, why, error) < 0 || pg_heal_plan(stream, error) < 0
-               ? -1
-               : pg_heal_save(stream, error);
-}
-
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
 {
     struct pg_heal *heal = &stream->heal;
@@ -82,8 +66,6 @@ int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cd
     uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder, &xid) : 0;
     if (!heal->on)
         return 0;
-    if (pg_heal_other_name(stream, table, error) < 0)
-        return -1;
     if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name) &&
         (is_news(heal, table, xid) || pg_shapes_differ(&heal->shapes, table, lsn))) {
         int unseen = look_until_seen(stream, xid, error);
@@ -97,4 +79,24 @@ int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cd
     }
     table->stale = cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name);
     return 0;
+}
+
+/*      ALTER SCHEMA s RENAME TO x; INSERT INTO x.t; ALTER SCHEMA x RENAME TO s
+ * leaves no trace in the catalogs, and a copy of s.t lacks the row. A name that stays is another matter: the look takes it for a
+ * new table. */
+int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error)
+{
+    struct pg_heal *heal = &stream->heal;
+    uint32_t xid = 0;
+    uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder, &xid) : 0;
+    const struct pg_shape *shape = heal->on ? pg_shapes_misnamed(&heal->shapes, table, lsn) : NULL;
+    if (!shape || cdc_stale_has(&heal->mark, stream->identity.database, shape->schema, shape->name))
+        return 0;
+    if (look_until_seen(stream, xid, error) < 0)
+        return -1;
+    shape = pg_shapes_misnamed(&heal->shapes, table, lsn);
+    if (shape && (pg_heal_add(stream, shape->schema, shape->name, "it had another name meanwhile", error) < 0 ||
+                  pg_heal_plan(stream, error) < 0))
+        return -1;
+    return pg_heal_save(stream, error);
 }

@@ -3,6 +3,7 @@
 #ifndef PG_STREAM_INTERNAL_H
 #define PG_STREAM_INTERNAL_H
 
+#include "connectors/postgres/pgoutput/live.h"
 #include "connectors/postgres/pgoutput/pgoutput.h"
 #include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/members.h"
@@ -61,6 +62,31 @@ struct pg_heal {
     bool unsaved;            /* the mark, or some of it */
     uint64_t after_round;    /* the position of the last line that the sinks have is a round's, of this LSN; 0 */
     int64_t moved;           /* when the log was made to go on to W last */
+    int64_t ask_due;         /* when to look for what people ask to be read again (asked.c) */
+    bool asking_failed;      /* which was said */
+};
+
+/* Tables that are read again while the stream goes on (reading.c), one after the other. */
+enum pg_reading_phase { PG_READING_NONE, PG_READING_SETTLES, PG_READING_PASSES };
+struct pg_reading {
+    bool loaded;
+    bool begun;             /* in this run */
+    struct cdc_stale asked; /* tables that are to be read, with the one that is */
+    struct cdc_stale
+        open; /* of these, those that a run before has begun: nothing of them comes until they begin anew */
+    struct cdc_rounds rounds; /* those that were read, or are: in our state */
+    enum pg_reading_phase phase;
+    PGconn *sql;
+    char *schema, *name;    /* the one that is read; NULL: none */
+    struct pg_table *table; /* as described for its rows */
+    char *form;             /* as its first piece saw it */
+    struct pg_live live;
+    char until[24];   /* transactions below were open, or over, when it was taken up */
+    unsigned attempt; /* of the lines' positions, one a run */
+    uint64_t line, since, total;
+    unsigned restarts;  /* of this table */
+    size_t rows, bytes; /* of the next piece; of the last one */
+    int64_t due, began, asked_at;
 };
 
 struct pg_stream {
@@ -77,20 +103,23 @@ struct pg_stream {
     struct pg_members members;  /* what the publication has, as of the last look */
     struct cdc_buf state_json;  /* identity and members. NUL-terminated */
     struct cdc_offset boundary; /* the decoder's, with our state */
-    bool stored_is_here;        /* a host that lacks the boundary has what the sinks have stored */
-    bool moved_on;              /* and is on a newer timeline: it has taken over */
-    bool started;               /* once in this run: from then on nothing is created */
-    bool made_publication;      /* by a --temporary run */
-    bool copying;               /* between START_REPLICATION and the end of the copy */
-    struct cdc_error skipped;   /* the server passed over changes */
-    struct pg_start start;      /* of this connection */
-    uint64_t slot_at;           /* where the slot stood when that was checked */
-    int64_t began;              /* when it began to stream, and was not looked at since; 0 */
-    bool closed;                /* and broke without a word of the server */
-    struct cdc_error broken;    /* or with an error that another attempt will meet, too */
-    uint64_t broke_at;          /* where the connections before it began */
-    int breaks;                 /* so often in a row, each soon after it had begun */
-    uint64_t flush;             /* what confirm() gave; never falls */
+    /* Of the host at hand: a standby that cannot be read from. And has one of the hosts that were tried lost the position? */
+    enum { PG_IS_FIT, PG_HAS_NO_SLOT, PG_HAS_COPY } unfit;
+    bool some_lost;
+    bool stored_is_here;      /* a host that lacks the boundary has what the sinks have stored */
+    bool moved_on;            /* and is on a newer timeline: it has taken over */
+    bool started;             /* once in this run: from then on nothing is created */
+    bool made_publication;    /* by a --temporary run */
+    bool copying;             /* between START_REPLICATION and the end of the copy */
+    struct cdc_error skipped; /* the server passed over changes */
+    struct pg_start start;    /* of this connection */
+    uint64_t slot_at;         /* where the slot stood when that was checked */
+    int64_t began;            /* when it began to stream, and was not looked at since; 0 */
+    bool closed;              /* and broke without a word of the server */
+    struct cdc_error broken;  /* or with an error that another attempt will meet, too */
+    uint64_t broke_at;        /* where the connections before it began */
+    int breaks;               /* so often in a row, each soon after it had begun */
+    uint64_t flush;           /* what confirm() gave; never falls */
     uint64_t reported_flush;
     uint64_t wal_end;      /* of the newest keepalive: all before it has been received */
     uint64_t boundary_lsn; /* where replication would start again after the boundary */
@@ -107,6 +136,7 @@ struct pg_stream {
     int64_t last_status, last_request, last_receive, last_line;
     struct pg_watch watch;
     struct pg_heal heal;
+    struct pg_reading reading;
     int64_t last_watch, leave_at; /* leave_at: 0, or when to leave a server that shuts down */
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
@@ -194,11 +224,11 @@ int pg_heal_add(void *stream, const char *schema, const char *name, const char *
 int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
 /* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
-/* One in another schema than the table was in when it was seen last, selected or not: under the name that it had then it is stale. */
-int pg_heal_other_name(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
 /* After it was described: from where on the fields of its composites are certain. */
 void pg_heal_composites(struct pg_stream *stream, struct pg_table *table);
+/* Before that, and of a table that is not selected: are these changes of a table that a copy has, by another name? */
+int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
 /* What the rounds have seen of the log, to the decoder; the log must be the one that they have seen. */
 int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error);
 /* The boundary W is due: all before lsn has come, and no transaction is open. Appends it, and the run is over. */
@@ -210,6 +240,32 @@ uint64_t pg_heal_after(const struct pg_stream *stream, const char *payload, size
 int pg_heal_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
 /* The end of the run: an operation of the source loop. */
 int pg_heal_end(void *source, struct cdc_error *error);
+
+/* Rows of the snapshot have this seq; 0: it is not known. */
+uint64_t pg_heal_consistent_point(const struct pg_stream *stream);
+
+/* -- reading.c -- */
+
+/* Once, before any state is written: what our own has of tables that were read. */
+int pg_reading_load(struct pg_stream *stream, struct cdc_error *error);
+/* Once, after pg_heal_begin: what runs before have begun and sinks have not stored. */
+int pg_reading_begin(struct pg_stream *stream, struct cdc_error *error);
+/* There is a decoder. */
+void pg_reading_attach(struct pg_stream *stream);
+/* A new connection: what was being read begins anew. */
+void pg_reading_disconnected(struct pg_stream *stream);
+/* Somebody asks for the table: is it to be read while the stream goes on? 1; 0: the stream must end for it; -1 */
+int pg_reading_ask(struct pg_stream *stream, const struct cdc_stale_table *table, struct cdc_error *error);
+/* Between transactions: what there is to do now. May append whole lines. */
+int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error);
+void pg_reading_clear(struct pg_reading *reading);
+
+/* -- asked.c -- */
+
+/* Once the mark of the start is saved: the requests in it are settled. */
+void pg_asked_begin(struct pg_stream *stream);
+/* Now and then: requests become a part of the mark. */
+int pg_asked_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
 
 /* -- moves.c -- */
 

@@ -42,13 +42,15 @@ static void after_position(uint64_t *least, const char *pos)
         *least = lsn;
 }
 
-static void after_snapshot(uint64_t *least, const char *state)
+uint64_t pg_heal_consistent_point(const struct pg_stream *stream)
 {
+    const char *state = stream->settings.start->snapshot;
     char text[24];
     uint64_t lsn;
-    if (state && cdc_json_member_copy(cdc_span_text(state), "consistent_point", text, sizeof text) &&
-        pg_lsn_parse(text, &lsn) && lsn + 1 > *least)
-        *least = lsn + 1;
+    return state && cdc_json_member_copy(cdc_span_text(state), "consistent_point", text, sizeof text) &&
+                   pg_lsn_parse(text, &lsn)
+               ? lsn
+               : 0;
 }
 
 static uint64_t least_after_all(const struct pg_stream *stream)
@@ -71,8 +73,8 @@ static uint64_t least_after_all(const struct pg_stream *stream)
         after_position(&least, start->rounds.items[i].of.at);
         after_position(&least, start->rounds.items[i].attempt.written);
     }
-    after_snapshot(&least, start->snapshot);
-    return least;
+    uint64_t point = pg_heal_consistent_point(stream);
+    return point != 0 && point + 1 > least ? point + 1 : least;
 }
 
 static int set_stop(struct pg_stream *stream, uint64_t lsn, struct cdc_error *error)
@@ -121,8 +123,16 @@ int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error)
     return set_stop(stream, heal->shapes.at > least ? heal->shapes.at : least, error);
 }
 
-/* The position stays as it is: it is the sinks' to move. Without sinks (what is written is stored) the end of the run saves it, with
- * the boundary W. */
+/* Without sinks what is written is stored: a mark says that all up to W is, and is saved once our own position says so, too. */
+static bool may_save(const struct pg_stream *stream, const struct cdc_offset *entry)
+{
+    const struct pg_heal *heal = &stream->heal;
+    if (!stream->settings.offsets)
+        return false;
+    return stream->settings.acks || (heal->done && entry && strcmp(entry->pos, heal->mark.at) >= 0);
+}
+
+/* The position stays as it is: it is the sinks' to move. */
 static int save(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_offset_file *offsets = stream->settings.offsets;
@@ -130,9 +140,9 @@ static int save(struct pg_stream *stream, struct cdc_error *error)
     if (pg_stream_write_state(stream, error) < 0)
         return -1;
     stream->heal.unsaved = false;
-    if (!offsets || !stream->settings.acks)
+    const struct cdc_offset *entry = offsets ? cdc_offset_file_get(offsets, name) : NULL;
+    if (!may_save(stream, entry))
         return 0;
-    const struct cdc_offset *entry = cdc_offset_file_get(offsets, name);
     char nowhere[] = "";
     struct cdc_offset kept = {.pos = nowhere};
     if (entry)
@@ -180,10 +190,21 @@ static bool is_stop(const struct pg_stream *stream, const char *at, uint64_t lsn
         return false;
     for (size_t i = 0; acks && i < cdc_acks_count(acks); i++) {
         const struct cdc_offset *offset = cdc_acks_offset(acks, i);
-        if (offset && strcmp(offset->pos, at) > 0 && !pg_pos_is_round(offset->pos))
+        uint64_t where;
+        if (offset && strcmp(offset->pos, at) > 0 &&
+            (!pg_pos_is_round(offset->pos) || !pg_pos_restart_lsn(offset->pos, &where) || where > lsn))
             return false;
     }
     return true;
+}
+
+/* Is it for a request alone? asked.c comes to those. */
+static bool is_asked(const struct pg_stream *stream, const struct cdc_stale_table *table)
+{
+    const struct cdc_stale *asked = &stream->settings.start->asked;
+    const struct cdc_stale_table *one = cdc_stale_find(asked, table->db, table->schema, table->table);
+    return stream->settings.acks && stream->settings.state_dir && !stream->settings.until &&
+           stream->settings.max_events == 0 && one && strcmp(one->why, table->why) == 0;
 }
 
 static int take_mark(struct pg_stream *stream, struct cdc_error *error)
@@ -192,6 +213,8 @@ static int take_mark(struct pg_stream *stream, struct cdc_error *error)
     struct pg_heal *heal = &stream->heal;
     for (size_t i = 0; i < start->stale.n; i++) {
         const struct cdc_stale_table *table = &start->stale.tables[i];
+        if (is_asked(stream, table))
+            continue;
         if (cdc_stale_add(&heal->mark, table->db, table->schema, table->table, table->why, error) < 0)
             return -1;
     }

@@ -8,6 +8,11 @@ static void append_forms(struct pg_stream *stream, struct cdc_buf *out)
 {
     struct pg_heal *heal = &stream->heal;
     bool marks = stream->settings.acks || heal->done, keeps = !marks && heal->mark.n > 0;
+    if (out->len > 0 && stream->reading.rounds.n > 0) {
+        out->len--; /* the brace */
+        cdc_rounds_append(out, &stream->reading.rounds);
+        cdc_buf_byte(out, '}');
+    }
     if (!heal->shapes.known || out->len == 0)
         return;
     if (!keeps) {

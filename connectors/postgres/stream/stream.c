@@ -56,6 +56,7 @@ void pg_stream_free(struct pg_stream *stream)
     pg_members_free(&stream->members);
     pg_watch_clear(&stream->watch);
     pg_heal_clear(&stream->heal);
+    pg_reading_clear(&stream->reading);
     free(stream);
 }
 
@@ -245,6 +246,8 @@ static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before,
     if (idle_between(stream))
         end_if_reached(stream);
     maybe_heartbeat(stream, out, now);
+    if (pg_reading_step(stream, out, error) < 0)
+        return -1;
     /* The end may be a position without a change: it is asked for. */
     if (stream->settings.until && !stream->ended && now - stream->last_request >= REPLY_MS)
         return pg_status_send(stream, true, error);
@@ -267,7 +270,7 @@ static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t l
         if (n > 0) {
             int status = message(stream, data, n, out, error);
             PQfreemem(data);
-            if (status < 0)
+            if (status < 0 || (stream->reading.phase == PG_READING_PASSES && pg_reading_step(stream, out, error) < 0))
                 return -1;
             consumed = false;
         } else if (n < 0) {
@@ -401,7 +404,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     else if (now - stream->last_receive > stream->silent_ms && pg_stream_check_walsender(stream, error) < 0)
         return -1;
     if (watch_shutdown(stream, now, error) < 0 || pg_watch_tick(stream, now, error) < 0 ||
-        take_timeline(stream, error) < 0 || pg_heal_tick(stream, now, error) < 0)
+        take_timeline(stream, error) < 0 || pg_asked_tick(stream, now, error) < 0 ||
+        pg_heal_tick(stream, now, error) < 0)
         return -1;
     pg_lag_measure(stream);
     if (!blocked)

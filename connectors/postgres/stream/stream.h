@@ -17,6 +17,7 @@ struct pg_stream_settings {
     int64_t max_events;                 /* 0: never */
     const struct cdc_start *start;      /* where the pipeline begins. BORROWED, as all of these are */
     struct cdc_acks *acks;              /* what the sinks have stored; NULL */
+    const char *state_dir;              /* where requests may lie to read tables again (cdc/request.h); NULL */
     struct cdc_offset_file *offsets; /* our own, in the folder where cdc-snapshot looks for what is stale (cdc/stale.h);
                                            NULL: then nobody reads that again */
 };

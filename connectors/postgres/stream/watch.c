@@ -31,7 +31,7 @@
     "' ', sum(hashint8(a.attrelid::int8 * 4294967296 + a.xmin::text::int8))) FROM pg_catalog.pg_attribute a JOIN "     \
     "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'c') AND "             \
     "c.relpersistence = 'p' AND c.oid >= 16384), (SELECT concat(count(*), ' ', sum(hashtext(concat(oid, ' ', "         \
-    "enumlabel)))) FROM pg_catalog.pg_enum), (SELECT sum(hashtext(concat(nspname, oid))) FROM "                        \
+    "enumlabel)))) FROM pg_catalog.pg_enum), (SELECT sum(hashtext(concat(nspname, oid, ' ', xmin))) FROM "             \
     "pg_catalog.pg_namespace WHERE nspname !~ '^pg_'), (SELECT concat(count(*), ' ', "                                 \
     "sum(hashtext(concat(indexrelid, ' ', xmin)))) FROM pg_catalog.pg_index WHERE indrelid >= 16384 AND "              \
     "(indisprimary OR indisreplident)), "                                                                              \
@@ -84,8 +84,9 @@ static bool was_said(const struct pg_watch *watch, uint64_t hash)
     return false;
 }
 
-static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
+static void take_gap(void *context, enum pg_gap_weight weight, const char *code, const char *what, const char *cure)
 {
+    (void)code;
     struct pg_look *look = context;
     struct pg_stream *stream = look->stream;
     uint64_t hash = cdc_hash_span(CDC_HASH_INIT, cdc_span_text(what));

@@ -36,6 +36,7 @@ struct lite_table {
     /* of its reading again (reads.c) */
     bool read_known;           /* the rest is what the database says */
     bool read_new;             /* the table was not there when the read began */
+    bool read_live;            /* the log goes on with the table while it is read */
     bool side_fits;            /* it is there, with the columns of the definition */
     char side[LITE_SIDE_SIZE]; /* the table that an open read fills; "": none is open */
     char *read_pos;            /* where the open read began, or the last one ended; NULL: there was none */

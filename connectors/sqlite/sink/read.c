@@ -6,6 +6,9 @@
  *   {"op":"r",...} {"op":"commit",...}    into the table cdc_read_7, beside the one that readers see as it was
  *   {"op":"schema",...,"read":"end"}      its rows replace the others in one transaction (replace.c), and it goes
  *
+ * While the stream itself reads the table ("read":"live") the log goes on with it in between, and what that brings is for
+ * cdc_read_7, too.
+ *
  * All of it moves in the transaction of the offset, so that a kill at any place leaves the old table, a part of the read, and
  * the offset that belongs to that part. An attempt that begins again drops what the one before has read. */
 #include "connectors/sqlite/sink/internal.h"
@@ -36,7 +39,8 @@ int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const stru
         return -1;
     table->read_new = !there;
     lite_table_forget_statements(table); /* they are for the table that readers see */
-    if (lite_reads_note(sink, table, "open", event->pos, last + 1, error) != 0)
+    const char *state = cdc_span_is(event->read, "live") ? "live" : "open";
+    if (lite_reads_note(sink, table, state, event->pos, last + 1, error) != 0)
         return -1;
     cdc_log_write(sink->db.log, CDC_LOG_DEBUG, "table \"%s\" is being read again", table->source.target);
     return cdc_tables_claim(&sink->tables, &table->source, error);

@@ -2,6 +2,7 @@
 /* What the database keeps of tables that are read again (read.c): cdc_reads. A row of it is
  *
  *   open     pos is that of the line which began it; is_new: there was no such table then
+ *   live     the same, of a read during which the log goes on with the table
  *   ended    pos is that of the line which ended it: one that comes again is told from one whose begin is missing
  *   broken   the log went on with the table: rows may be old until another read ends */
 #include <stdio.h>
@@ -14,7 +15,7 @@ void lite_reads_forget(struct lite_table *table)
     free(table->read_pos);
     table->read_pos = NULL;
     table->side[0] = '\0';
-    table->read_known = table->read_new = table->side_fits = false;
+    table->read_known = table->read_new = table->read_live = table->side_fits = false;
 }
 
 static void name_side(struct lite_table *table, int64_t number)
@@ -34,7 +35,8 @@ static int take_read(struct lite_sink *sink, struct lite_table *table, sqlite3_s
     if (pos == NULL || (table->read_pos = strdup(pos)) == NULL)
         return cdc_error_memory(error);
     const char *state = (const char *)sqlite3_column_text(statement, 0);
-    if (state != NULL && strcmp(state, "open") == 0)
+    table->read_live = state != NULL && strcmp(state, "live") == 0;
+    if (state != NULL && (strcmp(state, "open") == 0 || table->read_live))
         name_side(table, sqlite3_column_int64(statement, 2));
     table->read_new = sqlite3_column_int(statement, 3) != 0;
     return 0;
@@ -88,7 +90,8 @@ int lite_reads_note(struct lite_sink *sink, struct lite_table *table, const char
     free(table->read_pos);
     table->read_pos = copy;
     table->side[0] = '\0';
-    if (strcmp(state, "open") == 0)
+    table->read_live = strcmp(state, "live") == 0;
+    if (strcmp(state, "open") == 0 || table->read_live)
         name_side(table, number);
     sqlite3_stmt *statement =
         lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_reads VALUES(?1, ?2, ?3, ?4, ?5)", error);

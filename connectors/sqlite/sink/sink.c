@@ -70,7 +70,7 @@ static int empty_table(struct lite_sink *sink, const struct cdc_event *event, st
     if (table == NULL || lite_reads_look(sink, table, error) != 0)
         return -1;
     table->waiting = 0; /* rows that wait are of the table as well */
-    if (cdc_span_is(event->read, "begin"))
+    if (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live"))
         return lite_read_begin(sink, table, event, error);
     if (lite_reads_is_open(table) && lite_read_break_off(sink, table, true, error) != 0)
         return -1;
@@ -133,7 +133,7 @@ static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc
                                error);
     if (lite_reads_look(sink, table, error) != 0)
         return -1;
-    if (lite_reads_is_open(table) && event->op == CDC_OP_READ)
+    if (lite_reads_is_open(table) && (event->op == CDC_OP_READ || table->read_live))
         return read_row(sink, table, event, error);
     if (lite_reads_is_open(table) && lite_read_break_off(sink, table, false, error) != 0)
         return -1;

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* Tables that are to be read again because somebody asks for it (cdc/request.h), or because -t and -T take them in that they left out
+ * in the last run: what changed meanwhile is in no line, and the rows of before are in no copy.
+ *
+ *      mysql-binlog -t shop.a              its state: "selection":{"include":["shop.a"],"exclude":[]}
+ *      mysql-binlog -t shop.a -t shop.b    shop.b is there, and was not selected: it is stale */
+#include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/stream/internal.h"
+
+#include <cdc/json.h>
+#include <cdc/request.h>
+#include <cdc/retry.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ASK_MS 1000
+
+/* -- requests ---------------------------------------------------------------------------------------- */
+
+/* A request is worth no end of the stream: what cannot be read or changed is said once, and looked at again. */
+static void report(struct my_stream *stream, const struct cdc_error *failed)
+{
+    if (!stream->stale.asking_failed)
+        cdc_log_write(stream->log, CDC_LOG_WARNING, "%s%s%s (said once)", failed->text, failed->hint[0] ? "; " : "",
+                      failed->hint);
+    stream->stale.asking_failed = true;
+}
+
+static void settle(struct my_stream *stream, const struct cdc_stale *asked)
+{
+    struct cdc_error failed = {0};
+    if (stream->settings.state_dir &&
+        cdc_request_settle(asked, stream->settings.state_dir, stream->settings.name, &failed) < 0)
+        report(stream, &failed);
+}
+
+void my_asked_begin(struct my_stream *stream)
+{
+    if (!my_stale_is_kept(stream))
+        return;
+    settle(stream, &stream->settings.start->marked);
+    if (stream->stale.saved)
+        settle(stream, &stream->settings.start->asked);
+}
+
+int my_asked_end(void *source, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    stream->stale.saved = false;
+    int result = my_stale_end(stream, error);
+    if (stream->stale.saved)
+        settle(stream, &stream->stale.asked);
+    return result;
+}
+
+static bool is_due(struct my_stream *stream)
+{
+    int64_t now = cdc_clock_ms();
+    if (!my_stale_is_kept(stream) || !stream->settings.state_dir || stream->stale.found.n > 0 || stream->ended ||
+        now < stream->stale.ask_due)
+        return false;
+    stream->stale.ask_due = now + ASK_MS;
+    return true;
+}
+
+int my_asked_look(struct my_stream *stream, struct cdc_error *error)
+{
+    struct cdc_stale *asked = &stream->stale.asked;
+    struct cdc_error failed = {0};
+    int result = 0;
+    if (!is_due(stream))
+        return 0;
+    if (cdc_request_read(asked, stream->settings.state_dir, stream->settings.name, &failed) < 0)
+        report(stream, &failed);
+    for (size_t i = 0; result == 0 && i < asked->n; i++)
+        result = my_stale_take(stream, asked->tables[i].db, asked->tables[i].table, asked->tables[i].why, error);
+    return result < 0 ? -1 : asked->n > 0;
+}
+
+/* -- what is selected ---------------------------------------------------------------------------------- */
+
+/* What the last run went by: our own state says it, or before that the snapshot's. {NULL, 0}: an older version's does not. */
+static struct cdc_span last_selection(const struct my_stream *stream)
+{
+    const struct cdc_start *start = stream->settings.start;
+    const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
+    struct cdc_span own = cdc_span_text(entry ? entry->state : NULL);
+    struct cdc_span kept = own.p ? cdc_json_member(own, "selection") : own;
+    return kept.p ? kept : cdc_json_member(cdc_span_text(start->snapshot), "selection");
+}
+
+static int add_table(struct my_stream *stream, const char *db, const char *table, struct cdc_error *error)
+{
+    static const char why[] = "it was not selected before";
+    cdc_log_write(stream->log, CDC_LOG_INFO, "table %s.%s is to be read again: %s", db, table, why);
+    return cdc_stale_add(&stream->stale.open, db, "", table, why, error);
+}
+
+/* Of the tables that are there, those that are selected now and were not. */
+static int find_newly_selected(struct my_stream *stream, const struct cdc_selection *before, struct cdc_error *error)
+{
+    struct cdc_selection now = stream->settings.selection;
+    now.any_case = stream->session.server.lower_case_names;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    MYSQL_RES *tables = sql ? my_catalog_list_names(sql, error) : NULL;
+    int result = tables ? 0 : -1;
+    for (MYSQL_ROW row; result == 0 && (row = mysql_fetch_row(tables)) != NULL;)
+        if (row[0] && row[1] && cdc_selection_has_table(&now, row[0], row[1]) &&
+            !cdc_selection_has_table(before, row[0], row[1]))
+            result = add_table(stream, row[0], row[1], error);
+    mysql_free_result(tables);
+    return result;
+}
+
+static int mark_newly_selected(struct my_stream *stream, struct cdc_span kept, struct cdc_error *error)
+{
+    const struct cdc_start *start = stream->settings.start;
+    struct cdc_stale *open = &stream->stale.open;
+    struct my_kept_selection before;
+    size_t n = open->n;
+    int result = my_selection_read(&before, kept, error);
+    before.selection.any_case = stream->session.server.lower_case_names;
+    if (result == 0)
+        result = find_newly_selected(stream, &before.selection, error);
+    my_selection_free_kept(&before);
+    if (result == 0 && open->n > n)
+        result = cdc_rounds_mark(&start->rounds, open, start->from.pos, stream->settings.acks, error);
+    return result;
+}
+
+int my_asked_compare_selection(struct my_stream *stream, struct cdc_error *error)
+{
+    struct cdc_buf now = CDC_BUF_INIT;
+    if (!my_stale_is_kept(stream) || stream->has_start)
+        return 0;
+    struct cdc_span kept = last_selection(stream);
+    my_selection_append(&now, &stream->settings.selection);
+    bool same = !now.failed && kept.p && cdc_span_equal(kept, (struct cdc_span){now.data, now.len});
+    cdc_buf_free(&now);
+    if (same)
+        return 0;
+    if (kept.p && mark_newly_selected(stream, kept, error) < 0)
+        return -1;
+    stream->stale.changed = true; /* saved before the first line */
+    return 0;
+}

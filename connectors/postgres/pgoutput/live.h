@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* A table that is read again while the log goes on (cdc/stale.h has rounds, for which the stream ends). Its rows come in pieces by
+ * the order of its key, each at a boundary of the log, as they are at that moment, which is later than the boundary:
+ *
+ *   the log   ... T1 |        T2        T3      T4 ...        the boundary: T1 is out, T2 is next
+ *   the piece        | rows (7, 19], which show T1 and T2
+ *   lines     ... T1 | r r r  T2        T3 ...                of T2 without what it does to rows (7, 19]; all that T3 does
+ *
+ * So of each change it is asked to which piece its row belongs:
+ *
+ *   up to 7    done: the log has passed what the piece had seen; the change comes
+ *   (7, 19]    read: it comes, unless the piece has seen its transaction
+ *   after 19   not read yet: it does not come, since a later piece will show it
+ *
+ * An update that moves a row from one to another is what it is to each: both take it: an update; only the old one: a delete; only
+ * the new one: an insert, whose columns must all be in the log. The next piece is read once the log has passed what this one has
+ * seen. It must have seen all that the log has brought of the table by then: `xids` are asked for that, since a commit is in the
+ * log a moment before others see it (for as long as a synchronous standby takes).
+ *
+ * Readers take the lines between the first one ("read":"live") and the last one ("read":"end") for the table as it will be. */
+#ifndef PG_LIVE_H
+#define PG_LIVE_H
+
+#include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/pgoutput/visible.h"
+
+enum { PG_LIVE_KEY_MAX = 8 };
+
+/* Integers and uuids: texts that are compared here as the server does. */
+struct pg_live_key {
+    uint64_t words[2 * PG_LIVE_KEY_MAX];
+};
+struct pg_live {
+    const char *schema, *name;           /* BORROWED, as the names of: */
+    const char *column[PG_LIVE_KEY_MAX]; /* the key, in the order of the read */
+    bool is_uuid[PG_LIVE_KEY_MAX];
+    size_t n_key;
+    bool begun;              /* its first line is out; before, all changes come */
+    bool all_read;           /* no row is after `read` */
+    bool has_done, has_read; /* the first pieces have come */
+    struct pg_live_key done, read;
+    struct pg_visible visible; /* what the newest piece has seen; json NULL: the log has passed it */
+    bool seen;                 /* it has seen the open transaction */
+    const char *broken; /* why it cannot go on, for people: nothing of the table comes until it begins anew; NULL */
+    uint32_t *xids;     /* transactions that the log has brought, and that changed the table */
+    size_t n_xids, xids_capacity;
+};
+void pg_live_clear(struct pg_live *live);
+/* The key of a row; false where it is none of these. cells: of columns by name, as of table. */
+bool pg_live_key_of(const struct pg_live *live, const struct pg_table *table, const struct pg_cell *cells,
+                    struct pg_live_key *key);
+/* Has the snapshot seen all that the log has brought? Then that is forgotten. */
+bool pg_live_is_whole(struct pg_live *live, const struct pg_visible *visible);
+/* A piece is out: rows up to key (NULL: there are no more), which TAKES visible. */
+void pg_live_take_piece(struct pg_live *live, const struct pg_live_key *key, struct pg_visible *visible);
+/* The log is at lsn: has it passed what the piece has seen? */
+bool pg_live_passed(struct pg_live *live, uint64_t lsn);
+
+/* The table that is read so; NULL: none. withheld: those that will be, of which nothing comes until then. BORROWS. */
+void pgoutput_set_live(struct pgoutput *decoder, struct pg_live *live, const struct cdc_stale *withheld);
+
+/* -- its lines: between transactions, all at one lsn -- */
+struct pg_live_lines {
+    struct pgoutput *decoder;
+    const struct pg_table *table; /* as the catalogs have it now */
+    uint64_t lsn, since;          /* since: the first line's seq */
+    unsigned attempt;
+    uint64_t *line; /* counts them */
+    uint64_t events;
+    int64_t ts_ms;
+};
+void pg_live_begin_lines(struct pg_live_lines *lines, struct cdc_buf *out); /* t, schema */
+void pg_live_row_line(struct pg_live_lines *lines, const struct pg_cell *cells, struct cdc_buf *out);
+void pg_live_end_line(struct pg_live_lines *lines, struct cdc_buf *out);
+void pg_live_commit_line(struct pg_live_lines *lines, struct cdc_buf *out); /* makes it the boundary */
+
+#endif

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The rig of tests/rereads: rereads.py [OPTION]... URL CLIENT [ARGUMENT]..."""
+import argparse
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+AGAIN = {0, 69, 74, 75, -9, -13, 137, 141, 143}
+COLUMNS = {
+    "t": "id || '|' || n || '|' || v || '|' || w",
+    "k": "u || '|' || a || '|' || b || '|' || v",
+    "o": "id || '|' || n",
+}
+TABLES = """create schema s;
+create table s.t (id int primary key, n int, v text, w text); alter table s.t alter v set storage external;
+create table s.k (u uuid, a bigint, b int, v text, primary key (a, u)); alter table s.k alter v set storage external;
+create table s.o (id int primary key, n int);
+insert into s.t select g, 0, repeat(md5(g::text), 80), 'w' from generate_series(-2000, 4000) g;
+insert into s.k select md5(g::text)::uuid, g % 50 - 25, g, repeat('k' || g, 700) from generate_series(1, 3000) g
+"""
+
+
+def run(client, statement):
+    done = subprocess.run(client, input=statement + ";\n", capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def change(rng, span):
+    at, other = rng.randint(*span), rng.randint(*span)
+    return rng.choices(
+        [
+            f"update s.t set n = n + 1 where id = {at}",
+            f"update s.t set id = {other}, n = n + 1 where id = {at} and not exists (select 1 from s.t where id = {other})",
+            f"insert into s.t values ({at}, 0, repeat(md5({other}::text), 80), 'i') on conflict (id) do update set w = 'c'",
+            f"delete from s.t where id = {at}",
+            f"update s.t set v = repeat('z', {rng.randint(1, 4000)}) where id = {at}",
+            f"update s.k set b = b + 1 where a = {rng.randint(-25, 25)} and u = md5('{rng.randint(1, 3000)}')::uuid",
+            f"update s.k set a = a + {rng.choice([-3, 3])} where b % 500 = {rng.randint(0, 499)}",
+            f"insert into s.k values (md5({rng.randint(1, 6000)}::text)::uuid, {rng.randint(-25, 25)}, {at}, repeat('n', 3000)) on conflict do nothing",
+            f"delete from s.k where b % 700 = {rng.randint(0, 699)}",
+            f"insert into s.o values ({at}, 0) on conflict (id) do update set n = s.o.n + 1",
+        ],
+        [25, 10, 10, 10, 5, 15, 5, 5, 5, 10],
+    )[0]
+
+
+def write(client, seed, span, stop):
+    rng = random.Random(seed)
+    session = subprocess.Popen(client, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+    while not stop.is_set():
+        changes = [change(rng, span) for _ in range(rng.choice([1, 1, 1, 3, 10]))]
+        end = "rollback" if rng.random() < 0.1 else "commit"
+        text = changes[0] if len(changes) == 1 else "; ".join(["begin", *changes, end])
+        session.stdin.write(text + ";\n")
+        session.stdin.flush()
+        stop.wait(rng.random() * 0.02)
+    session.stdin.close()
+    session.wait()
+
+
+class Line:
+    """The line, started again as a supervisor does."""
+
+    def __init__(self, folder, url, bins):
+        self.folder, self.failed, self.stopped, self.process = folder, None, False, None
+        self.again_command = [f"{bins}/cdc-snapshot", "--again", "-q", "--name", "p", "--state-dir", f"{folder}/state", url]
+        options = f"--name p -t 's.*' --state-dir {folder}/state '{url}'"
+        sink = f"{bins}/cdc-sink-sqlite --state-dir {folder}/state --offset-file {folder}/state"
+        self.command = (
+            f"{{ {bins}/cdc-snapshot {options} && exec {bins}/pg-cdc --heartbeat 1 {options}; }} | {bins}/cdc-filter -t 's.*'"
+            f" | tee >(exec {sink}/b.offset {folder}/b.db) | {sink}/a.offset {folder}/a.db"
+        )
+        self.thread = threading.Thread(target=self.supervise)
+        self.thread.start()
+
+    def supervise(self):
+        with open(f"{self.folder}/err", "a", encoding="utf-8") as err:
+            while not self.stopped:
+                self.process = subprocess.Popen(
+                    ["bash", "-o", "pipefail", "-c", self.command], stderr=err, start_new_session=True
+                )
+                status = self.process.wait()
+                if status not in AGAIN and not self.stopped:
+                    self.failed = status
+                    return
+
+    def kill(self, rng, name):
+        found = subprocess.run(["pgrep", "-g", str(self.process.pid), "-x", name], capture_output=True, text=True, check=False)
+        pids = found.stdout.split()
+        if pids:
+            os.kill(int(rng.choice(pids)), signal.SIGKILL)
+        return bool(pids)
+
+    def again(self, *tables):
+        options = [option for table in tables for option in ("-t", "s." + table)]
+        done = subprocess.run(self.again_command + options, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print("#", done.stderr.strip())
+        return done.returncode == 0
+
+    def messages(self):
+        with open(f"{self.folder}/err", encoding="utf-8") as err:
+            return err.read()
+
+    def stop(self):
+        self.stopped = True
+        try:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            time.sleep(1)
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.thread.join()
+
+
+def rows_copied(path, table):
+    try:
+        copy = sqlite3.connect(path, timeout=30)
+        return sorted(str(row[0]) for row in copy.execute(f"select {COLUMNS[table]} from {table}"))
+    except sqlite3.Error as failed:
+        return [str(failed)]
+
+
+def differing(client, folder):
+    found = []
+    for table, columns in COLUMNS.items():
+        rows = sorted(run(client, f"select {columns} from s.{table}").split("\n"))
+        found += [f"{table} in {name}" for name in ("a.db", "b.db") if rows_copied(f"{folder}/{name}", table) != rows]
+    return found
+
+
+def wait_equal(line, client, folder, limit=120):
+    end = time.time() + limit
+    while True:
+        found = differing(client, folder)
+        if not found and not os.path.exists(f"{folder}/state/cdc-snapshot-p.again"):
+            return []
+        if line.failed is not None or time.time() > end:
+            return found or ["a request that nobody took"]
+        time.sleep(0.5)
+
+
+def spoil(folder):
+    for name in ("a.db", "b.db"):
+        copy = sqlite3.connect(f"{folder}/{name}", timeout=60)
+        copy.execute("update t set n = -7 where id % 3 = 0")
+        copy.execute("insert into t (id, n, v, w) values (99999, 1, 'nobody has it', '')")
+        copy.execute("delete from k where b % 5 = 0")
+        copy.commit()
+        copy.close()
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--dir", required=True)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--seconds", type=float, default=30)
+    options.add_argument("--keys", choices=["few", "many"], default="few")
+    options.add_argument("url")
+    options.add_argument("client", nargs=argparse.REMAINDER)
+    given = options.parse_args()
+    folder, client, rng = given.dir, given.client, random.Random(given.seed)
+    span = (-60, 220) if given.keys == "few" else (-3000, 6000)
+    os.mkdir(f"{folder}/state")
+    run(client, TABLES)
+    line = Line(folder, given.url, os.environ["CDC_BUILD"] + "/bin")
+    stop, asked, killed = threading.Event(), 0, 0
+    writers = [threading.Thread(target=write, args=(client, given.seed * 10 + i, span, stop)) for i in range(4)]
+    for writer in writers:
+        writer.start()
+    try:
+        begun = time.time()
+        while not os.path.exists(f"{folder}/state/pg-cdc-p.offset") and time.time() < begun + 60:
+            time.sleep(0.1)
+        end = time.time() + given.seconds
+        while time.time() < end:
+            time.sleep(rng.random() * 2.5)
+            if rng.random() < 0.7:
+                asked += line.again(*rng.choice([["t"], ["k"], ["t", "k"], ["o"]]))
+            if rng.random() < 0.5:
+                killed += line.kill(rng, rng.choice(["pg-cdc", "pg-cdc", "cdc-sink-sqlite", "cdc-filter", "cdc-snapshot"]))
+        stop.set()
+        for writer in writers:
+            writer.join()
+        found = wait_equal(line, client, folder)
+        if not found:
+            spoil(folder)
+            asked += line.again("t", "k")
+            found = wait_equal(line, client, folder)
+    finally:
+        stop.set()
+        line.stop()
+    messages = line.messages()
+    read = messages.count("while the log went on")
+    print(f"# seed {given.seed}: asked {asked} times, killed {killed}, read {read} times while the log went on")
+    if line.failed is not None:
+        found.append(f"status {line.failed}, which no supervisor restarts")
+    if read == 0:
+        found.append("nothing was read while the log went on")
+    if found:
+        print("\n".join("# differs: " + one for one in found))
+        print("\n".join("# " + text for text in messages.split("\n")[-15:]))
+    print(f"{0 if found else 1} passed, {1 if found else 0} failed")
+    return 1 if found else 0
+
+
+sys.exit(main())

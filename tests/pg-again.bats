@@ -1,0 +1,244 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Tables that people ask to be read again (cdc-snapshot --again), from PostgreSQL, and tables that a pipeline gets besides.
+# takes: 60 s
+# shellcheck disable=SC2030,SC2031,SC2034,SC2046,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+load lib/pg-stale
+
+setup_file() { create_database; }
+teardown_file() { drop_database; }
+setup() { pg_test_setup; }
+teardown() {
+    touch "$DIR/stop"
+    [ ! -e "$DIR/standby" ] || standby ""
+    pg_test_teardown
+}
+# again STATUS OPTIONS...: asks; $output has what it said.
+again() {
+    local status=$1
+    shift
+    run -"$status" --separate-stderr cdc-snapshot --again --name "$NAME" --state-dir "$STATE" "$@" "$URL"
+    is "lines" "" "$output"
+    output=$stderr
+}
+# Runs that ended with 75; there may have been none.
+ends_with_75() { if [ -e "$DIR/ends" ]; then grep -cx 75 "$DIR/ends" || true; else echo 0; fi; }
+says() { grep -q "$1" <<<"$output" || { echo "$output"; fail "it does not say: $1"; }; }
+request() { echo "$STATE/cdc-snapshot-$NAME.again"; }
+# What is wrong in the copy, no line of the log puts right.
+spoil() { sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" "update $1 set v = 'spoiled' where id = 1; insert into $1 (id, v) values (99, 'ghost'); delete from $1 where id = 2"; }
+spoiled() { [ "$(rows_copied "$1" "id || v" | xargs)" = "$2" ]; }
+two_tables() {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 3) g;
+         create table $NAME.u (id int primary key, v text); insert into $NAME.u select g, 'row ' || g from generate_series(1, 3) g"
+}
+
+@test "while the line runs, and while it does not: these tables are read again, and no others; two requests are one" {
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    spoil t
+    spoil u
+    again 0 -t "$NAME.t"
+    says "table $NAME.t is to be read again"
+    equal t "id, v"
+    sql "insert into $NAME.t values (4, 'after'); insert into $NAME.u values (4, 'after')"
+    equal t "id, v"
+    wait_until spoiled u "1spoiled 3row 3 4after 99ghost"
+    wait_until not test -e "$(request)"
+    is "runs that ended with 75" 0 "$(ends_with_75)"
+    stop_supervised
+
+    spoil t
+    again 0 -t "$NAME.t"
+    again 0 -t "$NAME.u" -t "$NAME.t"
+    is "mode of the file" 600 "$(stat -c %a "$(request)")"
+    is "tables in it" "t u" "$(jq -r '.stale.tables[].table' "$(request)" | xargs)"
+    : >"$DIR/err"
+    : >"$DIR/ends"
+    sql "update $NAME.t set v = 'meanwhile' where id = 3"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    wait_until not test -e "$(request)"
+    sql "insert into $NAME.t values (5, 'last')"
+    equal t "id, v"
+    is "runs that ended with 75" 0 "$(ends_with_75)"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+@test "a request in the middle of traffic, each process killed at it: the copy ends as the source" {
+    local victim i
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    write_all_the_time "insert into $NAME.t values (NN, 'new'); update $NAME.t set v = 'NN' where id = NN - 3; delete from $NAME.t where id = NN - 10; insert into $NAME.u values (NN, 'u');"
+    for victim in pg-cdc cdc-filter cdc-sink-sqlite pg-cdc; do
+        wait_until -t 30 victim_runs "$victim"
+        again 0 -t "$NAME.*"
+        wait_until -t 30 not test -e "$(request)"
+        for i in $(pgrep -g "$SUPERVISOR" -x "${victim:0:15}"); do kill -KILL "$i" 2>/dev/null || true; done
+    done
+    wait_until -t 60 not test -e "$(request)"
+    quiet
+    WITHIN=60
+    equal t "id, v"
+    equal u "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+victim_runs() { pgrep -g "$SUPERVISOR" -x "${1:0:15}" >/dev/null; }
+
+@test "other keys: the stream ends with 75, and the same line started again reads the table" {
+    sql "create table $NAME.t (id text primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 3) g"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    spoil t
+    again 0 -t "$NAME.t"
+    equal t "id, v"
+    wait_until not test -e "$(request)"
+    sql "insert into $NAME.t values (4, 'after')"
+    equal t "id, v"
+    is "runs that ended with 75" 1 "$(ends_with_75)"
+    stop_supervised
+}
+
+@test "a snapshot of a part of the rows, and a run with an end: the same conditions hold, and a request is not left to wait" {
+    sql "create table $NAME.t (id int primary key, v int); insert into $NAME.t select g, g from generate_series(1, 3) g; create table $NAME.u (id int primary key, v int); insert into $NAME.u values (1, 1)"
+    SNAPSHOT_EXTRA="--where '$NAME.t:id > 1'"
+    supervise "$(copy_line)"
+    equal u "id, v"
+    is "rows" "22 33" "$(rows_copied t "id || v" | xargs)"
+    sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" "update t set v = 0"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 spoiled t "22 33"
+    is "runs that ended with 75" 1 "$(ends_with_75)"
+    stop_supervised
+    again 0 -t "$NAME.u"
+    is "a run to the end" 75 "$(bash -o pipefail -c "pg-cdc --until now $(source_options) 2>>'$DIR/err' | cdc-sink-sqlite -q --state-dir '$STATE' '$DIR/copy.db'" >&2; echo $?)"
+    not test -e "$(request)"
+}
+
+standby() {
+    echo "$1" >"$DIR/standby"
+    sql "alter system set synchronous_standby_names = '$1'"
+    sql "select pg_reload_conf()" >/dev/null
+}
+waits_for_standby() { [ "$(sql "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")" = 1 ]; }
+@test "a transaction that the stream has delivered, and that nobody sees yet, is in what is read while the log goes on" {
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    standby nobody
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -c "update $NAME.t set v = 'nobody sees it' where id = 3"
+    local writer=$SPAWNED
+    wait_until waits_for_standby
+    wait_until spoiled t "1row 1 2row 2 3nobody sees it"
+    spoil t
+    again 0 -t "$NAME.t"
+    pause_ms 2500 # it would have been read
+    is "the copy, meanwhile" "1spoiled 3nobody sees it 99ghost" "$(rows_copied t "id || v" | xargs)"
+    standby ""
+    wait_until gone "$writer"
+    equal t "id, v"
+    is "runs that ended with 75" 0 "$(ends_with_75)"
+    stop_supervised
+}
+
+@test "rows that move to where it was read, a truncate, and another form of the table, while it is read: the copy ends as the source" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 30000) g"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" "update t set v = 'spoiled' where id % 2 = 0; delete from t where id % 7 = 0"
+    write_all_the_time "insert into $NAME.t values (NN + 50000, 'new'); update $NAME.t set id = id - 40000 where id = NN + 49900;"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 not test -e "$(request)"
+    sql "truncate $NAME.t; insert into $NAME.t select g, 'made ' || g from generate_series(1, 20000) g"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 not test -e "$(request)"
+    sql "alter table $NAME.t add w int default 7"
+    quiet
+    WITHIN=60
+    equal t "id, v, w"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+@test "what cannot be read again is refused at once, by name, and nothing is asked" {
+    two_tables
+    sql "create table $NAME.x (id int primary key); create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10);
+         create table $NAME.out (id int primary key); create publication cdc_$NAME for table $NAME.t, $NAME.u, $NAME.x, $NAME.p with (publish_via_partition_root = true)"
+    again 78 -t "$NAME.t"
+    says "there is no snapshot of \"$NAME\" in"
+    run -64 --separate-stderr cdc-snapshot --again --name "$NAME" --state-dir "$STATE" "$URL"
+    run -64 --separate-stderr env -u CDC_STATE_DIR cdc-snapshot --again --name "$NAME" -t "$NAME.t" "$URL"
+    SOURCE_EXTRA="-T '$NAME.x' -T '$NAME.out'"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    stop_supervised
+    again 78 -t "$NAME.nowhere"
+    says "no table that the user may see matches '$NAME.nowhere'"
+    again 78 -t "$NAME.t" -t "$NAME.out"
+    says "table $NAME.out cannot be read again: it is not published"
+    again 78 -t "$NAME.x"
+    says "table $NAME.x cannot be read again: the pipeline's -t and -T leave it out"
+    again 78 -t "$NAME.p1"
+    says "table $NAME.p1 cannot be read again: it is a partition"
+    not test -e "$(request)"
+    again 0 -t "$NAME.*" -T "$NAME.u"
+    is "asked for" "p t" "$(jq -r '.stale.tables[].table' "$(request)" | xargs)"
+    # What is no request is said, and ends nothing.
+    echo '{"format":2}' >"$(request)"
+    again 78 -t "$NAME.t"
+    says "again\" is damaged, or of a newer version"
+}
+
+@test "a further -t in the same line, and a publication that becomes another one: read are the tables that come, and they alone" {
+    two_tables
+    sql "create table $NAME.w (id int primary key, v text); insert into $NAME.w values (1, 'w'); create publication cdc_$NAME for all tables"
+    SOURCE_EXTRA="-T '$NAME.u' -T '$NAME.w'"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    stop_supervised
+    spoil t
+    sql "insert into $NAME.u values (5, 'unseen'); insert into $NAME.t values (5, 'seen')"
+    SOURCE_EXTRA="-T '$NAME.w'"
+    supervise "$(copy_line)"
+    equal u "id, v"
+    wait_until spoiled t "1spoiled 3row 3 5seen 99ghost"
+    stop_supervised
+    SOURCE_EXTRA=
+    supervise "$(copy_line)"
+    equal w "id, v"
+    wait_until spoiled t "1spoiled 3row 3 5seen 99ghost"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+@test "into a file, where what is written is stored: asked once, read once" {
+    local status=0 n
+    two_tables
+    source_once() {
+        status=0
+        bash -c "cdc-snapshot --ack=stdout $(source_options) >>'$DIR/lines' && exec pg-cdc --ack=stdout --until now $(source_options) >>'$DIR/lines'" 2>>"$DIR/err" || status=$?
+    }
+    source_once
+    is "first run" 0 $status
+    again 0 -t "$NAME.t"
+    source_once
+    is "with the request" 75 $status
+    source_once
+    is "after it" 0 $status
+    not test -e "$(request)"
+    n=$(grep -c '"op":"r".*"table":"t"' "$DIR/lines")
+    is "rows of t" 6 "$n"
+    source_once
+    is "once more" 0 $status
+    is "rows of t" 6 "$(grep -c '"op":"r".*"table":"t"' "$DIR/lines")"
+    is "rows of u" 3 "$(grep -c '"op":"r".*"table":"u"' "$DIR/lines")"
+}
