@@ -80,6 +80,23 @@ dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.of
     is "rows that stay" "6 7" "$(copy 'select (select group_concat(id) from t), (select group_concat(id) from u)' | tr '|' ' ')"
 }
 
+@test "a database that is dropped, with tables that a filter renames: rows read again stay, and so do those of other databases" {
+    sink_line() {
+        local options="--name $NAME -t '$NAME.*' -t '${NAME}x.*' --state-dir '$STATE'"
+        echo "{ cdc-snapshot $options '$URL' && exec mysql-binlog --heartbeat 1 $options $* '$URL'; } 2>>'$DIR/err' | cdc-filter --rename '$NAME.t=renamed' --rename '$NAME.u=${NAME}x.moved' --rename '${NAME}x.t=$NAME.foreign' 2>>'$DIR/err' | cdc-sink-sqlite -q --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    }
+    ids() { copy "select group_concat(id) from \"$1\""; }
+    msql "create table t (id int primary key); insert into t values (1); create table u (id int primary key); insert into u values (2); create database ${NAME}x; create table ${NAME}x.t (id int primary key); insert into ${NAME}x.t values (3)"
+    runs
+    is "rows" "1 2 3" "$(ids renamed) $(ids moved) $(ids foreign)"
+    msql "alter table t add c int not null default 7; drop database $NAME; create database $NAME; use $NAME; create table t (id int primary key); insert into t values (6)"
+    runs
+    is "rows" "6 - 3" "$(ids renamed) $(ids moved | sed 's/^$/-/') $(ids foreign)"
+    MYSQL_DATABASE='' msql "drop database ${NAME}x"
+    runs
+    is "rows" "6 -" "$(ids renamed) $(ids foreign | sed 's/^$/-/')"
+}
+
 @test "a table that is new has no row that a statement could change: no run ends for it" {
     METADATA=FULL
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"

@@ -143,7 +143,10 @@ kept() { find "$DIR/p.xa" -type f ! -name '*.tmp' 2>/dev/null | wc -l; }
     place=$(log_place)
     prepare "'nowhere'" "insert into t values (1, 'one')"
     exits 78 binlog --start "$place" --until now --ack stdout
-    t mysql-binlog --file "$(log_file "${place%:*}")" >"$DIR/out" 2>"$DIR/err" || is "exit status" 78 $?
+    says "state-dir"
+    of_file() { TMPDIR=$DIR/none t mysql-binlog --schema-from "$URL" --file "$(log_file "${place%:*}")" >"$DIR/out" 2>"$DIR/err"; }
+    exits 78 of_file
+    says "TMPDIR"
     is "ids" "" "$(ids)"
 }
 

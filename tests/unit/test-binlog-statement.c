@@ -252,6 +252,7 @@ static void test_keeps_columns(void)
                                      "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4",
                                      "ALTER TABLE t CONVERT PARTITION p TO TABLE u",
                                      "ALTER TABLE t ADD SYSTEM VERSIONING",
+                                     "ALTER TABLE t ENGINE=InnoDB WITH SYSTEM VERSIONING",
                                      "DROP DATABASE d",
                                      "DROP INDEX i ON t",
                                      "CREATE UNIQUE INDEX i ON t (a)",

@@ -16,7 +16,9 @@ int my_prepared_begin(struct my_decoder *decoder, struct cdc_error *error)
         return my_xa_begin(decoder->xa, error);
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: an XA transaction is prepared, and there is nowhere to keep it",
                   decoder->coord.file, (unsigned long long)decoder->event_position);
-    return cdc_error_hint(error, "give --offset-file or --state-dir: prepared transactions are kept beside it");
+    return cdc_error_hint(error,
+                          "give --offset-file or --state-dir: prepared transactions are kept beside it; with --file, a "
+                          "TMPDIR that can be written to");
 }
 
 /* Without the spaces that a client may have put between its parts. */

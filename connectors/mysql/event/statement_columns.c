@@ -145,10 +145,20 @@ static bool next_clause(struct my_lexer *lexer)
     return false;
 }
 
+/* WITH SYSTEM VERSIONING may stand among the options of a table without a comma (MariaDB): it adds columns. */
+static bool names_versioning(struct my_lexer lexer)
+{
+    struct my_token token;
+    do
+        token = my_lexer_next(&lexer);
+    while (token.kind != MY_TOKEN_END && !my_token_is(&token, "versioning"));
+    return token.kind != MY_TOKEN_END;
+}
+
 /* Where a string has a backslash, it depends on the session's SQL mode where it ends. */
 static bool alter_keeps(struct my_lexer *lexer, struct cdc_buf *db, struct cdc_buf *name)
 {
-    if (memchr(lexer->p, '\\', (size_t)(lexer->end - lexer->p)))
+    if (memchr(lexer->p, '\\', (size_t)(lexer->end - lexer->p)) || names_versioning(*lexer))
         return false;
     if (my_lexer_take(lexer, "if"))
         my_lexer_take(lexer, "exists");

@@ -268,19 +268,6 @@ static struct cdc_round *newest(struct my_snapshot *run)
     return NULL;
 }
 
-/* After the last line of the round, as one of its chunk. */
-static int write_beat(void *context, struct cdc_error *error)
-{
-    struct my_snapshot *run = context;
-    struct cdc_buf *out = cdc_writer_buf(run->writer);
-    struct my_worker worker = {.run = run, .line = ++run->again->beats};
-    worker.chunk.number = run->next.number; /* as end_lines has it */
-    my_lines_add_commit(&worker, true);
-    cdc_buf_append_buf(out, &worker.lines);
-    cdc_buf_free(&worker.lines);
-    return out->failed ? cdc_error_memory(error) : cdc_snapshot_drain(run->writer, run->control, error);
-}
-
 int my_again_end(struct my_snapshot *run, struct cdc_error *error)
 {
     struct cdc_round *round = newest(run);
@@ -297,7 +284,7 @@ int my_again_end(struct my_snapshot *run, struct cdc_error *error)
     run->sql = NULL;
     if (round->attempt.finished)
         return 0;
-    const struct cdc_snapshot_beat beat = {write_beat, run};
+    const struct cdc_snapshot_beat beat = {my_lines_write_beat, run};
     if (cdc_snapshot_await(&run->progress, run->writer, run->acks, round->attempt.written, &beat, error) < 0)
         return -1;
     round->attempt.finished = true;

@@ -99,6 +99,8 @@ struct my_snapshot {
     struct cdc_error error; /* why */
     struct cdc_writer *writer;
     char last_pos[64]; /* of the last commit line */
+    char kept_pos[64]; /* all sinks have stored this, of what is not read again; "": nothing */
+    uint64_t beats;    /* lines after the last one, while the sinks are waited for; the last one counts */
     int64_t saved;     /* cdc_clock_ms of the last checkpoint */
     struct cdc_snapshot_progress progress;
 };
@@ -112,7 +114,6 @@ struct my_again {
     unsigned attempt;    /* once it has begun */
     char *source;        /* of the boundary that all sinks have: where the log goes on */
     struct cdc_buf gone; /* the tables that are no more: "db\0table\0" ... */
-    uint64_t beats;      /* lines after the last one, while the sinks are waited for; the last one counts */
 };
 
 static inline const struct my_snapshot_table *my_worker_table(const struct my_worker *worker)
@@ -194,6 +195,8 @@ void my_lines_begin_rows(struct my_worker *worker);
 int my_lines_add_row(struct my_worker *worker, const struct my_cell *cells, struct cdc_error *error);
 /* Only in turn. last: the very last line of the attempt. */
 void my_lines_add_commit(struct my_worker *worker, bool last);
+/* One more commit line after the last line, as one of its chunk: of struct cdc_snapshot_beat, whose context is the run. */
+int my_lines_write_beat(void *context, struct cdc_error *error);
 /* Makes source_tail. */
 int my_lines_begin(struct my_snapshot *run, struct cdc_error *error);
 /* Appends the source object of a commit line: what mysql-binlog starts from. snapshot: "true", or "last". */
@@ -224,5 +227,8 @@ bool my_resume_reads_keyless(const struct my_snapshot *run);
 /* The reading begins with the first table after all, and at another point of the log. LOST where a sink has come too far for
  * that. */
 int my_resume_forget(struct my_snapshot *run, struct cdc_error *error);
+/* Where something is not read again: do all sinks have it? TEMPORARY: one has come, or was set back, that has not; the next attempt
+ * reads all. */
+int my_resume_check_sinks(struct my_snapshot *run, struct cdc_error *error);
 
 #endif

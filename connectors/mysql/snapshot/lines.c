@@ -114,6 +114,18 @@ void my_lines_add_commit(struct my_worker *worker, bool last)
     worker->n_lines++;
 }
 
+int my_lines_write_beat(void *context, struct cdc_error *error)
+{
+    struct my_snapshot *run = context;
+    struct cdc_buf *out = cdc_writer_buf(run->writer);
+    struct my_worker worker = {.run = run, .line = ++run->beats};
+    worker.chunk.number = run->next.number; /* as end_lines has it */
+    my_lines_add_commit(&worker, true);
+    cdc_buf_append_buf(out, &worker.lines);
+    cdc_buf_free(&worker.lines);
+    return out->failed ? cdc_error_memory(error) : cdc_snapshot_drain(run->writer, run->control, error);
+}
+
 /* `","seq":N,"ts_ms":N,"source":{...}` */
 static void append_table_head(const struct my_worker *worker, struct cdc_buf *out)
 {

@@ -8,6 +8,7 @@
 #include <cdc/hash.h>
 #include <cdc/pos.h>
 #include <cdc/retry.h>
+#include <stdlib.h>
 
 #define CHECKPOINT_MS 1000 /* between two that are kept: each costs two fsyncs */
 
@@ -72,6 +73,73 @@ static int drop_old(struct my_snapshot *run, struct cdc_error *error)
     return stored;
 }
 
+/* -- sinks --------------------------------------------------------------------------------- */
+
+static int list_sinks(struct my_snapshot *run, struct cdc_error *error)
+{
+    struct cdc_buf json = CDC_BUF_INIT;
+    for (size_t i = 0; i < cdc_acks_count(run->acks); i++)
+        my_snapshot_append_member(&json, i ? "," : "[", cdc_acks_path(run->acks, i));
+    cdc_buf_text(&json, json.len ? "]" : "[]");
+    cdc_buf_byte(&json, '\0');
+    free(run->state.sinks);
+    run->state.sinks = json.data;
+    return json.failed ? cdc_error_memory(error) : 0;
+}
+
+static bool has_sink(const char *sinks, const char *path)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span value;
+    bool found = false;
+    cdc_json_iter_begin(&iter, cdc_span_text(sinks));
+    while (!found && cdc_json_next_element(&iter, &value)) {
+        char *text = cdc_json_text(cdc_json_string_raw(value), NULL);
+        found = text && strcmp(text, path) == 0;
+        free(text);
+    }
+    return found;
+}
+
+/* Is there one that has only what came after the rows which an attempt did not read again? */
+static bool lacks_sink(const struct my_snapshot *run)
+{
+    const char *sinks = run->state.sinks;
+    for (size_t i = 0; sinks && i < cdc_acks_count(run->acks); i++)
+        if (!has_sink(sinks, cdc_acks_path(run->acks, i)))
+            return true;
+    return false;
+}
+
+static void forget_points(struct my_snapshot *run)
+{
+    my_checkpoints_drop_but(&run->state.checkpoints, NULL);
+    free(run->state.sinks);
+    run->state.sinks = NULL;
+    run->kept_pos[0] = '\0';
+}
+
+int my_resume_check_sinks(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct cdc_offset *acked;
+    if (!run->acks || !run->state.sinks)
+        return 0;
+    if (cdc_acks_read(run->acks, &acked, error) < 0)
+        return -1;
+    /* A sink that was set back to a backup says so when it begins: a moment after us. */
+    if (acked && strcmp(acked->pos, run->kept_pos) >= 0 && !lacks_sink(run))
+        return 0;
+    forget_points(run);
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "a sink has come, or was set back, that has not the rows which an attempt before has read");
+    cdc_error_hint(error, "the snapshot begins again");
+    struct cdc_error ignored = {0};
+    (void)my_snapshot_state_save(run, &ignored);
+    return -1;
+}
+
+/* -- keeping ------------------------------------------------------------------------------- */
+
 int my_resume_keep(struct my_worker *worker, const struct my_key_value *key, struct cdc_error *error)
 {
     struct my_snapshot *run = worker->run;
@@ -79,6 +147,8 @@ int my_resume_keep(struct my_worker *worker, const struct my_key_value *key, str
         return 0;
     if (key && key->parts.failed)
         return cdc_error_memory(error);
+    if (my_resume_check_sinks(run, error) < 0)
+        return -1;
     struct my_checkpoint *checkpoint = my_checkpoints_add(&run->state.checkpoints);
     memcpy(checkpoint->pos, run->last_pos, sizeof checkpoint->pos);
     checkpoint_json(&checkpoint->json, run, worker->chunk.table, key);
@@ -183,15 +253,20 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
         i--;
     if (stored < 0)
         return -1;
-    const struct my_checkpoint *checkpoint = i > 0 ? &all->items[i - 1] : NULL;
+    const struct my_checkpoint *checkpoint = i > 0 && !lacks_sink(run) ? &all->items[i - 1] : NULL;
     if (checkpoint && !go_on(run, cdc_span(checkpoint->json.data, checkpoint->json.len))) {
         cdc_log_write(run->log, CDC_LOG_INFO,
                       "tables were altered or chosen otherwise since the attempt before: all are read again");
         checkpoint = NULL;
     }
-    my_checkpoints_drop_but(all, checkpoint);
     set_progress(run);
-    return 0;
+    if (!checkpoint) {
+        forget_points(run);
+        return 0;
+    }
+    memcpy(run->kept_pos, checkpoint->pos, sizeof run->kept_pos);
+    my_checkpoints_drop_but(all, checkpoint);
+    return run->acks ? list_sinks(run, error) : 0;
 }
 
 /* -- reading all again -------------------------------------------------------------------- */
@@ -237,7 +312,7 @@ int my_resume_forget(struct my_snapshot *run, struct cdc_error *error)
     if (check_sinks(run, error) < 0)
         return -1;
     begin_with_first(run);
-    my_checkpoints_drop_but(&run->state.checkpoints, NULL);
+    forget_points(run);
     cdc_log_write(run->log, CDC_LOG_INFO,
                   "a table without a key is to be read again: all are, as of a new point of the log");
     return 0;

@@ -45,15 +45,39 @@ static int copy_all(struct my_snapshot *run, struct cdc_error *error)
     return my_workers_run(run, error) < 0 ? -1 : end_lines(run, error);
 }
 
+/* A sink that reads from this pipe for the first time lacks the tables that were not read again, and may tell of itself (its offset
+ * file) only when it has read something: all are waited for, which they would be anyway before the end of the pipe. Whoever wants to
+ * alter the tables need not wait with us. */
+static int wait_for_new_sinks(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct cdc_snapshot_beat beat = {my_lines_write_beat, run};
+    char last[sizeof run->last_pos];
+    if (!run->state.sinks)
+        return 0;
+    memcpy(last, run->last_pos, sizeof last);
+    if (cdc_writer_is_pipe(run->writer)) {
+        my_workers_close(run, 0);
+        my_guard_close(run->guard, run->sql);
+        run->sql = NULL;
+        if (cdc_snapshot_await(&run->progress, run->writer, run->acks, last, &beat, error) < 0)
+            return -1;
+    }
+    return my_resume_check_sinks(run, error);
+}
+
 static int written(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_snapshot_state *state = &run->state;
     if (run->again)
         return my_again_end(run, error);
+    if (wait_for_new_sinks(run, error) < 0)
+        return -1;
     cdc_snapshot_progress_end(&run->progress);
     if (cdc_attempt_end(&state->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0)
         return -1;
     my_checkpoints_drop_but(&state->checkpoints, NULL);
+    free(state->sinks);
+    state->sinks = NULL;
     run->metrics->seq = (int64_t)state->attempt.origin;
     if (my_snapshot_state_save(run, error) < 0)
         return -1;

@@ -13,6 +13,7 @@ void my_snapshot_state_clear(struct my_snapshot_state *state)
     free(state->from.gtids);
     free(state->selection);
     my_checkpoints_drop_but(&state->checkpoints, NULL);
+    free(state->sinks);
     memset(state, 0, sizeof *state);
 }
 
@@ -44,6 +45,9 @@ static bool read_state(struct my_snapshot_state *state, struct cdc_span object)
     bool good = cdc_attempt_read(&state->attempt, object) && cdc_json_member(object, "attempt").p &&
                 cdc_json_int64(cdc_json_member(object, "number"), &number) && number > 0;
     state->attempt.origin = (uint64_t)number;
+    struct cdc_span sinks = cdc_json_member(object, "sinks");
+    if (sinks.p && !(state->sinks = cdc_span_copy(sinks)))
+        return false; /* errno says why */
     struct cdc_span selection = cdc_json_member(object, "selection");
     state->selection = selection.p ? cdc_span_copy(selection) : NULL;
     good = good && (!selection.p || state->selection);
@@ -71,7 +75,8 @@ int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
 
 /* For instance
  *      {"number":1764...,"attempt":2,"from":{"file":"b.000007","pos":4711,"gtids":"...","server_uuid":"...","server_id":1},
- *       "points":[{"pos":"...","db":"d","table":"t","tables":"...","after":["7"]}],"written":null,"finished":false} */
+ *       "points":[{"pos":"...","db":"d","table":"t","tables":"...","after":["7"]}],"sinks":["/var/lib/shop/cdc-sink-sqlite.offset"],
+ *       "written":null,"finished":false} */
 static void state_json(struct cdc_buf *out, const struct my_snapshot_state *state)
 {
     const struct my_consistent_point *from = &state->from;
@@ -87,6 +92,10 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
     if (state->checkpoints.n > 0) {
         cdc_buf_lit(out, ",\"points\":");
         my_checkpoints_append(out, &state->checkpoints);
+    }
+    if (state->sinks) {
+        cdc_buf_lit(out, ",\"sinks\":");
+        cdc_buf_text(out, state->sinks);
     }
     if (state->selection) {
         cdc_buf_lit(out, ",\"selection\":");

@@ -31,6 +31,7 @@ struct my_snapshot_state {
     char *selection;                   /* -t and -T of the last attempt, JSON (session.h); NULL: not known */
     struct cdc_rounds rounds;          /* what was read again since */
     struct my_checkpoints checkpoints; /* of the last attempt, and the one it went on from */
+    char *sinks; /* that have what was not read again: an array of paths; NULL: all was read; owned */
 };
 
 struct my_snapshot;
