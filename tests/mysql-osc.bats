@@ -28,7 +28,6 @@ teardown() { stale_test_teardown; }
 kept_going() { not grep -qvE '^(0|69|74|75|137|143)$' "$DIR/ends" && not test -e "$DIR/failed"; }
 
 pt_online_schema_change() {
-    command -v pt-online-schema-change >/dev/null || skip "no pt-online-schema-change here"
     clients
     loop_start
     caught_up
@@ -44,6 +43,7 @@ pt_online_schema_change() {
     loop_end
     is "columns" "a b c d e id n" "$(copy "select name from pragma_table_info('t') order by name" | xargs)"
 }
+# bats test_tags=only:percona-toolkit
 @test "pt-online-schema-change, one change after the other" { pt_online_schema_change; }
 
 # As gh-ost does it: rows of the log and chunks of the table go into the shadow table side by side. What reads the log for it here is

@@ -72,8 +72,8 @@ equal() {
     touch "$DIR/stop"
 }
 
+# bats test_tags=only:percona-toolkit
 @test "pt-online-schema-change under writers: the index ends as the source" {
-    command -v pt-online-schema-change >/dev/null || skip "no pt-online-schema-change here"
     msql "create table other (id int auto_increment primary key, v int)"
     osc_tables
     clients
