@@ -383,27 +383,52 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is "counted" 1 "$(jq 'select(.op == "commit").events' "$DIR/out")"
 }
 
-@test "a database that is dropped, and renamed tables: those it excepts keep their rows, those in other databases go with it" {
-    drop() { printf '{"op":"t","pos":"%02d","seq":1,"source":{"connector":"mysql","name":"n","db":"%s","snapshot":"false"}%s}\n{"op":"commit","pos":"%02d","seq":1,"source":{"connector":"mysql","name":"n"},"events":1}\n' 1 "$1" "${2:+,\"except\":$2}" 2; }
-    # renamed LINES OPTION...: db, table and except of what leaves, then how many the commit line says that there are.
-    renamed() { local lines=$1; shift; filter "$@" && is "lines" "$lines" "$(jq -r 'if .op == "t" then [.pos, .source.db, .source.table // (.except // [] | "- " + join(","))] | join(" ") else .events end' "$DIR/out" | paste -sd';')"; }
-    drop shop '["a","o"]' >"$IN"
-    renamed '01 shop - b,o;1' --rename shop.a=b
-    renamed '01 shop - b,o;1' --rename a=b
-    renamed '01 shop - b,a;1' --rename a=b --rename o=a
-    renamed '01 shop - b,o;1' --rename a=c --rename shop.a=shop.b
-    renamed '01 shop - o;1' --rename shop.a=web.b
-    renamed '01 shop - a,o;01.1 web q;01.2 old r;3' --rename shop.p=web.q --rename shop.r=old.r
-    renamed '01 shop - a,o;1' --rename shop.p=web.q -T shop.p
-    renamed '01 shop - a,o,x;1' --rename other.p=shop.x
-    renamed '01 shop - a,o,x;1' --rename p=shop.x -T shop.p
-    drop shop >"$IN"
-    renamed '01 shop - ;1' --rename shop.a=b
-    renamed '01 shop - x;1' --rename other.p=shop.x
-    renamed '01 shop - ;1' --rename shop.p=shop.x
-    is "untouched" "$(head -1 "$IN")" "$(head -1 "$DIR/out")"
-    run -78 filter --rename p=web.x
-    run -78 filter --rename p=shop.x
+@test "a database that is dropped: no row stays under another name, and no other row goes" {
+    at() { printf '"pos":"%02d","seq":%d,"source":{"connector":"mysql","name":"n","db":"%s"' "$1" "$1" "$2"; }
+    table() {
+        echo "{\"op\":\"schema\",$(at "$1" "$2"),\"table\":\"$3\"},\"columns\":[{\"name\":\"id\",\"type\":\"int\"}],\"key_columns\":[\"id\"]}"
+        echo "{\"op\":\"c\",$(at $(($1 + 1)) "$2"),\"table\":\"$3\"},\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1}}"
+        echo "{\"op\":\"commit\",$(at $(($1 + 2)) "$2")},\"events\":1}"
+    }
+    dropped() {
+        echo "{\"op\":\"t\",$(at 80 "$1")}$2}"
+        echo "{\"op\":\"commit\",$(at 81 "$1")},\"events\":1}"
+    }
+    tables() { table 10 shop a; table 20 shop b; table 30 old c; table 40 old d; }
+    # left EXCEPT OPTIONS...: the tables of the copy that still have their row.
+    left() {
+        local except=$1 name
+        shift
+        { tables; dropped shop "$except"; } >"$IN"
+        filter -q "$@"
+        rm -f "$DIR"/a.db*
+        t cdc-sink-sqlite -q --table-name='{schema}_{table}' "$DIR/a.db" <"$DIR/out"
+        for name in $(sqlite3 "$DIR/a.db" 'select table_name from cdc_tables order by 1'); do
+            sqlite3 "$DIR/a.db" "select '$name' from $name"
+        done | xargs
+    }
+    is "no renames" "old_c old_d" "$(left '')"
+    is "out of it, and into it" "old_d shop_c" "$(left '' --rename shop.a=web.a --rename old.c=shop.c)"
+    is "lines" 2 "$(jq 'select(.pos == "81").events' "$DIR/out")"
+    is "their places" "80 80.1 81" "$(jq -r 'select(.pos >= "80").pos' "$DIR/out" | xargs)"
+    is "a table alone" "old_d shop_c" "$(left '' --rename a=web.a --rename c=shop.c)"
+    is "swapped" "old_d shop_a" "$(left '' --rename shop.a=old.c --rename old.c=shop.a)"
+    is "read again since" "old_c old_d shop_x" "$(left ',"except":["a"]' --rename shop.a=shop.x)"
+    is "read again since, by another name in quotes" 'old_c old_d web_x' "$(left ',"except":["b","\u0061"]' --rename a=web.x -T b)"
+    is "both" "old_d shop_b2 shop_c web_a" "$(left ',"except":["a","b"]' --rename shop.a=web.a --rename b=b2 --rename old.c=shop.c)"
+    is "the last one counts" "old_c old_d" "$(left '' --rename shop.a=old.x --rename shop.a=web.a)"
+    is "of another database" "old_d x_c" "$(left '' --rename old.c=x.c)"
+    # Its line is as it was where no name of it differs.
+    filter -q --rename old.c=x.c
+    cmp <(grep '"pos":"80"' "$DIR/out") <(grep '"pos":"80"' "$IN")
+    # No line has shown in which database it is.
+    dropped shop >"$IN"
+    run -78 --separate-stderr t cdc-filter --rename e=web.e <"$IN"
+    [[ $stderr == *"'e=web.e'"*"DATABASE.e=web.e"* ]]
+    filter -q --rename shop.e=web.e
+    is "where the setting says it" "web e" "$(jq -r 'select(.pos == "80.1").source | [.db, .table] | join(" ")' "$DIR/out")"
+    filter -q --rename e=web.e -T shop.e
+    is "where it is not selected" 80 "$(jq -r 'select(.op == "t").pos' "$DIR/out")"
 }
 
 @test "a table in quotes may have a colon, a dot or a wildcard in its name: its columns are dropped, none of another" {

@@ -1186,3 +1186,33 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     cmp "$DIR/o" "$DIR/stored"
     is "no index" 404 "$(curl -s -o /dev/null -w '%{http_code}' "$OPENSEARCH_URL/$SCHEMA-t")"
 }
+
+@test "OpenSearch: an hstore column that comes later is kept whole, where the index has nothing else in mind for it" {
+    mapping() { curl -sS -XPUT -H 'Content-Type: application/json' "$OPENSEARCH_URL/$SCHEMA-t$1" -d "$2" | jq -e .acknowledged >/dev/null; }
+    field() { curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_mapping" | jq -c '.[].mappings.properties.h'; }
+    both() { echo 'id:integer h:public.hstore hs:hstore[]'; }
+    later() { schema id $(both); change c "{\"id\":$1}" null "{\"id\":$1,\"h\":$2,\"hs\":[$2,null]}"; commit; }
+    odd='{"":"x","a":"1","a.b":null,".":"y"}'
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    elastic
+    tx
+    # Two definitions in one run, and another run.
+    { schema id id:integer x:text; change c '{"id":2}' null '{"id":2,"x":"x"}'; commit; tx; later 3 "$odd"; } >"$IN"
+    elastic
+    tx
+    later 4 '{"other":"z"}' >"$IN"
+    elastic
+    is "documents" "[\"3\",$odd,[$odd,null]] [\"4\",{\"other\":\"z\"},[{\"other\":\"z\"},null]]" "$(docs | jq -c 'select(.[2].h) | [.[0], .[2].h, .[2].hs]' | xargs -d '\n')"
+    is "no field of a key" '{"type":"object","enabled":false}' "$(field)"
+    # What an index has been told stays: the field, a template that names it, no new fields at all.
+    local said
+    for said in '"properties":{"h":{"type":"flat_object"}}' '"dynamic_templates":[{"mine":{"path_match":"h","mapping":{"type":"flat_object"}}}]' '"dynamic":false'; do
+        curl -sS -XDELETE "$OPENSEARCH_URL/$SCHEMA-t" | jq -e .acknowledged >/dev/null
+        rm -f "$DIR"/o*
+        mapping '' "{\"mappings\":{$said}}"
+        { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; later 2 '{"k":"v"}'; } >"$IN"
+        elastic
+        is "the document" '{"k":"v"}' "$(docs | jq -c 'select(.[0] == "2")[2].h')"
+        case $said in *dynamic\":false) is "$said" null "$(field)" ;; *) is "$said" '{"type":"flat_object"}' "$(field)" ;; esac
+    done
+}

@@ -578,6 +578,19 @@ forms() { q "select type, name, sql from sqlite_master where tbl_name = '$1'"; }
     no_side
 }
 
+@test "among many tables: a column that a view uses stays, as NULL" {
+    among_many
+    for TABLE in seen free; do schema id id:integer old:text v:text; change c '{"id":1}' null '{"id":1,"old":"o","v":"v"}'; commit; done >"$IN"
+    sink
+    q "create view of_seen as select id, old, v from seen"
+    SEQ=200
+    for TABLE in seen free; do read_again id id:integer v:text -- '{"id":1} {"id":1,"v":"w"}'; done >"$IN"
+    sink -v 2>"$DIR/err" || { cat "$DIR/err"; false; }
+    is "the view" "1||w" "$(q 'select * from of_seen')"
+    is "used by nothing" "1|w" "$(q 'select * from free')"
+    grep -q '"seen": column "old" is gone at the source; it stays' "$DIR/err"
+}
+
 @test "a read of 300000 rows stays in small memory, with triggers too" {
     big() {
         awk -v op="$1" -v text="$2" -v from="$3" -v seq="$SEQ" 'BEGIN { for (i = from; i < from + 300000; i++)

@@ -1,45 +1,66 @@
 /* SPDX-License-Identifier: MIT */
-/* The line of a database that is dropped names no table but those in "except", which keep their rows. After it, tables have the
- * names that --rename gives them:
+/* A database that was dropped is one line without a table (cdc-event(5)), and sinks know its tables by the names that --rename
+ * gave them. With --rename shop.a=web.a --rename old.b=shop.b --rename shop.c=shop.d, of
  *
- *     --rename shop.a=b        "except":["a"]   ->   "except":["b"]
- *     --rename other.a=shop.x  is no table of shop: "except":[...,"x"]
- *     --rename shop.a=web.a    a line more, of that table alone: POS.1 */
-#include <cdc/json.h>
+ *   {"op":"t","pos":"7",...,"source":{...,"db":"shop"},"except":["c"]}      the rows of shop.c were read again since
+ *
+ * come
+ *
+ *   {"op":"t","pos":"7",...,"source":{...,"db":"shop"},"except":["d","b"]}  b is of a database that is still there
+ *   {"op":"t","pos":"7.1",...,"source":{...,"db":"web","table":"a"},"except":[]} */
 #include <stdlib.h>
 #include <string.h>
 
 #include "libcdc/filter/internal.h"
 
 struct dropped {
-    const struct cdc_filter_settings *settings;
+    const struct plans *plans;
     const struct cdc_event *event;
-    char *db;
-    struct cdc_span list;  /* "except" of the line; p NULL: none */
-    struct cdc_buf except; /* of the line that leaves: names as JSON, with commas between */
-    struct cdc_buf more;   /* lines */
-    int lines;
+    struct cdc_span db;     /* unescaped */
+    struct cdc_span except; /* the list of the line; p is NULL where there is none */
+    struct cdc_buf names,
+        moved;    /* the list to come, without brackets; `"web","table":"a"` and a NUL for each further line */
+    bool changed; /* the list differs */
 };
 
-/* The names in --rename: `schema.table` or `table`. */
-struct name {
-    struct cdc_span schema, table; /* schema.p NULL: any */
+/* "schema.table" or "table". */
+struct half {
+    struct cdc_span schema, table; /* schema.p NULL: none */
 };
 
-static struct name name_of(const char *text, size_t n)
+static struct half half_of(const char *p, size_t n)
 {
-    const char *dot = memchr(text, '.', n);
+    const char *dot = memchr(p, '.', n);
     if (dot == NULL)
-        return (struct name){cdc_span(NULL, 0), cdc_span(text, n)};
-    return (struct name){cdc_span(text, (size_t)(dot - text)), cdc_span(dot + 1, n - (size_t)(dot + 1 - text))};
+        return (struct half){cdc_span(NULL, 0), cdc_span(p, n)};
+    return (struct half){cdc_span(p, (size_t)(dot - p)), cdc_span(dot + 1, n - (size_t)(dot + 1 - p))};
 }
 
-static int except(struct dropped *dropped, struct cdc_span table)
+static struct half old_of(const char *item)
 {
-    if (dropped->except.len > 0)
-        cdc_buf_byte(&dropped->except, ',');
-    cdc_json_append_text(&dropped->except, table.p, table.n);
-    return 0;
+    return half_of(item, (size_t)(strchr(item, '=') - item));
+}
+
+static struct half new_of(const char *item)
+{
+    const char *text = strchr(item, '=') + 1;
+    return half_of(text, strlen(text));
+}
+
+/* The item that counts for that table; NULL: none. */
+static const char *item_of(const struct dropped *dropped, struct cdc_span schema, struct cdc_span table)
+{
+    const struct cdc_option_list *items = plans_list(dropped->plans, LIST_RENAME);
+    const char *found = NULL;
+    for (size_t i = 0; i < items->count; i++)
+        if (plans_item_renames(items->items[i], schema, table))
+            found = items->items[i];
+    return found;
+}
+
+static bool is_selected(const struct dropped *dropped, struct cdc_span schema, struct cdc_span table)
+{
+    return cdc_selection_has(&dropped->plans->settings->selection, schema, table);
 }
 
 static bool is_excepted(const struct dropped *dropped, struct cdc_span table)
@@ -47,151 +68,187 @@ static bool is_excepted(const struct dropped *dropped, struct cdc_span table)
     struct cdc_json_iter iter;
     struct cdc_span item;
     bool found = false;
-
-    for (cdc_json_iter_begin(&iter, dropped->list); !found && cdc_json_next_element(&iter, &item);) {
-        char *name = cdc_json_text(cdc_json_string_raw(item), NULL);
-        found = name != NULL && cdc_span_is(table, name);
-        free(name);
+    if (dropped->except.p == NULL)
+        return false;
+    for (cdc_json_iter_begin(&iter, dropped->except); !found && cdc_json_next_element(&iter, &item);) {
+        struct cdc_span raw = cdc_json_string_raw(item);
+        found = raw.p != NULL && cdc_json_raw_is(raw, table);
     }
     return found;
 }
 
-/* Those of the line, under the names that they have after us. */
-static int translate(struct dropped *dropped)
+static void except(struct dropped *dropped, struct cdc_span name)
 {
-    struct cdc_json_iter iter;
-    struct cdc_span item;
-    int result = 0;
-
-    for (cdc_json_iter_begin(&iter, dropped->list); result == 0 && cdc_json_next_element(&iter, &item);) {
-        char *schema = NULL, *table = NULL, *name = cdc_json_text(cdc_json_string_raw(item), NULL);
-        result = name != NULL ? plans_renamed(dropped->settings, cdc_span_text(dropped->db), cdc_span_text(name),
-                                              &schema, &table)
-                              : -1;
-        if (result == 0 && (schema == NULL || strcmp(schema, dropped->db) == 0))
-            result = except(dropped, cdc_span_text(table != NULL ? table : name));
-        free(name);
-        free(schema);
-        free(table);
-    }
-    return result;
+    cdc_buf_text(&dropped->names, dropped->names.len > 0 ? "," : "");
+    cdc_json_append_string(&dropped->names, name.p, name.n);
 }
 
-/* The line, of one table of another database. */
-static int add_line(struct dropped *dropped, struct name table)
+/* Those that the line excepts, by their new names. One that is in another database by now is none of this line. */
+static int take_excepted(struct dropped *dropped, struct cdc_error *error)
 {
-    const struct cdc_event *event = dropped->event;
-    struct cdc_buf *out = &dropped->more;
-    const char *db = event->db.p - 1, *pos_end = event->pos.p + event->pos.n; /* db with its quotes */
-
-    for (const char *at = event->line.p; at < event->line.p + event->line.n;) {
-        if (at == db) {
-            cdc_json_append_text(out, table.schema.p, table.schema.n);
-            cdc_buf_lit(out, ",\"table\":");
-            cdc_json_append_text(out, table.table.p, table.table.n);
-            at += event->db.n + 2;
-            continue;
-        }
-        if (at == pos_end)
-            cdc_buf_printf(out, ".%d", dropped->lines++);
-        cdc_buf_byte(out, *at++);
+    struct cdc_json_iter iter;
+    struct cdc_span element;
+    if (dropped->except.p == NULL)
+        return 0;
+    for (cdc_json_iter_begin(&iter, dropped->except); cdc_json_next_element(&iter, &element);) {
+        struct cdc_span raw = cdc_json_string_raw(element);
+        char *name = raw.p != NULL ? cdc_json_text(raw, NULL) : NULL;
+        if (name == NULL)
+            return cdc_error_memory(error);
+        const char *item = item_of(dropped, dropped->db, cdc_span_text(name));
+        struct half to = item != NULL ? new_of(item) : (struct half){cdc_span(NULL, 0), cdc_span_text(name)};
+        if (to.schema.p == NULL || cdc_span_equal(to.schema, dropped->db))
+            except(dropped, to.table);
+        dropped->changed |= item != NULL;
+        free(name);
     }
-    cdc_buf_byte(out, '\n');
     return 0;
 }
 
-static int refuse(const char *rename, const struct dropped *dropped, struct cdc_error *error)
+/* The database of the table that an item renames, as it says itself or lines have shown; p is NULL where neither does. */
+static struct cdc_span database_of(const struct dropped *dropped, const char *item)
+{
+    struct half old = old_of(item);
+    struct cdc_span found = old.schema;
+    for (size_t i = 0; found.p == NULL && i < dropped->plans->capacity; i++) {
+        const struct plan *plan = dropped->plans->slots[i];
+        if (plan != NULL && plan->selected && cdc_span_equal(plan->plain_table, old.table) &&
+            item_of(dropped, plan->plain_schema, old.table) == item)
+            found = plan->plain_schema;
+    }
+    return found;
+}
+
+static int nobody_knows(const struct dropped *dropped, const char *item, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "database \"%s\" was dropped, and whether its tables are meant by --rename '%s' is not known",
-                  dropped->db, rename);
-    return cdc_error_hint(error, "name the database of the table that is renamed: DATABASE.TABLE=...");
+                  "database \"%.*s\" was dropped, and by --rename '%s' it is not certain whether that table was in it",
+                  (int)dropped->db.n, dropped->db.p, item);
+    return cdc_error_hint(error, "name the table's database there too: DATABASE.%s", item);
 }
 
-/* The table has the name `target` now, of which database it is with `of`. */
-static int place(struct dropped *dropped, const char *rename, bool names_db, struct name of, struct name target,
-                 struct cdc_error *error)
+static void append_table(struct cdc_buf *out, struct half name)
 {
-    const struct cdc_span db = cdc_span_text(dropped->db);
-    bool in_db = cdc_span_equal(target.schema, db);
+    cdc_json_append_string(out, name.schema.p, name.schema.n);
+    cdc_buf_lit(out, ",\"table\":");
+    cdc_json_append_string(out, name.table.p, name.table.n);
+    cdc_buf_byte(out, '\0');
+}
 
-    bool comes = cdc_selection_has(&dropped->settings->selection, of.schema, of.table);
-    if (!names_db && comes)
-        return refuse(rename, dropped, error);
-    if (names_db && !comes)
+/* What that item moves out of the database, or into it. */
+static int take_item(struct dropped *dropped, const char *item, struct cdc_error *error)
+{
+    struct half old = old_of(item), to = new_of(item);
+    struct cdc_span from = to.schema.p != NULL ? database_of(dropped, item) : cdc_span(NULL, 0);
+
+    if (to.schema.p == NULL) /* a name of the same database */
         return 0;
-    if (names_db && cdc_span_equal(of.schema, db))
-        return in_db || is_excepted(dropped, of.table) ? 0 : add_line(dropped, target);
-    return in_db ? except(dropped, target.table) : 0;
-}
-
-/* What a rename has to do with the database, if it is the one that counts for its table. */
-static int apply(struct dropped *dropped, const char *rename, struct cdc_error *error)
-{
-    const char *equals = strchr(rename, '=');
-    const struct name from = name_of(rename, (size_t)(equals - rename)),
-                      target = name_of(equals + 1, strlen(equals + 1));
-    const bool names_db = from.schema.p != NULL;
-    const struct name of = {names_db ? from.schema : cdc_span_text(dropped->db), from.table};
-    char *schema = NULL, *table = NULL;
-
-    if (target.schema.p == NULL) /* it stays in its database */
+    if (from.p == NULL)
+        return item_of(dropped, dropped->db, old.table) == item && is_selected(dropped, dropped->db, old.table)
+                   ? nobody_knows(dropped, item, error)
+                   : 0;
+    if (item_of(dropped, from, old.table) != item || !is_selected(dropped, from, old.table))
         return 0;
-    int result = plans_renamed(dropped->settings, of.schema, of.table, &schema, &table);
-    if (result < 0)
-        cdc_error_memory(error);
-    else if (schema != NULL && cdc_span_is(target.schema, schema) && cdc_span_is(target.table, table))
-        result = place(dropped, rename, names_db, of, target, error);
-    free(schema);
-    free(table);
-    return result;
-}
-
-/* The line itself, with its new list. */
-static void append_first(const struct dropped *dropped, struct cdc_buf *out)
-{
-    const char *p = dropped->event->line.p, *end = p + dropped->event->line.n, *at = end;
-
-    if (dropped->list.p != NULL) {
-        cdc_buf_append(out, p, (size_t)(dropped->list.p - p));
-        cdc_buf_byte(out, '[');
-        cdc_buf_append_buf(out, &dropped->except);
-        cdc_buf_byte(out, ']');
-        at = dropped->list.p + dropped->list.n;
-    } else if (dropped->except.len > 0) {
-        while (at[-1] != '}')
-            at--;
-        at--;
-        cdc_buf_append(out, p, (size_t)(at - p));
-        cdc_buf_lit(out, ",\"except\":[");
-        cdc_buf_append_buf(out, &dropped->except);
-        cdc_buf_byte(out, ']');
-    } else {
-        at = p;
+    bool from_here = cdc_span_equal(from, dropped->db), to_here = cdc_span_equal(to.schema, dropped->db);
+    if (to_here && !from_here) {
+        except(dropped, to.table);
+        dropped->changed = true;
+    } else if (from_here && !to_here && !is_excepted(dropped, old.table)) {
+        append_table(&dropped->moved, to);
     }
-    cdc_buf_append(out, at, (size_t)(end - at));
+    return 0;
+}
+
+/* -- lines ------------------------------------------------------------------------ */
+
+struct piece {
+    struct cdc_span at; /* of the line; of no bytes: put in there */
+    struct cdc_span text;
+};
+
+static void append_pieces(struct cdc_buf *out, struct cdc_span line, struct piece *pieces, size_t n)
+{
+    const char *p = line.p, *end = line.p + line.n;
+    for (size_t i = 1; i < n; i++)
+        for (size_t j = i; j > 0 && pieces[j - 1].at.p > pieces[j].at.p; j--) {
+            struct piece piece = pieces[j];
+            pieces[j] = pieces[j - 1];
+            pieces[j - 1] = piece;
+        }
+    for (size_t i = 0; i < n; p = pieces[i].at.p + pieces[i].at.n, i++) {
+        cdc_buf_append(out, p, (size_t)(pieces[i].at.p - p));
+        cdc_buf_span(out, pieces[i].text);
+    }
+    cdc_buf_append(out, p, (size_t)(end - p));
     cdc_buf_byte(out, '\n');
 }
 
-int filter_append_database(const struct cdc_filter_settings *settings, const struct cdc_event *event,
-                           struct cdc_buf *out, struct cdc_error *error)
+static void append_database(struct dropped *dropped, struct cdc_buf *out)
 {
-    struct dropped dropped = {.settings = settings, .event = event, .lines = 1};
-    const struct cdc_span list = cdc_json_member(event->line, "except");
+    struct cdc_span line = dropped->event->line;
+    struct cdc_buf list = CDC_BUF_INIT;
+    struct piece piece = {dropped->except, cdc_span(NULL, 0)};
 
-    if (list.p != NULL && cdc_json_type(list) == CDC_JSON_ARRAY)
-        dropped.list = list;
-    dropped.db = cdc_json_text(event->db, NULL);
-    int result = dropped.db == NULL || translate(&dropped) < 0 ? cdc_error_memory(error) : 0;
-    for (size_t i = 0; result == 0 && i < settings->rename_tables.count; i++)
-        result = apply(&dropped, settings->rename_tables.items[i], error);
-    if (result == 0) {
-        append_first(&dropped, out);
-        cdc_buf_append_buf(out, &dropped.more);
-        out->failed |= dropped.except.failed || dropped.more.failed;
+    cdc_buf_text(&list, dropped->except.p != NULL ? "[" : ",\"except\":[");
+    cdc_buf_append_buf(&list, &dropped->names);
+    cdc_buf_byte(&list, ']');
+    piece.text = cdc_span(list.data, list.len);
+    if (dropped->except.p == NULL) /* before the brace that ends the line */
+        for (piece.at = cdc_span(line.p + line.n - 1, 0); *piece.at.p != '}';)
+            piece.at.p--;
+    append_pieces(out, line, &piece, dropped->changed ? 1 : 0);
+    out->failed |= list.failed;
+    cdc_buf_free(&list);
+}
+
+static uint64_t append_moved(const struct dropped *dropped, struct cdc_buf *out)
+{
+    const struct cdc_event *event = dropped->event;
+    const struct cdc_buf *moved = &dropped->moved;
+    uint64_t n = 0;
+
+    for (const char *text = moved->data; text != NULL && text < moved->data + moved->len; text += strlen(text) + 1) {
+        struct cdc_buf number = CDC_BUF_INIT;
+        cdc_buf_byte(&number, '.');
+        cdc_buf_u64(&number, ++n);
+        struct piece pieces[] = {{cdc_span(event->pos.p + event->pos.n, 0), cdc_span(number.data, number.len)},
+                                 {cdc_span(event->db.p - 1, event->db.n + 2), cdc_span_text(text)},
+                                 {dropped->except, cdc_span("[]", 2)}};
+        append_pieces(out, event->line, pieces, dropped->except.p != NULL ? 3 : 2);
+        out->failed |= number.failed;
+        cdc_buf_free(&number);
     }
-    free(dropped.db);
-    cdc_buf_free(&dropped.except);
-    cdc_buf_free(&dropped.more);
-    return result < 0 ? -1 : dropped.lines;
+    return n;
+}
+
+static int take_items(struct dropped *dropped, struct cdc_error *error)
+{
+    const struct cdc_option_list *items = plans_list(dropped->plans, LIST_RENAME);
+    for (size_t i = 0; i < items->count; i++)
+        if (take_item(dropped, items->items[i], error) != 0)
+            return -1;
+    return dropped->names.failed || dropped->moved.failed ? cdc_error_memory(error) : 0;
+}
+
+int plans_append_database(const struct plans *plans, const struct cdc_event *event, struct cdc_buf *out,
+                          uint64_t *lines, struct cdc_error *error)
+{
+    struct dropped dropped = {plans,        event,        {NULL, 0}, cdc_json_member(event->line, "except"),
+                              CDC_BUF_INIT, CDC_BUF_INIT, false};
+    char *db = cdc_json_text(event->db, NULL);
+    int result = db != NULL ? 0 : cdc_error_memory(error);
+
+    if (dropped.except.p != NULL && cdc_json_type(dropped.except) != CDC_JSON_ARRAY)
+        dropped.except = cdc_span(NULL, 0);
+    dropped.db = cdc_span_text(db != NULL ? db : "");
+    if (result == 0 && (take_excepted(&dropped, error) != 0 || take_items(&dropped, error) != 0))
+        result = -1;
+    if (result == 0) {
+        append_database(&dropped, out);
+        *lines = 1 + append_moved(&dropped, out);
+    }
+    cdc_buf_free(&dropped.names);
+    cdc_buf_free(&dropped.moved);
+    free(db);
+    return result;
 }

@@ -483,17 +483,16 @@ static void note_change(struct count *count, const struct cdc_event *event, bool
     count->dropped |= !passed;
 }
 
-/* Several lines may leave for it. */
+/* Its tables may have other names after us. */
 static int pass_database(const struct cdc_filter *filter, struct count *count, const struct cdc_event *event,
                          struct cdc_buf *out, struct cdc_error *error)
 {
-    int lines = filter_append_database(&filter->settings, event, out, error);
-
-    if (lines < 0)
+    uint64_t lines = 1;
+    if (plans_append_database(&filter->plans, event, out, &lines, error) != 0)
         return -1;
     note_change(count, event, true);
-    count->passed += (uint64_t)lines - 1;
-    count->dropped |= lines > 1; /* the commit line's number is another one */
+    count->passed += lines - 1;
+    count->dropped |= lines > 1; /* others than came: the commit line is to say how many */
     return out->failed || count->newest.failed ? cdc_error_memory(error) : 1;
 }
 

@@ -48,14 +48,13 @@ const struct cdc_option_list *plans_list(const struct plans *plans, enum table_l
  * table the name that another one has. */
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);
 void plans_free(struct plans *plans); /* what is in it */
-/* What --rename makes of a table's names (unescaped): RETURN NEW (free in any case), NULL where it keeps one. 0 or -1 without memory. */
-int plans_renamed(const struct cdc_filter_settings *settings, struct cdc_span schema, struct cdc_span table,
-                  char **new_schema, char **new_table);
+/* Is that table, its names unescaped, the left side of an item of --rename? */
+bool plans_item_renames(const char *text, struct cdc_span schema, struct cdc_span table);
 
 /* -- database.c -- */
-/* Appends the line of a database that is dropped, with its tables under their new names, and one line more for each of them that
- * --rename has put into another database. The number of lines, or -1: CONFIG where a rename does not say of which database it is. */
-int filter_append_database(const struct cdc_filter_settings *settings, const struct cdc_event *event,
-                           struct cdc_buf *out, struct cdc_error *error);
+/* Appends a line of a database that was dropped as it is with the tables' new names: `except` follows --rename, and a table that it
+ * moved to another database gets a line of its own. *lines: how many. CONFIG when nobody can say of which database a table was. */
+int plans_append_database(const struct plans *plans, const struct cdc_event *event, struct cdc_buf *out,
+                          uint64_t *lines, struct cdc_error *error);
 
 #endif

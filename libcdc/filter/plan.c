@@ -68,7 +68,7 @@ static int add_rename(struct plan *plan, const char *text)
 
 /* Is the table the left side of "schema.table=schema.table", the schema optional on both sides? Names, not patterns: two tables
  * renamed to one would become one at the destination. */
-static bool is_renamed(const char *text, struct cdc_span schema, struct cdc_span table)
+bool plans_item_renames(const char *text, struct cdc_span schema, struct cdc_span table)
 {
     struct cdc_span from = cdc_span(text, (size_t)(strchr(text, '=') - text));
     const char *dot = memchr(from.p, '.', from.n);
@@ -83,7 +83,7 @@ static int plan_table_rename(struct plan *plan, const char *text, struct cdc_spa
 {
     const char *to = strchr(text, '=') + 1, *to_dot = strchr(to, '.');
 
-    if (!is_renamed(text, schema, table))
+    if (!plans_item_renames(text, schema, table))
         return 0;
     /* Several renames of one table: the last one counts. */
     free(plan->new_schema);
@@ -91,19 +91,6 @@ static int plan_table_rename(struct plan *plan, const char *text, struct cdc_spa
     plan->new_schema = to_dot != NULL ? cdc_span_copy(cdc_span(to, (size_t)(to_dot - to))) : NULL;
     plan->new_table = strdup(to_dot != NULL ? to_dot + 1 : to);
     return plan->new_table == NULL || (to_dot != NULL && plan->new_schema == NULL) ? -1 : 0;
-}
-
-int plans_renamed(const struct cdc_filter_settings *settings, struct cdc_span schema, struct cdc_span table,
-                  char **new_schema, char **new_table)
-{
-    struct plan plan = {.n_renames = 0};
-    int result = 0;
-
-    for (size_t i = 0; result == 0 && i < settings->rename_tables.count; i++)
-        result = plan_table_rename(&plan, settings->rename_tables.items[i], schema, table);
-    *new_schema = plan.new_schema;
-    *new_table = plan.new_table;
-    return result;
 }
 
 static int add_lists(struct plan *plan, struct name_list *list, const struct cdc_option_list *items,
@@ -149,7 +136,7 @@ static bool names(const struct cdc_filter_settings *s, enum table_list which, co
     if (which == LIST_TABLE || which == LIST_EXCLUDE)
         return cdc_selection_matches(&s->selection, item, plan->plain_schema, plan->plain_table);
     if (which == LIST_RENAME)
-        return is_renamed(item, plan->plain_schema, plan->plain_table);
+        return plans_item_renames(item, plan->plain_schema, plan->plain_table);
     return applies(item, plan->plain_schema, plan->plain_table) != NULL;
 }
 

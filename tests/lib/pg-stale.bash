@@ -5,12 +5,21 @@
 since_15() { [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "PostgreSQL 14 has none of it"; }
 
 copy_line() { full_line "cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"; }
-# Ends the line between two runs of it, or in one.
+# Ends the line between two runs of it, or in one. What is started after that gets the signal as well, and each process gets one.
 stop_supervised() {
     touch "$DIR/stop"
+    SIGNALLED=" "
+    wait_until all_stopped
+}
+all_stopped() {
     local pid
-    for pid in $(pgrep -g "$SUPERVISOR" -x pg-cdc) $(pgrep -g "$SUPERVISOR" -x cdc-snapshot); do kill -TERM "$pid" 2>/dev/null || true; done
-    wait_until gone "$SUPERVISOR"
+    if gone "$SUPERVISOR"; then return 0; fi
+    for pid in $(pgrep -g "$SUPERVISOR" -x pg-cdc) $(pgrep -g "$SUPERVISOR" -x cdc-snapshot); do
+        [[ $SIGNALLED != *" $pid "* ]] || continue
+        kill -TERM "$pid" 2>/dev/null || true
+        SIGNALLED+="$pid "
+    done
+    return 1
 }
 # A second session that writes all the time: the statements of $1, N being another number each time. Some of them fail meanwhile.
 write_all_the_time() {

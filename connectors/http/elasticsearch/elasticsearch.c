@@ -267,7 +267,8 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return HTTP_TAKEN_FAILED;
     if (((struct es_table *)table)->no_index && make_index(sink, table, event, error) != 0)
         return HTTP_TAKEN_FAILED;
-    if (touch(sink, (struct es_table *)table, error) != 0)
+    if ((!((struct es_table *)table)->settled && es_hstore_settle(sink, (struct es_table *)table, error) != 0) ||
+        touch(sink, (struct es_table *)table, error) != 0)
         return HTTP_TAKEN_FAILED;
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
@@ -314,7 +315,7 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
 static enum http_taken take_schema(struct es_sink *sink, const struct cdc_event *event, struct es_table *table,
                                    struct cdc_error *error)
 {
-    table->identified = false;
+    table->identified = table->settled = false;
     if (!cdc_span_is(event->read, "end"))
         return HTTP_TAKEN;
     if (!event->has_seq) {

@@ -154,6 +154,7 @@ struct es_table {
     char *place;              /* the index that its documents are said to be in: that of an alias; NULL: not known */
     char *identity;           /* of the rows of this run (identity.c); NULL: it has none */
     bool identified;          /* it is that of the definition in hand */
+    bool settled;             /* the index knows what to do with the columns of that definition (hstore.c) */
     bool emptied;             /* since the last delivery, by a TRUNCATE */
 };
 
@@ -166,6 +167,12 @@ enum http_outcome es_request_send(struct es_sink *sink, const struct http_reques
 int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error);
 /* The error of a closed index. Always -1. */
 int es_request_closed(const char *index, struct cdc_error *error);
+
+/* -- hstore.c: columns whose keys are to be no fields -- */
+/* Appends `,"dynamic_templates":[...]` for a mapping; nothing where there is no such column. */
+void es_hstore_append_templates(struct cdc_buf *body, const struct cdc_table *table);
+/* Before a row of a new definition, where the index is there. */
+int es_hstore_settle(struct es_sink *sink, struct es_table *table, struct cdc_error *error);
 
 /* -- owner.c: for struct cdc_target_ops; context is the sink -- */
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);

@@ -498,34 +498,6 @@ int es_owner_claim(void *context, const char *index, const struct cdc_table_id *
     return http_client_check(sink->client, outcome, status, error);
 }
 
-/* "public.hstore", "public.hstore[]" */
-static bool is_hstore(const struct cdc_column *column)
-{
-    const char *type = column->type ? column->type : "", *dot = strrchr(type, '.');
-    size_t n = strlen("hstore");
-    type = dot ? dot + 1 : type;
-    return strncmp(type, "hstore", n) == 0 && (type[n] == '\0' || strcmp(type + n, "[]") == 0);
-}
-
-/* The keys of hstore are the users' own, and any text: an index would take each for a field, up to its limit, and refuse "", and "a"
- * beside "a.b". So they are kept as they are, and not searched. A template and not a field, for those of the server that name the
- * column come first. */
-static void append_templates(struct cdc_buf *body, const struct cdc_table *table)
-{
-    bool any = false;
-    for (size_t i = 0; i < table->n_columns; i++) {
-        const char *name = table->columns[i].name;
-        if (!is_hstore(&table->columns[i]) || strpbrk(name, "*."))
-            continue;
-        cdc_buf_text(body, any ? "," : ",\"dynamic_templates\":[");
-        any = true;
-        cdc_buf_printf(body, "{\"cdc_hstore_%zu\":{\"path_match\":", i);
-        cdc_json_append_string(body, name, strlen(name));
-        cdc_buf_lit(body, ",\"match_mapping_type\":\"object\",\"mapping\":{\"type\":\"object\",\"enabled\":false}}}");
-    }
-    cdc_buf_text(body, any ? "]" : "");
-}
-
 int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, struct cdc_error *error)
 {
     char path[300];
@@ -536,7 +508,7 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
     append_meta(&sink->rest, cdc_span(NULL, 0), &table->id);
     if (!sink->rest.failed)
         sink->rest.len--; /* the closing brace */
-    append_templates(&sink->rest, table);
+    es_hstore_append_templates(&sink->rest, table);
     cdc_buf_lit(&sink->rest, "}}");
     if (sink->rest.failed)
         return cdc_error_memory(error);

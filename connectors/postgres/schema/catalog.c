@@ -37,11 +37,8 @@
 #define NULLABLE_KEY_SQL                                                                                               \
     "CASE WHEN c.relreplident = 'i' THEN (SELECT min(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND "     \
     "a.attname = ANY (" PG_IDENTITY_NAMES("c") "::name[]) AND NOT " PG_NOT_NULL ") END"
-/* What the planner would expect: of a table that was never analyzed (-1) as many rows of its columns as its file has room for. */
-#define ROWS_SQL(r)                                                                                                    \
-    "CASE WHEN " r ".reltuples >= 0 THEN " r ".reltuples ELSE coalesce(pg_relation_size(" r ".oid), 0) / (28 + "       \
-    "(SELECT coalesce(sum(CASE WHEN a.attlen > 0 THEN a.attlen ELSE 32 END), 0) FROM pg_attribute a WHERE "            \
-    "a.attrelid = " r ".oid AND a.attnum > 0 AND NOT a.attisdropped)) END"
+/* Of a table that was never analyzed (-1) what the server has counted as it was written. Its size would take a lock on it. */
+#define ROWS_SQL(r) "CASE WHEN " r ".reltuples >= 0 THEN " r ".reltuples ELSE pg_stat_get_live_tuples(" r ".oid) END"
 /* Every table that can be published, and those that cannot but look like it (foreign tables, materialized views:
  * --check names them). The publication's own list first, and MATERIALIZED: asking for it table by table would be
  * slow, since pg_publication_tables lists them all each time. It has names only, hence the joins back to pg_class.

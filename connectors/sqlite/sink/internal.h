@@ -54,8 +54,9 @@ struct lite_position {
 
 /* Which tables say no more than ours do (remake.c). */
 struct lite_plain {
-    bool looked;   /* in the transaction in hand */
-    size_t tables; /* that the database has */
+    bool looked;     /* in the transaction in hand */
+    bool dependents; /* views or triggers, which may name a column of any table */
+    size_t tables;   /* that the database has */
     struct cdc_buf
         others; /* names of those that say more, or have an index or a trigger of somebody's; NUL after each */
 };

@@ -56,6 +56,7 @@ static int look(struct lite_sink *sink, struct cdc_error *error)
     int code;
 
     plain->others.len = plain->tables = 0;
+    plain->dependents = false;
     if (statement == NULL)
         return -1;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -64,6 +65,7 @@ static int look(struct lite_sink *sink, struct cdc_error *error)
         const char *sql = (const char *)sqlite3_column_text(statement, 2);
         bool is_table = type != NULL && strcmp(type, "table") == 0;
         plain->tables += is_table;
+        plain->dependents |= type != NULL && (strcmp(type, "view") == 0 || strcmp(type, "trigger") == 0);
         /* Indexes that SQLite makes for keys have no text. */
         if (name != NULL && (is_table ? sql == NULL || !is_plain(sql) : sql != NULL))
             cdc_buf_append(&plain->others, name, strlen(name) + 1);
@@ -101,12 +103,15 @@ static int is_small(struct lite_sink *sink, const char *name, struct cdc_error *
     return (size_t)rows <= sink->plain.tables / TABLES_PER_ROW;
 }
 
-static int is_worth_it(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+/* drops: are there columns that go? */
+static int is_worth_it(struct lite_sink *sink, const struct lite_table *table, bool drops, struct cdc_error *error)
 {
     if (sink->settings->fts.count > 0)
         return 0; /* their triggers may be of this very transaction */
     if (!sink->plain.looked && look(sink, error) != 0)
         return -1;
+    if (drops && sink->plain.dependents)
+        return 0; /* ALTER TABLE knows whether one of them uses the column, which then stays */
     return sink->plain.tables >= MANY && !is_other(&sink->plain, table->source.target)
                ? is_small(sink, table->source.target, error)
                : 0;
@@ -266,7 +271,7 @@ int lite_remake_table(struct lite_sink *sink, struct lite_table *table, const un
     int result = lite_reads_is_open(table) ? lite_columns_gone(sink, table, &gone, error) : 0;
 
     if (result == 0 && (gone.len > 0 || lacks_column(table, there)))
-        result = is_worth_it(sink, table, error);
+        result = is_worth_it(sink, table, gone.len > 0, error);
     if (result > 0)
         result = remake(sink, table, there, &gone, error);
     cdc_buf_free(&gone);
