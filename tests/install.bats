@@ -77,7 +77,7 @@ run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 flock "$
     local name
     nm -D --defined-only "$CDC_BUILD/libcdc.so.0" | awk '{sub(/@.*/, "", $3); print $3}' | sort >"$BATS_TEST_TMPDIR/exported"
     for name in $(cat "$CDC_ROOT"/include/cdc/*.h | gcc -fpreprocessed -dD -E -P -x c - 2>/dev/null | grep -v '^ *#' | grep -v 'static inline' | grep -oE '\b((enum|struct) )?cdc_[a-z0-9_]+ *\(' | grep -vE '^(enum|struct)' | tr -d ' (' | sort -u); do
-        grep -qx "$name" "$BATS_TEST_TMPDIR/exported" || grep -qE "(static inline|define).*\b$name\b" "$CDC_ROOT"/include/cdc/*.h || fail "$name is declared, but not exported"
+        grep -qx "$name" "$BATS_TEST_TMPDIR/exported" || grep -qE "(static inline|define|typedef).*\b$name\b" "$CDC_ROOT"/include/cdc/*.h || fail "$name is declared, but not exported"
     done
 }
 
