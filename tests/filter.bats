@@ -429,6 +429,8 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is "where the setting says it" "web e" "$(jq -r 'select(.pos == "80.1").source | [.db, .table] | join(" ")' "$DIR/out")"
     filter -q --rename e=web.e -T shop.e
     is "where it is not selected" 80 "$(jq -r 'select(.op == "t").pos' "$DIR/out")"
+    filter -q --rename e=shop.f -T shop.e
+    is "moved here from a database that no line has shown" '["f"]' "$(jq -c 'select(.op == "t").except' "$DIR/out")"
 }
 
 @test "a table in quotes may have a colon, a dot or a wildcard in its name: its columns are dropped, none of another" {

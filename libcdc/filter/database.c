@@ -143,10 +143,15 @@ static int take_item(struct dropped *dropped, const char *item, struct cdc_error
 
     if (to.schema.p == NULL) /* a name of the same database */
         return 0;
+    if (from.p == NULL && item_of(dropped, dropped->db, old.table) == item &&
+        is_selected(dropped, dropped->db, old.table))
+        return nobody_knows(dropped, item, error);
+    if (from.p == NULL && cdc_span_equal(to.schema, dropped->db)) { /* of whichever database, not of this one */
+        except(dropped, to.table);
+        dropped->changed = true;
+    }
     if (from.p == NULL)
-        return item_of(dropped, dropped->db, old.table) == item && is_selected(dropped, dropped->db, old.table)
-                   ? nobody_knows(dropped, item, error)
-                   : 0;
+        return 0;
     if (item_of(dropped, from, old.table) != item || !is_selected(dropped, from, old.table))
         return 0;
     bool from_here = cdc_span_equal(from, dropped->db), to_here = cdc_span_equal(to.schema, dropped->db);
