@@ -400,3 +400,17 @@ C
     is "row" '{"id":2}' "$(jq -c 'select(.op == "c") | .after' "$DIR/out")"
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
 }
+
+@test "the URL's database was dropped while nobody read: the hint is followed, and the log goes on with its t line" {
+    msql "create table t (id int primary key)"
+    URL=$(mysql_url)$NAME
+    begin
+    msql "insert into t values (1); drop database $NAME"
+    local status=0
+    binlog --offset-file "$DIR/p" --until now || status=$?
+    is "exit" 78 $status
+    says "if it was dropped.*CREATE DATABASE it again, empty, and start"
+    MYSQL_DATABASE='' msql "create database $NAME"
+    binlog --offset-file "$DIR/p" --until now
+    is "lines" "c t" "$(jq -r 'select(.op == "c" or .op == "t").op' "$DIR/out" | xargs)"
+}

@@ -1018,7 +1018,7 @@ static const struct script scripts[] = {
      "  status r 0 0 0 at 1000\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
      "  log: \"public\".\"t\" is not in publication \"cdc_p\": its changes are not seen; ALTER PUBLICATION \"cdc_p\" "
-     "ADD TABLE \"public\".\"t\"; and, if it has rows by then, take a new snapshot\n"
+     "ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with cdc-snapshot and a --state-dir, else take a new snapshot\n"
      "1000 tick: 0\n"
      "  says 1 SET lock_timeout = 200\n"
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"

@@ -280,7 +280,9 @@ static int login_error(MYSQL *mysql, const struct my_url *url, struct cdc_error 
     }
     (void)my_session_error(mysql, what, error);
     if (number == ER_BAD_DB_ERROR)
-        return cdc_error_hint(error, "name an existing database at the end of the URL");
+        return cdc_error_hint(error, "name an existing database at the end of the URL; if it was dropped, and a "
+                                     "pipeline is to tell its sinks so, CREATE DATABASE it again, empty, and start "
+                                     "the same line");
     if (number == ER_ACCESS_DENIED_ERROR)
         return cdc_error_hint(error, "correct user and password: in the URL, an option file, or MYSQL_PWD");
     return -1;

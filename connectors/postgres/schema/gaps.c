@@ -156,7 +156,8 @@ static void find_published(const struct pg_gaps *gaps, const struct pg_catalog_t
             "%t is not in publication %p: its changes are not seen",
             gaps->first || gaps->heals
                 ? "ALTER PUBLICATION %p ADD TABLE %t;"
-                : "ALTER PUBLICATION %p ADD TABLE %t; and, if it has rows by then, take a new snapshot",
+                : "ALTER PUBLICATION %p ADD TABLE %t; and, if it has rows by then, start the same line again where it "
+                  "began with cdc-snapshot and a --state-dir, else take a new snapshot",
             &subject);
     if (table->listed && table->lists_columns)
         say(gaps, PG_GAP_WARNS, "column_list", "publication %p has a list of columns for %t: the others are never seen",
