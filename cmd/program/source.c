@@ -28,7 +28,8 @@ const struct cdc_option source_stream_options[] = {
 
 void source_options_init(struct source_options *options)
 {
-    *options = (struct source_options){.int64 = "number", .decimal = "string", .composite = "object", .retry_max = -1, .heartbeat = 10};
+    *options = (struct source_options){
+        .int64 = "number", .decimal = "string", .composite = "object", .retry_max = -1, .heartbeat = 10};
 }
 
 void source_options_free(struct source_options *options)

@@ -21,10 +21,10 @@
 /* What a start knows besides the server. */
 struct my_check_known {
     const struct cdc_option_list *where; /* conditions of a snapshot, which is checked; NULL: the stream is */
-    uint32_t replica_id;         /* what the reader would be */
-    struct cdc_offset position;  /* that the pipeline keeps; pos NULL: none */
-    struct cdc_error error;      /* status 0, or why it could not be decided where to begin */
-    struct cdc_findings *report; /* takes facts and findings; NULL: the findings are told, no more is asked */
+    uint32_t replica_id;                 /* what the reader would be */
+    struct cdc_offset position;          /* that the pipeline keeps; pos NULL: none */
+    struct cdc_error error;              /* status 0, or why it could not be decided where to begin */
+    struct cdc_findings *report;         /* takes facts and findings; NULL: the findings are told, no more is asked */
 };
 /* --check: one finding a line through log, each with its cure; 0, or -1 when the pipe would lose or stop, with the status that a
  * start would exit with: LOST, CONFIG. */

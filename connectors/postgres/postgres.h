@@ -22,7 +22,7 @@ struct pg_check_known {
     const struct cdc_acks *acks;         /* what the sinks have stored, as last read; NULL */
     bool reads_rows;                     /* a snapshot, which needs SELECT */
     const struct cdc_option_list *where; /* which of the rows; NULL: all */
-    struct cdc_findings *report; /* takes facts and findings; NULL: the findings are told, no more is asked */
+    struct cdc_findings *report;         /* takes facts and findings; NULL: the findings are told, no more is asked */
 };
 /* --check: one finding a line through log, each with its cure; 0, or -1 when the pipe would lose or stop, with the status
  * that a start would exit with: LOST, CONFIG, PERMISSION. Fills in the names. */

@@ -800,7 +800,8 @@ static const struct run runs[] = {
      "t replica_identity=n published=f",
      {},
      "+#warning: \"public\".\"t\" is not in publication \"cdc_p\": its changes are not seen: ALTER PUBLICATION "
-     "\"cdc_p\" ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with cdc-snapshot and a --state-dir, else take a new snapshot\n"},
+     "\"cdc_p\" ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with "
+     "cdc-snapshot and a --state-dir, else take a new snapshot\n"},
     {"",
      "t replica_identity=n published=f",
      {NO_PUBLICATION, NO_SLOT},
@@ -1126,12 +1127,14 @@ static const struct run runs[] = {
      "t published=f listed=f",
      {},
      "+#warning: \"public\".\"t\" is not in publication \"cdc_p\": its changes are not seen: ALTER PUBLICATION "
-     "\"cdc_p\" ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with cdc-snapshot and a --state-dir, else take a new snapshot\n"},
+     "\"cdc_p\" ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with "
+     "cdc-snapshot and a --state-dir, else take a new snapshot\n"},
     {"resumes",
      "t published=f listed=f",
      {},
      "+#warning: \"public\".\"t\" is not in publication \"cdc_p\": its changes are not seen: ALTER PUBLICATION "
-     "\"cdc_p\" ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with cdc-snapshot and a --state-dir, else take a new snapshot\n"},
+     "\"cdc_p\" ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with "
+     "cdc-snapshot and a --state-dir, else take a new snapshot\n"},
     {"",
      "t published=f listed=f; u",
      {NO_SLOT},
@@ -1149,13 +1152,15 @@ static const struct run runs[] = {
      "-#0: 0  ()\n"
      "+#warning: -t public.none matches no table: fix it, or create the table\n"
      "+#error: \"public\".\"exact\" is not in publication \"cdc_p\": its changes are not seen: ALTER PUBLICATION "
-     "\"cdc_p\" ADD TABLE \"public\".\"exact\"; and, if it has rows by then, start the same line again where it began with cdc-snapshot and a --state-dir, else take a new snapshot\n"
+     "\"cdc_p\" ADD TABLE \"public\".\"exact\"; and, if it has rows by then, start the same line again where it began "
+     "with cdc-snapshot and a --state-dir, else take a new snapshot\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
     {"every",
      "t published=f listed=f",
      {},
      "+#info: \"public\".\"t\" is not in publication \"cdc_p\": its changes are not seen: ALTER PUBLICATION \"cdc_p\" "
-     "ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with cdc-snapshot and a --state-dir, else take a new snapshot\n"},
+     "ADD TABLE \"public\".\"t\"; and, if it has rows by then, start the same line again where it began with "
+     "cdc-snapshot and a --state-dir, else take a new snapshot\n"},
     {"",
      "t lists_columns=t; u filter=x; v filter=x partial=t; w filter=x partial=t inserts_only=t",
      {},
