@@ -70,8 +70,11 @@ form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t
     supervise "$(copy_line)"
     equal t "id, v"
     sql "alter table $NAME.t add a int"
+    wait_until form_seen
     sql "alter table $NAME.t add b text default null"
+    wait_until form_seen
     sql "alter table $NAME.t drop gone"
+    wait_until form_seen
     sql "alter table $NAME.t alter v type varchar(20)"
     sql "alter table $NAME.t alter v type text"
     sql "alter table $NAME.t alter n type numeric(10,2)"

@@ -135,7 +135,7 @@ refused() { # CONDITION MESSAGE
 }
 
 # A reader that takes its time: so many lines, and a rest.
-slow_line() { echo "awk '{ print } NR % ${1:-300} == 0 { fflush(); system(\"sleep 0.2\") }'"; }
+slow_line() { echo "'$CDC_ROOT/tests/lib/paced.py' ${1:-300}"; }
 has_stored_point() {
     local point stored
     point=$(state ".state.points[0] | select(.table == \"$1\") | .pos" 2>/dev/null) || return 1

@@ -802,7 +802,7 @@ kill_a_session() {
     [ -n "$id" ] && msql "kill $id"
 }
 # A reader that takes its time: so many lines, and a rest.
-slow_line() { echo "awk '{ print } NR % ${1:-300} == 0 { fflush(); system(\"sleep 0.2\") }'"; }
+slow_line() { echo "'$CDC_ROOT/tests/lib/paced.py' ${1:-300}"; }
 
 # The line until its sink has stored what a further attempt can go on behind, then killed.
 killed_behind_a_point() {

@@ -67,7 +67,8 @@ static int look(struct lite_sink *sink, struct cdc_error *error)
         plain->tables += is_table;
         plain->dependents |= type != NULL && (strcmp(type, "view") == 0 || strcmp(type, "trigger") == 0);
         /* Indexes that SQLite makes for keys have no text. */
-        if (name != NULL && (is_table ? sql == NULL || !is_plain(sql) : sql != NULL))
+        bool is_other = is_table ? !(sql != NULL && is_plain(sql)) : sql != NULL;
+        if (name != NULL && is_other)
             cdc_buf_append(&plain->others, name, strlen(name) + 1);
     }
     sqlite3_finalize(statement);
