@@ -79,7 +79,6 @@ form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t
     sql "alter table $NAME.t alter v type text"
     sql "alter table $NAME.t alter n type numeric(10,2)"
     sql "alter table $NAME.t alter w set default 5, alter w set not null, alter v set statistics 50"
-    wait_until form_seen
     sql "analyze $NAME.t"
     sql "create index on $NAME.t (v); grant select on $NAME.t to public; alter table $NAME.t add check (id > 0)"
     sql "vacuum full $NAME.t"
