@@ -51,6 +51,35 @@ round_waits() { grep -q "reading .* again" "$DIR/err" || has_member "$SUPERVISOR
 }
 at_mark() { [ "$(jq -r '.offsets[].state.stale.at // ""' "$STATE/pg-cdc-$NAME.offset")" = "$(jq -r '.offsets[].pos' "$STATE/cdc-sink-sqlite.offset")" ]; }
 
+# A role that sees of other sessions only that there are some.
+as_low_role() {
+    sql "create role low_$NAME login replication; grant usage on schema $NAME to low_$NAME; grant select on all tables in schema $NAME to low_$NAME; create publication cdc_$NAME for table $NAME.t"
+    URL=$(pg_url "$DATABASE" "low_$NAME")
+}
+without_low_role() { sql "drop owned by low_$NAME; drop role low_$NAME"; }
+@test "the same by a role that may not see what others wait for, and the transaction is the newest one" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a')"
+    as_low_role
+    supervise "$(copy_line)"
+    equal t "id, v"
+    stop_supervised
+    sql "alter table $NAME.t add d int default 7"
+    standby nobody
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -c "update $NAME.t set v = 'nobody sees it' where id = 1"
+    local writer=$SPAWNED
+    wait_until waits_for_standby
+    supervise "$(copy_line)"
+    wait_until at_mark
+    wait_until -t 30 round_waits
+    pause_ms 1500
+    is "the copy, meanwhile" "1" "$(rows_copied t id)"
+    standby ""
+    wait_until gone "$writer"
+    equal t "id, v, d"
+    stop_supervised
+    without_low_role
+}
+
 reads_again() { tail -n +"$1" "$DIR/err" | grep -q "reading .* again"; }
 
 @test "kill -9 of each process in the middle of a round: another attempt, and the copy ends as the source" {
@@ -172,6 +201,28 @@ waits_for_writers() { grep -q "waiting for 1 transaction that wrote to tables" "
     stop_supervised
 }
 is_copied_to() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
+
+@test "the same, and the transaction that writes began after the one that brings the table into the publication" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'); create publication cdc_$NAME for table $NAME.t"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sql "create table $NAME.n (id int primary key, v text); insert into $NAME.n values (1, 'a'); create table $NAME.other (id int)"
+    mkfifo "$DIR/session" "$DIR/migration"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/session" "$DATABASE"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/migration" "$DATABASE"
+    exec 8>"$DIR/session" 9>"$DIR/migration"
+    echo "begin; insert into $NAME.other values (1);" >&9
+    wait_until writes_to other
+    echo "begin; insert into $NAME.n values (2, 'before');" >&8
+    wait_until writes_to n
+    echo "alter publication cdc_$NAME add table $NAME.n; commit;" >&9
+    wait_until -t 30 waits_for_writers
+    is "the copy, meanwhile" "" "$(rows_copied n id)"
+    echo "insert into $NAME.n values (3, 'after'); commit;" >&8
+    exec 8>&- 9>&-
+    equal n "id, v"
+    stop_supervised
+}
 
 @test "a quiet server, whose log is at one place while tables are looked at and read: they are read once" {
     local status=0

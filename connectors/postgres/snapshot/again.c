@@ -16,7 +16,6 @@
 #define STREAM "pg-cdc"
 #define ENDING_MS 60000
 #define ENDING_STEP_MS 100
-#define FIRST_XID "3"
 
 static char *copy_member(struct cdc_span object, const char *name)
 {
@@ -54,14 +53,13 @@ static int take_boundary(struct snapshot_run *run, struct cdc_error *error)
  * has read up to W, the rows that are read here must have. So transactions that run now are waited for, unless it shows that they
  * do not end at this moment. What a role may not see of others is NULL. */
 static const char ending_sql[] =
-    "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, current_setting('synchronous_standby_names') <> '' AS "
-    "waits, EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep') AS ending, EXISTS (SELECT 1 FROM "
-    "pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'transactionid' AND l.mode = "
-    "'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid() AND a.state IS NULL AND age(l.transactionid) > "
-    "age($1::text::xid)) AS hidden";
+    "SELECT current_setting('synchronous_standby_names') <> '' AS waits, EXISTS (SELECT 1 FROM pg_stat_activity WHERE "
+    "wait_event = 'SyncRep') AS ending, EXISTS (SELECT 1 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+    "WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid() AND "
+    "a.state IS NULL AND age(l.transactionid) > age($1::text::xid)) AS hidden";
 
 struct ending {
-    char next[24];      /* the first transaction that had not begun at the first look */
+    char next[24];      /* transactions from this one on do not count */
     bool waits, ending; /* commits wait for standbys, now or at a look before; some do */
 };
 
@@ -74,18 +72,18 @@ static int ask_ending(struct snapshot_run *run, struct ending *at, struct cdc_er
     struct pg_answer row = {.result = result};
     at->waits |= pg_answer_true(&row, "waits");
     at->ending = pg_answer_true(&row, "ending") || (at->waits && pg_answer_true(&row, "hidden"));
-    if (strcmp(at->next, FIRST_XID) == 0)
-        snprintf(at->next, sizeof at->next, "%lu", (unsigned long)(uint32_t)pg_answer_int(&row, "next"));
     PQclear(result);
     return pg_answer_good(&row, what, error);
 }
 
-/* The first answer only says which transactions count; one that begins to wait at that moment is seen by the second. And one that
- * waits no more ends a moment later (the setting may be gone by then, too): so none is seen twice in a row. */
+/* One that begins to wait at the moment of the first answer is seen by the second. And one that waits no more ends a moment later
+ * (the setting may be gone by then, too): so none is seen twice in a row. */
 static int wait_for_commits(struct snapshot_run *run, struct cdc_error *error)
 {
-    struct ending at = {.next = FIRST_XID};
+    struct ending at = {.waits = false};
     int quiet = 0;
+    if (pg_snapshot_bound(run, at.next, sizeof at.next, error) < 0)
+        return -1;
     for (int tries = 0; tries * ENDING_STEP_MS < ENDING_MS; tries++) {
         if (ask_ending(run, &at, error) < 0)
             return -1;

@@ -293,6 +293,26 @@ int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, 
     return check_publication(run, error) < 0 || check_identity(run, lsn, error) < 0 ? -1 : 0;
 }
 
+/* xmax of a snapshot would not do: it comes after the last transaction that has ended, and one that began later may run, or wait for
+ * a standby:
+ *      100 begins | 101 begins, and writes | 100 commits: xmax is 101
+ * On a standby there is no other one. */
+int pg_snapshot_bound(struct snapshot_run *run, char *xid, size_t size, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask for the newest transaction";
+    PGresult *result = pg_query_rows(run->sql,
+                                     "SELECT (CASE WHEN pg_is_in_recovery() THEN "
+                                     "pg_snapshot_xmax(pg_current_snapshot()) ELSE pg_current_xact_id() END)::xid AS "
+                                     "next",
+                                     0, NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    snprintf(xid, size, "%s", pg_answer_text(&row, "next"));
+    PQclear(result);
+    return pg_answer_good(&row, what, error);
+}
+
 int pg_snapshot_begin_reading(struct snapshot_run *run, char **read_at, struct cdc_error *error)
 {
     return begin(run, NULL, read_at, error);

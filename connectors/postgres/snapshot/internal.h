@@ -181,6 +181,9 @@ int pg_snapshot_execute(struct snapshot_worker *worker, const char *text, const 
 int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
 /* Are slot, publication and log still those of the position lsn, where an attempt began? LOST when they are not. */
 int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, uint64_t lsn, struct cdc_error *error);
+/* An id that is greater than those of all transactions that run by now, as a text for SQL's xid. Not in the attempt's own
+ * transaction. */
+int pg_snapshot_bound(struct snapshot_run *run, char *xid, size_t size, struct cdc_error *error);
 /* Begins the transaction that the rows are read in. *read_at becomes what it sees of the log. */
 int pg_snapshot_begin_reading(struct snapshot_run *run, char **read_at, struct cdc_error *error);
 

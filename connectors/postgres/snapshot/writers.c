@@ -6,8 +6,8 @@
  *      B: ALTER PUBLICATION p ADD TABLE t
  *      rows of t are read                   they do not show what A has inserted, which has not committed
  *
- * So the rows are read once such transactions have ended. Those that began to write after the stream saw the change do not count,
- * or a table that is always written to could not be read. */
+ * So the rows are read once such transactions have ended. Those that begin after we do, do not count, or a table that is always
+ * written to could not be read. */
 #include "connectors/postgres/snapshot/internal.h"
 
 #include "connectors/postgres/session/answer.h"
@@ -22,25 +22,6 @@
 
 #define WRITERS_MS 60000
 #define WRITERS_STEP_MS 200
-
-/* The first transaction that had not begun at the stream's last look, "" where that is not known. Its state has the texts of
- * pg_current_snapshot(): xmin:xmax:running. */
-static int look_of(const struct snapshot_run *run, char *xid, size_t size, struct cdc_error *error)
-{
-    struct cdc_offset own = {.pos = NULL};
-    char *path = cdc_state_path(run->settings->state_dir, "pg-cdc", run->pg->name), *xids = NULL;
-    int found = path ? cdc_offset_read(path, run->pg->name, &own, error) : cdc_error_memory(error);
-    uint64_t xmin, xmax;
-    *xid = '\0';
-    if (found > 0 && own.state)
-        xids = cdc_json_member_text(cdc_json_member(cdc_span_text(own.state), "shapes"), "xids");
-    if (xids && sscanf(xids, "%" SCNu64 ":%" SCNu64, &xmin, &xmax) == 2)
-        snprintf(xid, size, "%" PRIu32, (uint32_t)xmax);
-    free(xids);
-    free(path);
-    cdc_offset_free(&own);
-    return found < 0 ? -1 : 0;
-}
 
 static int append_tables(struct cdc_buf *out, const struct cdc_stale *tables, struct cdc_error *error)
 {
@@ -110,8 +91,8 @@ int pg_snapshot_wait_writers(struct snapshot_run *run, const struct cdc_stale *t
 {
     char xid[24];
     struct cdc_buf list = CDC_BUF_INIT;
-    int status = look_of(run, xid, sizeof xid, error);
-    if (status == 0 && *xid)
+    int status = pg_snapshot_bound(run, xid, sizeof xid, error);
+    if (status == 0)
         status = append_tables(&list, tables, error) < 0 ? -1 : wait_for(run, list.data, xid, error);
     cdc_buf_free(&list);
     return status;
