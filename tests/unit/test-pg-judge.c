@@ -176,14 +176,28 @@ static const struct example examples[] = {
      "a partition was detached or dropped"},
     {"a partition detached and attached again", ROOT("[[16390,16390,700],[16391,16391,700]]"),
      ROOT("[[16390,16390,710],[16391,16391,700]]"), "a partition was detached or dropped"},
+    {"a column under a name that was dropped before", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[5,\"was\",23,-1,710,0]]"),
+     "column was was dropped before, and is another one"},
+    {"the same in capitals", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[5,\"WAS\",23,-1,710,0]]"),
+     "column WAS was dropped before, and is another one"},
+    {"dropped, and one of its name in capitals added", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[4,\"N\",1700,393222,710,0]]"),
+     "column N was dropped before, and is another one"},
+    {"another name", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[5,\"wash\",23,-1,710,0]]"), ""},
     {"a partition that cannot be asked", ROOT("[[16390,16390,700]]"), ROOT("[[16390,16390,700],[30001,30001,710]]"),
      "error"},
 };
 
 static void judge(const struct example *example)
 {
-    const struct pg_judge question = {
-        cdc_span_text(example->before), cdc_span_text(example->now), false, is_new, is_same, NULL};
+    const struct pg_judge question = {.before = cdc_span_text(example->before),
+                                      .now = cdc_span_text(example->now),
+                                      .is_new = is_new,
+                                      .is_same = is_same,
+                                      .gone = cdc_span_text("[\"was\"]")};
     struct cdc_buf why = CDC_BUF_INIT;
     struct cdc_error error = {0};
     int stale = pg_judge_table(&question, &why, &error);
@@ -194,12 +208,52 @@ static void judge(const struct example *example)
 static void test_republished(void)
 {
     const char *now = TABLE("16384", "16384", "10", "700", "17000", "[\"id\"]", COLUMNS, "null");
-    const struct pg_judge question = {cdc_span_text(BEFORE), cdc_span_text(now), true, is_new, is_same, NULL};
+    const struct pg_judge question = {.before = cdc_span_text(BEFORE),
+                                      .now = cdc_span_text(now),
+                                      .republished = true,
+                                      .is_new = is_new,
+                                      .is_same = is_same};
     struct cdc_buf why = CDC_BUF_INIT;
     struct cdc_error error = {0};
     check("taken out and added again, and that is known", pg_judge_table(&question, &why, &error) == 0 ? "" : why.data,
           "");
     cdc_buf_free(&why);
+}
+
+/* -- what was dropped -- */
+
+static const char *gone_of(const struct pg_shapes *shapes)
+{
+    const struct pg_shape *shape = pg_shapes_find(shapes, "public", "t");
+    return shape && shape->gone ? shape->gone : "";
+}
+
+/* Each change of the form, and how it comes back from a state. */
+static void test_gone(void)
+{
+    static const char two[] = "{\"oid\":7,\"cols\":[[1,\"id\",23,-1,700,0],[2,\"v\\\"\",23,-1,700,0]]}";
+    static const char one[] = "{\"oid\":7,\"cols\":[[1,\"id\",23,-1,700,0]]}", none[] = "{\"oid\":7,\"cols\":[]}";
+    struct pg_shapes shapes = {.known = true}, back = {.known = false};
+    struct cdc_error error = {0};
+    struct cdc_buf out = CDC_BUF_INIT;
+    struct pg_shape *shape = pg_shapes_ensure(&shapes, "public", "t", &error);
+    pg_shapes_set(shape, cdc_span_text(two), 2, 10, false, &error);
+    check("gone: nothing", gone_of(&shapes), "");
+    pg_shapes_follow(shape, cdc_span_text(two), cdc_span_text(one), 2, 20, &error);
+    check("gone: a column", gone_of(&shapes), "[\"v\\\"\"]");
+    pg_shapes_follow(shape, cdc_span_text(one), cdc_span_text(none), 2, 30, &error);
+    check("gone: two", gone_of(&shapes), "[\"v\\\"\",\"id\"]");
+    pg_shapes_append(&out, &shapes, false);
+    check("gone: a state",
+          pg_shapes_read(&back, (struct cdc_span){NULL, 0}, cdc_span(out.data, out.len), &error) == 0 ? gone_of(&back)
+                                                                                                      : error.text,
+          "[\"v\\\"\",\"id\"]");
+    check("gone: columns", pg_shapes_find(&back, "public", "t")->columns == 2 ? "2" : "", "2");
+    pg_shapes_set(shape, cdc_span_text(one), 2, 40, false, &error);
+    check("gone: the rows are read", gone_of(&shapes), "");
+    pg_shapes_clear(&shapes);
+    pg_shapes_clear(&back);
+    cdc_buf_free(&out);
 }
 
 /* -- the publication -- */
@@ -348,6 +402,7 @@ int main(void)
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
         judge(&examples[i]);
     test_republished();
+    test_gone();
     test_publication();
     test_kept();
     test_log();

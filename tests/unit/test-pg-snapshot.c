@@ -16,9 +16,9 @@
 static const struct fake_answer for_snapshot[] = {
     {"SET statement_timeout", NULL, false},
     {"AS publication, (SELECT pg_current_snapshot()",
-     "publication|xids|at|schema|name|oid|made|named|by|is_part|first_file|is\n"
-     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|t|16384|720|720|724|f|t|{\"oid\" : 16384, \"cols\" : []}\n"
-     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|u|16391|720|720|724|f|t|{\"oid\" : 16391, \"cols\" : []}",
+     "publication|xids|at|schema|name|oid|made|named|by|is_part|first_file|columns|is\n"
+     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|t|16384|720|720|724|f|t|2|{\"oid\" : 16384, \"cols\" : []}\n"
+     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|u|16391|720|720|724|f|t|2|{\"oid\" : 16391, \"cols\" : []}",
      false},
     {"SET client_encoding", NULL, false},
     {"FROM pg_replication_slots WHERE slot_name", SLOT, false},
@@ -113,8 +113,9 @@ static int second_attempt(struct cdc_buf *out, struct cdc_error *error)
 #define SHAPES                                                                                                         \
     "\"shapes\":{\"publication\":\"16396 725 10 f t t t t "                                                            \
     "t\",\"xids\":\"726:726:\",\"at\":\"0/1543DD8\",\"tables\":[{"                                                     \
-    "\"schema\":\"public\",\"table\":\"t\",\"at\":\"0/1543DD8\",\"is\":{\"oid\":16384,\"cols\":[]}},{\"schema\":"      \
-    "\"public\",\"table\":\"u\",\"at\":\"0/1543DD8\",\"is\":{\"oid\":16391,\"cols\":[]}}]}"
+    "\"schema\":\"public\",\"table\":\"t\",\"at\":\"0/"                                                                \
+    "1543DD8\",\"is\":{\"oid\":16384,\"cols\":[]},\"columns\":2},{\"schema\":"                                         \
+    "\"public\",\"table\":\"u\",\"at\":\"0/1543DD8\",\"is\":{\"oid\":16391,\"cols\":[]},\"columns\":2}]}"
 
 static const struct run runs[] = {
     {"a snapshot", "first", first_attempt,

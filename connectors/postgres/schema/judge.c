@@ -17,6 +17,7 @@
 
 #include <cdc/json.h>
 #include <string.h>
+#include <strings.h>
 
 #define TEXT_OID 25
 #define VARCHAR_OID 1043
@@ -224,6 +225,26 @@ static bool was_unseen(struct cdc_span object, int64_t number)
     return false;
 }
 
+/* A column of that name that a copy may have the values of. Some copies take no notice of case. */
+static bool had(const struct pg_judge *judge, struct cdc_span name)
+{
+    struct cdc_json_iter names, columns;
+    struct cdc_span item;
+    struct column before;
+    cdc_json_iter_begin(&names, judge->gone);
+    while (cdc_json_next_element(&names, &item)) {
+        struct cdc_span gone = cdc_json_string_raw(item);
+        if (gone.p && gone.n == name.n && strncasecmp(gone.p, name.p, name.n) == 0)
+            return true;
+    }
+    cdc_json_iter_begin(&columns, cdc_json_member(judge->before, "cols"));
+    while (next_column(&columns, &before))
+        if (before.name.n == name.n && strncasecmp(before.name.p, name.p, name.n) == 0 &&
+            !pg_judge_has_column(judge->now, before.number))
+            return true;
+    return false;
+}
+
 /* NULL: rows of before have in it what a copy has. */
 static const char *judge_column(const struct pg_judge *judge, const struct column *now, bool rewritten)
 {
@@ -234,6 +255,8 @@ static const char *judge_column(const struct pg_judge *judge, const struct colum
             return "was renamed";
         if (was_unseen(judge->before, now->number))
             return "was not published before";
+        if (had(judge, now->name))
+            return "was dropped before, and is another one";
         return now->missing || rewritten ? "was added with a value for the rows that are there" : NULL;
     }
     if (before.number != now->number)
@@ -247,6 +270,17 @@ bool pg_judge_has_column(struct cdc_span form, int64_t number)
 {
     struct column column;
     return find_column(form, (struct cdc_span){NULL, 0}, number, &column);
+}
+
+bool pg_judge_adds(const struct pg_judge *judge)
+{
+    struct cdc_json_iter columns;
+    struct column column, before;
+    cdc_json_iter_begin(&columns, cdc_json_member(judge->now, "cols"));
+    while (next_column(&columns, &column))
+        if (!find_column(judge->before, column.name, 0, &before))
+            return true;
+    return false;
 }
 
 static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)

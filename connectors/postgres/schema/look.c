@@ -96,7 +96,7 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "at, "                                                                                                             \
     "t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, "                     \
     "c.oid::text::int8 AS oid, m.xmin::text::int8 AS made, y.xmin::text::int8 AS named, coalesce(b.by, 0) AS by, "     \
-    "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, " FORM_OF_C(                                    \
+    "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, c.relnatts AS columns, " FORM_OF_C(             \
         listed, generated) "::text AS is "                                                                             \
                            "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON "     \
                            "y.oid = c.reltype LEFT JOIN "                                                              \
@@ -189,7 +189,7 @@ static int forget_missing(struct pg_shapes *shapes, const struct cdc_stale *only
 {
     for (size_t i = 0; only && i < only->n; i++) {
         struct pg_shape *shape = pg_shapes_ensure(shapes, only->tables[i].schema, only->tables[i].table, error);
-        if (!shape || pg_shapes_set(shape, (struct cdc_span){NULL, 0}, shapes->at, false, error) < 0)
+        if (!shape || pg_shapes_set(shape, (struct cdc_span){NULL, 0}, -1, shapes->at, false, error) < 0)
             return -1;
     }
     return 0;
@@ -222,7 +222,7 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
             continue;
         struct pg_shape *shape =
             pg_shapes_ensure(shapes, pg_answer_text(&row, "schema"), pg_answer_text(&row, "name"), error);
-        status = shape ? pg_shapes_set(shape, is, at, false, error) : -1;
+        status = shape ? pg_shapes_set(shape, is, pg_answer_int(&row, "columns"), at, false, error) : -1;
     }
     cdc_buf_free(&form);
     PQclear(result);
@@ -300,20 +300,23 @@ static int is_same(void *context, uint32_t table, bool emptied, struct cdc_error
 struct history {
     bool renamed;       /* by a command after the one that made it, which may be one of the same transaction */
     bool came_and_gone; /* a column: one of its name, now, has none of the values that the lines have */
+    bool dropped;       /* some column was, at any time */
     bool moved;         /* its schema was, perhaps: it was altered after the table was made */
 };
 
-static bool has_come_and_gone(const struct looking *looking, struct cdc_span dropped, struct cdc_span was)
+/* Numbers of columns are never given again, so one that was dropped has come and gone where the table had fewer of them. Where that
+ * is not known it can still be seen beside a new column (judge). */
+static bool has_come_and_gone(const struct looking *looking, struct cdc_span dropped, int64_t columns)
 {
-    struct cdc_json_iter columns, fields;
+    struct cdc_json_iter items, fields;
     struct cdc_span item, value;
     int64_t number = 0, by = 0;
-    cdc_json_iter_begin(&columns, dropped);
-    while (cdc_json_next_element(&columns, &item)) {
+    cdc_json_iter_begin(&items, dropped);
+    while (columns >= 0 && cdc_json_next_element(&items, &item)) {
         cdc_json_iter_begin(&fields, item);
         if (cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &number) &&
-            cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &by) && is_since(looking, by) &&
-            !pg_judge_has_column(was, number))
+            cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &by) && number > columns &&
+            pg_visible_ended(&looking->now, (uint32_t)by))
             return true;
     }
     return false;
@@ -327,9 +330,9 @@ static bool has_moved(const struct looking *looking, struct pg_answer *row, int6
     return is_since(looking, by) && !before && !pg_answer_true(row, "space_first");
 }
 
-/* Commands are numbered in a transaction. was: the form of before. 0, also where the table is gone again; -1 */
-static int ask_history(const struct looking *looking, struct pg_answer *table, struct cdc_span was,
-                       struct history *history, struct cdc_error *error)
+/* Commands are numbered in a transaction. columns: as in a shape. 0, also where the table is gone again; -1 */
+static int ask_history(const struct looking *looking, struct pg_answer *table, int64_t columns, struct history *history,
+                       struct cdc_error *error)
 {
     char oid[24];
     *history = (struct history){.renamed = false};
@@ -346,10 +349,11 @@ static int ask_history(const struct looking *looking, struct pg_answer *table, s
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    if (PQntuples(result) > 0)
-        *history = (struct history){pg_answer_true(&row, "renamed"),
-                                    has_come_and_gone(looking, cdc_span_text(pg_answer_text(&row, "dropped")), was),
-                                    has_moved(looking, &row, pg_answer_int(table, "made"))};
+    if (PQntuples(result) > 0) {
+        struct cdc_span dropped = cdc_span_text(pg_answer_text(&row, "dropped"));
+        *history = (struct history){pg_answer_true(&row, "renamed"), has_come_and_gone(looking, dropped, columns),
+                                    dropped.n > 2, has_moved(looking, &row, pg_answer_int(table, "made"))};
+    }
     PQclear(result);
     return pg_answer_good(&row, what, error);
 }
@@ -363,14 +367,14 @@ static int is_whole(struct looking *looking, struct pg_answer *row, struct cdc_s
     int64_t made = pg_answer_int(row, "made"), by = pg_answer_int(row, "by");
     bool since = is_since(looking, made) && pg_answer_int(row, "named") == made &&
                  (by == 0 || !is_since(looking, by)) && pg_answer_true(row, "first_file");
-    const struct pg_judge judge = {nothing, is, true, is_new_part, is_same, looking};
+    const struct pg_judge judge = {nothing, is, true, is_new_part, is_same, looking, {NULL, 0}};
     struct birth birth;
     if (cdc_json_type(cdc_json_member(is, "parts")) == CDC_JSON_ARRAY) {
         int came = pg_judge_parts(&judge, error);
         return came < 0 ? -1 : !came;
     }
     struct history history = {.renamed = false};
-    if (since && ask_history(looking, row, nothing, &history, error) < 0)
+    if (since && ask_history(looking, row, 0, &history, error) < 0)
         return -1;
     since = since && !history.renamed && !history.came_and_gone && !history.moved;
     if (since && !pg_answer_true(row, "is_part"))
@@ -394,14 +398,17 @@ static int take_new(struct looking *looking, struct pg_answer *row, struct cdc_s
     if (whole == 0)
         return say(looking, schema, name, "it was not read before", error);
     struct pg_shape *shape = pg_shapes_ensure(looking->shapes, schema, name, error);
-    return shape ? pg_shapes_follow(shape, (struct cdc_span){NULL, 0}, is, looking->at, error) : -1;
+    return shape ? pg_shapes_follow(shape, (struct cdc_span){NULL, 0}, is, pg_answer_int(row, "columns"), looking->at,
+                                    error)
+                 : -1;
 }
 
-static int follow(struct looking *looking, struct pg_shape *shape, struct cdc_span is, struct cdc_error *error)
+static int follow(struct looking *looking, struct pg_answer *row, struct pg_shape *shape, struct cdc_span is,
+                  struct cdc_error *error)
 {
     char *was = shape->is;
     shape->is = NULL;
-    int status = pg_shapes_follow(shape, cdc_span_text(was), is, looking->at, error);
+    int status = pg_shapes_follow(shape, cdc_span_text(was), is, pg_answer_int(row, "columns"), looking->at, error);
     if (status < 0)
         shape->is = was;
     else
@@ -413,11 +420,12 @@ static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape
                  struct cdc_error *error)
 {
     const struct pg_judge judge = {
-        cdc_span_text(shape->is), is, looking->look->settings->allow_republished, is_new_part, is_same, looking};
+        cdc_span_text(shape->is),  is, looking->look->settings->allow_republished, is_new_part, is_same, looking,
+        cdc_span_text(shape->gone)};
     struct cdc_buf why = CDC_BUF_INIT;
     struct history history;
     int stale = pg_judge_table(&judge, &why, error), status = 0;
-    if (stale < 0 || (!stale && ask_history(looking, row, judge.before, &history, error) < 0))
+    if (stale < 0 || (!stale && ask_history(looking, row, shape->columns, &history, error) < 0))
         status = -1;
     else if (stale && why.failed)
         status = cdc_error_memory(error);
@@ -425,8 +433,11 @@ static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape
         status = say(looking, shape->schema, shape->name, why.data, error);
     else if (history.came_and_gone)
         status = say(looking, shape->schema, shape->name, "a column was added and dropped again", error);
+    else if (shape->columns < 0 && history.dropped && pg_judge_adds(&judge))
+        status = say(looking, shape->schema, shape->name,
+                     "an earlier version of pg-cdc kept nothing of the columns that were dropped", error);
     else
-        status = follow(looking, shape, is, error);
+        status = follow(looking, row, shape, is, error);
     cdc_buf_free(&why);
     return status;
 }
@@ -442,7 +453,7 @@ static int take_table(struct looking *looking, struct pg_answer *row, bool first
     struct pg_shape *shape = pg_shapes_find(looking->shapes, schema, name);
     if (first) {
         shape = pg_shapes_ensure(looking->shapes, schema, name, error);
-        if (!shape || pg_shapes_set(shape, is, looking->at, true, error) < 0)
+        if (!shape || pg_shapes_set(shape, is, pg_answer_int(row, "columns"), looking->at, true, error) < 0)
             return -1;
         return say(looking, schema, name, "an earlier version of pg-cdc kept nothing of what it was like", error);
     }
@@ -496,7 +507,7 @@ static int leave_missing(struct looking *looking, const PGresult *result, struct
         if (shape->is && !key)
             status = cdc_error_memory(error);
         else if (key && !bsearch(&key, keys, n, sizeof *keys, compare_names))
-            status = pg_shapes_set(shape, (struct cdc_span){NULL, 0}, looking->at, true, error);
+            status = pg_shapes_set(shape, (struct cdc_span){NULL, 0}, -1, looking->at, true, error);
         free(key);
     }
     for (size_t i = 0; i < n; i++)

@@ -5,6 +5,7 @@
 #include "connectors/postgres/pgoutput/position.h"
 
 #include <cdc/json.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ static void shape_free(struct pg_shape *shape)
     free(shape->name);
     free(shape->is);
     free(shape->was);
+    free(shape->gone);
 }
 
 void pg_shapes_clear(struct pg_shapes *shapes)
@@ -87,7 +89,8 @@ struct pg_shape *pg_shapes_ensure(struct pg_shapes *shapes, const char *schema, 
     return &shapes->items[place];
 }
 
-int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, uint64_t at, bool own, struct cdc_error *error)
+int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, int64_t columns, uint64_t at, bool own,
+                  struct cdc_error *error)
 {
     int64_t oid = 0;
     char *copy = is.p ? cdc_span_copy(is) : NULL;
@@ -95,26 +98,74 @@ int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, uint64_t at, bool 
         return cdc_error_memory(error);
     free(shape->is);
     free(shape->was);
+    free(shape->gone);
     shape->is = copy;
-    shape->was = NULL;
+    shape->was = shape->gone = NULL;
+    shape->columns = columns;
     shape->oid = is.p && cdc_json_int64(cdc_json_member(is, "oid"), &oid) ? (uint32_t)oid : 0;
     shape->at = at;
     shape->own = own;
     return 0;
 }
 
-int pg_shapes_follow(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, uint64_t at,
+/* [1,"id",23,...]: the name, as it is written. */
+static struct cdc_span name_of(struct cdc_span column)
+{
+    struct cdc_json_iter fields;
+    struct cdc_span number, name = {NULL, 0};
+    cdc_json_iter_begin(&fields, column);
+    return cdc_json_next_element(&fields, &number) && cdc_json_next_element(&fields, &name)
+               ? name
+               : (struct cdc_span){NULL, 0};
+}
+
+static bool is_named(struct cdc_span form, struct cdc_span name)
+{
+    struct cdc_json_iter columns;
+    struct cdc_span column;
+    cdc_json_iter_begin(&columns, cdc_json_member(form, "cols"));
+    while (cdc_json_next_element(&columns, &column))
+        if (cdc_span_equal(name_of(column), name))
+            return true;
+    return false;
+}
+
+/* Those that were gone, and those that only `was` has: ["c","d"]. */
+static void append_gone(struct cdc_buf *out, const char *gone, struct cdc_span was, struct cdc_span is)
+{
+    struct cdc_json_iter columns;
+    struct cdc_span column, before = cdc_span_text(gone ? gone : "[]");
+    cdc_buf_append(out, before.p, before.n - 1);
+    cdc_json_iter_begin(&columns, cdc_json_member(was, "cols"));
+    while (cdc_json_next_element(&columns, &column)) {
+        struct cdc_span name = name_of(column);
+        if (!name.p || is_named(is, name))
+            continue;
+        cdc_buf_text(out, out->len > 1 ? "," : "");
+        cdc_buf_append(out, name.p, name.n);
+    }
+    cdc_buf_append(out, "]", 2);
+}
+
+int pg_shapes_follow(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, int64_t columns, uint64_t at,
                      struct cdc_error *error)
 {
+    struct cdc_buf gone = CDC_BUF_INIT;
     char *copy = was.p ? cdc_span_copy(was) : strdup("{}");
-    if (!copy)
-        return cdc_error_memory(error);
-    if (pg_shapes_set(shape, is, at, true, error) < 0) {
+    append_gone(&gone, shape->gone, was, is);
+    if (!copy || gone.failed || pg_shapes_set(shape, is, columns, at, true, error) < 0) {
+        if (!copy || gone.failed)
+            cdc_error_memory(error);
         free(copy);
+        cdc_buf_free(&gone);
         return -1;
     }
     shape->was = copy;
-    return 0;
+    if (strcmp(gone.data, "[]") != 0)
+        shape->gone = strdup(gone.data);
+    bool whole = shape->gone || strcmp(gone.data, "[]") == 0;
+    cdc_buf_free(&gone);
+    return whole ? 0 : cdc_error_memory(error);
 }
 
 /* -- as JSON -- */
@@ -130,14 +181,26 @@ static bool lsn_of(struct cdc_span object, const char *name, uint64_t *lsn)
     return cdc_json_member_copy(object, name, text, sizeof text) && pg_lsn_parse(text, lsn);
 }
 
+/* As the state has it, and not as the two forms say, of which the older one may be of before another shape. */
+static int keep_gone(struct pg_shape *shape, struct cdc_span gone, struct cdc_error *error)
+{
+    free(shape->gone);
+    shape->gone = gone.p ? cdc_span_copy(gone) : NULL;
+    return gone.p && !shape->gone ? cdc_error_memory(error) : 0;
+}
+
 static int read_table(struct pg_shapes *shapes, struct cdc_span item, bool own, struct cdc_error *error)
 {
     struct cdc_span is = cdc_json_member(item, "is"), was = cdc_json_member(item, "was");
+    struct cdc_span gone = cdc_json_member(item, "gone");
     uint64_t at = 0;
+    int64_t columns = -1;
+    (void)cdc_json_int64(cdc_json_member(item, "columns"), &columns);
     char *schema = cdc_json_member_text(item, "schema"), *name = cdc_json_member_text(item, "table");
     int result = 0;
     if (!schema || !name || !lsn_of(item, "at", &at) || (is.p && cdc_json_type(is) != CDC_JSON_OBJECT) ||
-        (was.p && (!is.p || cdc_json_type(was) != CDC_JSON_OBJECT)))
+        (was.p && (!is.p || cdc_json_type(was) != CDC_JSON_OBJECT)) ||
+        (gone.p && cdc_json_type(gone) != CDC_JSON_ARRAY))
         result = damaged(error);
     struct pg_shape *known = result == 0 ? pg_shapes_find(shapes, schema, name) : NULL;
     /* Seen by both at the same place of a quiet log: what was read there has all that came before. */
@@ -145,8 +208,10 @@ static int read_table(struct pg_shapes *shapes, struct cdc_span item, bool own, 
     if (result == 0 && !same && (!known || known->at <= at)) {
         struct pg_shape *shape = pg_shapes_ensure(shapes, schema, name, error);
         result = !shape  ? -1
-                 : was.p ? pg_shapes_follow(shape, was, is, at, error)
-                         : pg_shapes_set(shape, is, at, own, error);
+                 : was.p ? pg_shapes_follow(shape, was, is, columns, at, error)
+                         : pg_shapes_set(shape, is, columns, at, own, error);
+        if (result == 0)
+            result = keep_gone(shape, gone, error);
     }
     free(schema);
     free(name);
@@ -235,6 +300,10 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
         cdc_buf_text(out, shape->is ? shape->is : "");
         cdc_buf_text(out, shape->was ? ",\"was\":" : "");
         cdc_buf_text(out, shape->was ? shape->was : "");
+        if (shape->is && shape->columns >= 0)
+            cdc_buf_printf(out, ",\"columns\":%" PRId64, shape->columns);
+        cdc_buf_text(out, shape->gone ? ",\"gone\":" : "");
+        cdc_buf_text(out, shape->gone ? shape->gone : "");
         cdc_buf_byte(out, '}');
     }
     cdc_buf_lit(out, "]}");

@@ -14,13 +14,18 @@ struct pg_shape {
     char *
         was; /* the same as it was before that look: changes that are still to come may have either; {}: it was not there;
                      NULL: not known */
+    char *
+        gone; /* names of columns that were dropped since its rows were read, of which a copy may still have the values: a JSON
+                        array, or NULL */
+    int64_t
+        columns;  /* that it has had by then, with those that were dropped: the greatest number of one. -1: not known */
     uint32_t oid; /* 0: of one that was there once under this name */
     uint64_t at;  /* where the log was when this was seen */
     bool own;     /* it is not as the snapshot has it */
 };
 /* As JSON, in the snapshot's state (all of them, as of when they were read) and in the stream's (what has changed since):
  *      {"publication":"16390 751 t t t t f","xids":"750:760:755","at":"0/16B3748","tables":[{"schema":"public","table":"t",
- *       "at":"0/16B3748","is":{"oid":16385,"file":16385,...}}]}
+ *       "at":"0/16B3748","is":{"oid":16385,"file":16385,...},"columns":4,"gone":["c"]}]}
  * Those that have left stay in it, without "is": should the name come again, it is another table. */
 struct pg_shapes {
     struct pg_shape *items; /* by schema and name */
@@ -43,11 +48,12 @@ struct pg_shape *pg_shapes_find(const struct pg_shapes *shapes, const char *sche
 /* The same, or a new one; NULL without memory. */
 struct pg_shape *pg_shapes_ensure(struct pg_shapes *shapes, const char *schema, const char *name,
                                   struct cdc_error *error);
-/* is {NULL, 0}: it has left. Copies. */
-int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, uint64_t at, bool own, struct cdc_error *error);
+/* is {NULL, 0}: it has left. Its rows are as that form has them, so no column is gone. Copies. */
+int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, int64_t columns, uint64_t at, bool own,
+                  struct cdc_error *error);
 /* The same of one whose changes since it was seen last are lines: those may still have its form of before. was {NULL, 0}: it is
- * new, and all its rows are to come. Neither may be the shape's own. */
-int pg_shapes_follow(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, uint64_t at,
+ * new, and all its rows are to come. Neither may be the shape's own. Columns that only `was` has are gone from here on. */
+int pg_shapes_follow(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, int64_t columns, uint64_t at,
                      struct cdc_error *error);
 
 /* Takes a table whose rows in a copy are not the source's any more. 0 or -1 */
