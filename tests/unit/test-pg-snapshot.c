@@ -87,6 +87,7 @@ static const struct fake_answer again[] = {
     {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|f", false},
     {"WITH p AS MATERIALIZED", PUBLISHED, false},
     {"SELECT 1 FROM pg_publication WHERE", "?column?\n1", false},
+    {"pg_current_wal_flush_lsn", "flushed\nt", false},
     {NULL, NULL, false}};
 
 /* After one that has read some rows. */
@@ -326,6 +327,8 @@ static const struct run runs[] = {
      "1 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off\n"
      "1 SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::in ... rt_lsn() END AS lsn, "
      "pg_current_snapshot() AS xids\n"
+     "1 SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn AS flushed\n"
+     "1 0/1543DD8\n"
      "1 SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', ... mespace WHERE p.pubname = $1 ORDER BY "
      "e.kind, e.of\n"
      "1 cdc_p\n"

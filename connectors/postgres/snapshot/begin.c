@@ -13,6 +13,7 @@
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/slot.h"
 
+#include <cdc/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,15 @@ int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, str
 /* Reads happen in one transaction. snapshot: the one that was exported with the slot; NULL: what is there now. It is
  * to be imported before any query: the first one takes a snapshot of its own. row_security = off makes a policy that
  * hides rows an error. */
+/* Before it is kept what is seen. A standby shows what is flushed elsewhere, and has no position to give. */
+static int await_flush(struct snapshot_run *run, const char *read_at, struct cdc_error *error)
+{
+    char lsn[32];
+    return read_at && cdc_json_member_copy(cdc_span_text(read_at), "lsn", lsn, sizeof lsn)
+               ? pg_snapshot_await_flush(run, lsn, error)
+               : 0;
+}
+
 static int begin(struct snapshot_run *run, const char *snapshot, char **read_at, struct cdc_error *error)
 {
     static const char what[] = "cannot read the server's clock";
@@ -108,7 +118,7 @@ static int begin(struct snapshot_run *run, const char *snapshot, char **read_at,
     if (status == 0)
         status = pg_answer_good(&row, what, error);
     PQclear(result);
-    return status;
+    return status == 0 && read_at ? await_flush(run, *read_at, error) : status;
 }
 
 static int state_set_identity(struct snapshot_run *run, struct cdc_error *error)

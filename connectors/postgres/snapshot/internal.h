@@ -243,6 +243,10 @@ int pg_snapshot_parts_keep(struct snapshot_worker *worker, struct cdc_error *err
 /* Has a sink come that lacks what was not read again? TEMPORARY then, and all is to be read. */
 int pg_snapshot_parts_check_sinks(struct snapshot_run *run, struct cdc_error *error);
 
+/* -- flush.c -- */
+/* Until the log is on the server's disk up to lsn, for a minute: then TEMPORARY. 0 or -1 */
+int pg_snapshot_await_flush(struct snapshot_run *run, const char *lsn, struct cdc_error *error);
+
 /* -- again.c -- */
 /* Reads stale tables again, where the stream has marked some, and all sinks are where it ended. */
 int pg_snapshot_again(struct snapshot_run *run, struct cdc_error *error);

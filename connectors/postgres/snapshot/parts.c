@@ -18,7 +18,7 @@
  *
  * Ids: a frozen version still has its xmin. "Had not ended in V" is taken as: is not older than the oldest that was running in V,
  * which reads a few too many; and no view is older than 2^30 transactions, so that ids compare. A commit that a crash of the server
- * takes back (synchronous_commit = off) gives its id to another one: so a view is kept once the log is flushed up to it.
+ * takes back (synchronous_commit = off) gives its id to another one: so a view is kept once the log is flushed up to it (flush.c).
  *
  * All is read again of a table that has no key, was rewritten, altered, or published otherwise; of which other rows are wanted
  * (--where); and where a sink has joined since. */
@@ -38,8 +38,6 @@
 
 #define SAVE_MS 1000  /* between two that are saved: each costs two fsyncs */
 #define PENDING_MAX 8 /* of one table that are not stored yet */
-#define FLUSH_MS 5000 /* for the log to be flushed */
-#define FLUSH_STEP_MS 50
 #define AGE_MAX (UINT64_C(1) << 30)
 
 /* -- views -------------------------------------------------------------------------------- */
@@ -64,39 +62,10 @@ static bool is_comparable(const char *view, const char *now)
            now_xmax - xmin < AGE_MAX;
 }
 
-/* The commit of a transaction that writes nothing has the server flush the log up to it before long. A session of its own, since
- * ours only reads. 1; 0: not flushed in time */
-static int flush_log(struct snapshot_run *run, const char *lsn, struct cdc_error *error)
-{
-    static const char what[] = "cannot have the log flushed";
-    struct cdc_error ignored = {0};
-    bool full;
-    PGconn *sql = pg_connect_beside(run->pg, run->sql, &full, &ignored);
-    PGresult *moved = sql ? pg_query_rows(sql, "SELECT pg_current_xact_id()", 0, NULL, what, &ignored) : NULL;
-    int flushed = 0;
-    for (int waited = 0; moved && !flushed && waited < FLUSH_MS; waited += FLUSH_STEP_MS) {
-        PGresult *result =
-            pg_query_rows(sql, "SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn AS flushed", 1, &lsn, what, &ignored);
-        struct pg_answer row = {.result = result};
-        flushed = result && pg_answer_true(&row, "flushed");
-        PQclear(result);
-        if (!result)
-            break;
-        if (!flushed && cdc_retry_wait(FLUSH_STEP_MS, run->control, "the log to be flushed")) {
-            flushed = cdc_snapshot_stopped(error);
-            break;
-        }
-    }
-    PQclear(moved);
-    PQfinish(sql);
-    return flushed;
-}
-
 /* The view of this attempt. 1, with *view; 0: it cannot be kept; -1 */
 static int own_view(struct snapshot_run *run, char **view, struct cdc_error *error)
 {
     const struct snapshot_state *state = &run->state;
-    char lsn[32];
     *view = NULL;
     if (state->attempt.number == 1 && !state->read_at) {
         struct cdc_buf json = CDC_BUF_INIT;
@@ -106,11 +75,8 @@ static int own_view(struct snapshot_run *run, char **view, struct cdc_error *err
         return *view ? 1 : cdc_error_memory(error);
     }
     /* A standby has no position to give. */
-    if (!state->read_at || !cdc_json_member_copy(cdc_span_text(state->read_at), "lsn", lsn, sizeof lsn))
+    if (!state->read_at)
         return 0;
-    int flushed = flush_log(run, lsn, error);
-    if (flushed <= 0)
-        return flushed;
     *view = strdup(state->read_at);
     return *view ? 1 : cdc_error_memory(error);
 }
