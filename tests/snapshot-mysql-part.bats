@@ -7,43 +7,21 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/mysql
+load lib/mysql-snapshot
 
 setup_file() {
     mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
     mysql_start
 }
 teardown_file() { mysql_end; }
-setup() {
-    NAME=p$BATS_TEST_NUMBER
-    DIR=$BATS_TEST_TMPDIR
-    STATE=$DIR/state
-    COPY=$DIR/copy.db
-    URL=$(mysql_url)$NAME
-    mkdir -p "$STATE"
-    MYSQL_DATABASE='' msql "create database $NAME"
-    MYSQL_DATABASE=$NAME
-}
+setup() { begin_test p$BATS_TEST_NUMBER; }
 teardown() {
     end_spawned
     MYSQL_DATABASE='' msql "set global binlog_row_image = FULL"
     [ -z "${NAME:-}" ] || MYSQL_DATABASE='' msql "drop database if exists $NAME"
 }
 
-snapshot() { t cdc-snapshot --state-dir "$STATE" "$@" "$URL" 2>>"$DIR/err"; }
-binlog() { t mysql-binlog --state-dir "$STATE" --heartbeat 0 "$@" "$URL" 2>>"$DIR/err"; }
-sink() { t cdc-sink-sqlite --state-dir "$STATE" "$COPY" 2>>"$DIR/err"; }
-copy() { sqlite3 -cmd '.timeout 30000' -separator ' ' "$COPY" "$1"; }
-says() { grep -qE -- "$1" "$DIR/err" || fail "no message says '$1': $(cat "$DIR/err")"; }
-state() { jq -r ".offsets[\"$NAME\"]$1" "$STATE/cdc-snapshot-$NAME.offset"; }
 read_rows() { jq -r "select(.op == \"r\" and .source.table == \"$1\") | .after.id" "$2" | xargs; }
-# exits STATUS COMMAND...
-exits() {
-    local expected=$1 status=0
-    shift
-    : >"$DIR/err"
-    "$@" >"$DIR/out" || status=$?
-    is "exit status of $*" "$expected" "$status" || { cat "$DIR/err"; return 1; }
-}
 # equal TABLE COLUMNS [CONDITION]: the copy has the source's rows for which that is true, and no others.
 equal() {
     local mine="ifnull(${2//,/, \'-\'), \'|\', ifnull(}, '-')" theirs="ifnull(${2//,/, \'-\') || \'|\' || ifnull(}, '-')"
@@ -134,14 +112,6 @@ refused() { # CONDITION MESSAGE
     exits 0 snapshot --ack=stdout
 }
 
-# A reader that takes its time: so many lines, and a rest.
-slow_line() { echo "'$CDC_ROOT/tests/lib/paced.py' ${1:-300}"; }
-has_stored_point() {
-    local point stored
-    point=$(state ".state.points[0] | select(.table == \"$1\") | .pos" 2>/dev/null) || return 1
-    stored=$(jq -r ".offsets[\"$NAME\"].pos // empty" "$STATE/cdc-sink-sqlite.offset" 2>/dev/null) || return 1
-    [ -n "$point" ] && [ -n "$stored" ] && [[ ! $stored < $point ]]
-}
 
 @test "--where in several attempts: the same goes on after what is stored, another begins anew" {
     fill "create table a (id int primary key); insert into a values (1), (2); create table t (id int primary key, v int, filler varchar(500)); insert into t select n, n, repeat('x', 300) from $(numbers 40000)"

@@ -8,45 +8,24 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/mysql
+load lib/mysql-snapshot
 
 setup_file() {
     mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
     mysql_start
 }
 teardown_file() { mysql_end; }
-setup() {
-    NAME=s$BATS_TEST_NUMBER
-    DIR=$BATS_TEST_TMPDIR
-    STATE=$DIR/state
-    COPY=$DIR/copy.db
-    URL=$(mysql_url)$NAME
-    mkdir -p "$STATE"
-    MYSQL_DATABASE='' msql "create database $NAME"
-    MYSQL_DATABASE=$NAME
-}
+setup() { begin_test s$BATS_TEST_NUMBER; }
 teardown() {
     end_spawned
     MYSQL_SERVER=main MYSQL_DATABASE='' msql "set global init_connect = '', global binlog_row_metadata = FULL"
     [ -z "${NAME:-}" ] || MYSQL_SERVER=main MYSQL_DATABASE='' msql "drop database if exists $NAME"
 }
 
+SEPARATOR=$'\t'
 RACES=${CDC_SNAPSHOT_RACES:-20}
 HUGE_ROWS=${CDC_HUGE_ROWS:-200000}
 
-snapshot() { t cdc-snapshot --state-dir "$STATE" "$@" "$URL" 2>>"$DIR/err"; }
-binlog() { t mysql-binlog --state-dir "$STATE" --heartbeat 0 "$@" "$URL" 2>>"$DIR/err"; }
-sink() { t cdc-sink-sqlite --state-dir "$STATE" "$COPY" 2>>"$DIR/err"; }
-copy() { sqlite3 -cmd '.timeout 30000' -separator $'\t' "$COPY" "$1"; }
-says() { grep -qE -- "$1" "$DIR/err" || fail "no message says '$1': $(cat "$DIR/err")"; }
-state() { jq -r ".offsets[\"$NAME\"]$1" "$STATE/cdc-snapshot-$NAME.offset"; }
-# exits STATUS COMMAND...
-exits() {
-    local expected=$1 status=0
-    shift
-    : >"$DIR/err"
-    "$@" >"$DIR/out" || status=$?
-    is "exit status of $*" "$expected" "$status" || { cat "$DIR/err"; return 1; }
-}
 # rows N [FILLER]: table t with n rows: id, v, filler.
 rows() {
     msql "create table t (id int primary key, v varchar(20), filler varchar(1000))"
@@ -802,21 +781,14 @@ kill_a_session() {
     [ -n "$id" ] && msql "kill $id"
 }
 # A reader that takes its time: so many lines, and a rest.
-slow_line() { echo "'$CDC_ROOT/tests/lib/paced.py' ${1:-300}"; }
 
 # The line until its sink has stored what a further attempt can go on behind, then killed.
 killed_behind_a_point() {
     spawn_line "cdc-snapshot --jobs $1 --chunk-rows 100 --state-dir '$STATE' '$URL' 2>>'$DIR/err' | $(slow_line 500) | cdc-sink-sqlite --batch-events 100 --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
-    wait_until has_stored_point || { cat "$DIR/err"; head -c 1500 "$STATE"/*.offset; return 1; }
+    wait_until has_stored_point k || { cat "$DIR/err"; head -c 1500 "$STATE"/*.offset; return 1; }
     kill -KILL -- "-$SPAWNED"
     wait "$SPAWNED" || true
     rm -f "$STATE"/*.lock
-}
-has_stored_point() {
-    local point stored
-    point=$(state '.state.points[0] | select(.table == "k") | .pos' 2>/dev/null) || return 1
-    stored=$(jq -r ".offsets[\"$NAME\"].pos // empty" "$STATE/cdc-sink-sqlite.offset" 2>/dev/null) || return 1
-    [ -n "$point" ] && [ -n "$stored" ] && [[ ! $stored < $point ]]
 }
 big_key_table() {
     msql "create table a (id int primary key, v int); insert into a values (1,1),(2,2); create table z (d decimal(10,2) primary key, v int); insert into z values (1.5,1),(-2,2)"

@@ -35,6 +35,10 @@ void cdc_attempt_clear(struct cdc_attempt *attempt);
 bool cdc_attempt_read(struct cdc_attempt *attempt, struct cdc_span state);
 /* Appends ,"written":"...","output":"...","finished":false} which ends the state; "attempt" and what the connector has go before. */
 void cdc_attempt_append(struct cdc_buf *out, const struct cdc_attempt *attempt);
+/* Where an attempt goes on, and does not read again what is stored: have all sinks that are there now been there (sinks, of
+ * cdc_acks_list), and do they stand at kept_pos or after it? 0; 1: one has come since, or was set back, and error says so (TEMPORARY):
+ * all is to be read again; -1 */
+int cdc_attempt_check_sinks(struct cdc_acks *acks, const char *sinks, const char *kept_pos, struct cdc_error *error);
 /* Counts a further attempt, and forgets what an older one has written. It is to be saved before its first line, or two
  * attempts could share a pos. 0, or -1 with CONFIG when there were too many; hint: what the user can do then. */
 int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char *hint, struct cdc_error *error);

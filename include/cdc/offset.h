@@ -82,6 +82,10 @@ size_t cdc_acks_count(const struct cdc_acks *acks);
 /* What one of them had then; NULL when nothing. BORROWED until the next read. */
 const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t index);
 const char *cdc_acks_path(const struct cdc_acks *acks, size_t index); /* its file. BORROWED as well */
+/* The files as a JSON array, to be kept. RETURNS NEW; NULL without memory */
+char *cdc_acks_list(const struct cdc_acks *acks);
+/* Is there one now that such a list has not? acks may be NULL: no. */
+bool cdc_acks_have_other(const struct cdc_acks *acks, const char *list);
 
 /* -- whose positions they are: libcdc/position/origin.c -- */
 /* known, source: `source` objects of two lines of that name, those of boundaries say most; the second is the later one, but

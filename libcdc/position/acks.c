@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include <cdc/file.h>
+#include <cdc/json.h>
 #include <cdc/offset.h>
 
 struct ack {
@@ -244,4 +245,43 @@ const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t ind
 const char *cdc_acks_path(const struct cdc_acks *acks, size_t index)
 {
     return acks->acks[index].path;
+}
+
+char *cdc_acks_list(const struct cdc_acks *acks)
+{
+    struct cdc_buf json = CDC_BUF_INIT;
+
+    cdc_buf_byte(&json, '[');
+    for (size_t i = 0; i < acks->count; i++) {
+        cdc_buf_text(&json, i > 0 ? "," : "");
+        cdc_json_append_text(&json, acks->acks[i].path, strlen(acks->acks[i].path));
+    }
+    cdc_buf_append(&json, "]", 2);
+    if (!json.failed)
+        return json.data;
+    cdc_buf_free(&json);
+    return NULL;
+}
+
+static bool list_has(const char *list, const char *path)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span value;
+    bool found = false;
+
+    cdc_json_iter_begin(&iter, cdc_span_text(list));
+    while (!found && cdc_json_next_element(&iter, &value)) {
+        char *text = cdc_json_text(cdc_json_string_raw(value), NULL);
+        found = text != NULL && strcmp(text, path) == 0;
+        free(text);
+    }
+    return found;
+}
+
+bool cdc_acks_have_other(const struct cdc_acks *acks, const char *list)
+{
+    for (size_t i = 0; acks != NULL && i < acks->count; i++)
+        if (!list_has(list, acks->acks[i].path))
+            return true;
+    return false;
 }

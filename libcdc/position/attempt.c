@@ -167,3 +167,18 @@ int cdc_attempt_save(const struct cdc_attempt *attempt, struct cdc_offset_file *
         offset.pos = attempt->written;
     return cdc_offset_file_set(offsets, name, &offset, error) == 0 ? cdc_offset_file_save(offsets, error) : -1;
 }
+
+int cdc_attempt_check_sinks(struct cdc_acks *acks, const char *sinks, const char *kept_pos, struct cdc_error *error)
+{
+    const struct cdc_offset *acked;
+
+    if (cdc_acks_read(acks, &acked, error) != 0)
+        return -1;
+    /* A sink that was set back to a backup says so when it begins: a moment after us. */
+    if (acked != NULL && strcmp(acked->pos, kept_pos) >= 0 && !cdc_acks_have_other(acks, sinks))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "a sink has come, or was set back, that has not the rows which an attempt before has read");
+    cdc_error_hint(error, "the snapshot begins again");
+    return 1;
+}

@@ -48,13 +48,11 @@ static void begin(size_t n_workers)
                                .tables = tables,
                                .n_tables = 2,
                                .claims = PTHREAD_MUTEX_INITIALIZER,
-                               .turns = PTHREAD_MUTEX_INITIALIZER,
-                               .turned = PTHREAD_COND_INITIALIZER,
                                .next = {.number = 1, .first = true},
-                               .turn = 1,
                                .point = &run.state.from,
                                .writer = cdc_writer_new(fd, &error),
                                .progress = {.control = &control, .metrics = &metrics}};
+    cdc_turns_init(&run.turns);
     for (size_t i = 0; i < 3; i++)
         workers[i].run = &run;
 }
@@ -181,7 +179,7 @@ static void test_turns(void)
               metrics.lines_out == 2 && metrics.commits == 3 && metrics.unconvertible == 4,
           "and once");
     my_turns_end(&workers[0]);
-    check(run.turn == 2 && my_turns_pass(&workers[1], &error) == 0 && written("a\nA\nb\n"), "the next one's turn");
+    check(run.turns.turn == 2 && my_turns_pass(&workers[1], &error) == 0 && written("a\nA\nb\n"), "the next one's turn");
     add(&workers[2], 3, "c\n");
     control.stop = 1;
     check(my_turns_pass(&workers[2], &error) == -1 && error.status != 0 && written("a\nA\nb\n"),
@@ -246,7 +244,7 @@ static void test_failure(void)
     cdc_error_set(&b, CDC_EXIT_LOST, "b");
     my_turns_fail(&workers[0], &a);
     my_turns_fail(&workers[0], &b);
-    check(run.failed && run.error.status == CDC_EXIT_CONFIG, "the first error counts");
+    check(run.turns.failed && run.turns.error.status == CDC_EXIT_CONFIG, "the first error counts");
     add(&workers[0], 1, "a\n");
     check(my_turns_pass(&workers[0], &error) == -1 && error.status == CDC_EXIT_TEMPORARY && written(""),
           "nothing is written after it");

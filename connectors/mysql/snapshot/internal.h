@@ -26,6 +26,7 @@
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
 #include <cdc/snapshot.h>
+#include <cdc/turns.h>
 #include <cdc/stale.h>
 #include <pthread.h>
 
@@ -92,11 +93,7 @@ struct my_snapshot {
     struct my_chunk next; /* number, table, first and range.after of it */
 
     /* Whose lines go out: under turns. What is below belongs to the worker whose turn it is. */
-    pthread_mutex_t turns;
-    pthread_cond_t turned;
-    uint64_t turn; /* number of a chunk */
-    bool failed;
-    struct cdc_error error; /* why */
+    struct cdc_turns turns;
     struct cdc_writer *writer;
     char last_pos[64]; /* of the last commit line */
     char kept_pos[64]; /* all sinks have stored this, of what is not read again; "": nothing */

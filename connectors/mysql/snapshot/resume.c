@@ -75,40 +75,17 @@ static int drop_old(struct my_snapshot *run, struct cdc_error *error)
 
 /* -- sinks --------------------------------------------------------------------------------- */
 
-static int list_sinks(struct my_snapshot *run, struct cdc_error *error)
-{
-    struct cdc_buf json = CDC_BUF_INIT;
-    for (size_t i = 0; i < cdc_acks_count(run->acks); i++)
-        my_snapshot_append_member(&json, i ? "," : "[", cdc_acks_path(run->acks, i));
-    cdc_buf_text(&json, json.len ? "]" : "[]");
-    cdc_buf_byte(&json, '\0');
-    free(run->state.sinks);
-    run->state.sinks = json.data;
-    return json.failed ? cdc_error_memory(error) : 0;
-}
-
-static bool has_sink(const char *sinks, const char *path)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span value;
-    bool found = false;
-    cdc_json_iter_begin(&iter, cdc_span_text(sinks));
-    while (!found && cdc_json_next_element(&iter, &value)) {
-        char *text = cdc_json_text(cdc_json_string_raw(value), NULL);
-        found = text && strcmp(text, path) == 0;
-        free(text);
-    }
-    return found;
-}
-
 /* Is there one that has only what came after the rows which an attempt did not read again? */
 static bool lacks_sink(const struct my_snapshot *run)
 {
-    const char *sinks = run->state.sinks;
-    for (size_t i = 0; sinks && i < cdc_acks_count(run->acks); i++)
-        if (!has_sink(sinks, cdc_acks_path(run->acks, i)))
-            return true;
-    return false;
+    return run->state.sinks && cdc_acks_have_other(run->acks, run->state.sinks);
+}
+
+static int list_sinks(struct my_snapshot *run, struct cdc_error *error)
+{
+    free(run->state.sinks);
+    run->state.sinks = cdc_acks_list(run->acks);
+    return run->state.sinks ? 0 : cdc_error_memory(error);
 }
 
 static void forget_points(struct my_snapshot *run)
@@ -121,19 +98,12 @@ static void forget_points(struct my_snapshot *run)
 
 int my_resume_check_sinks(struct my_snapshot *run, struct cdc_error *error)
 {
-    const struct cdc_offset *acked;
-    if (!run->acks || !run->state.sinks)
-        return 0;
-    if (cdc_acks_read(run->acks, &acked, error) < 0)
-        return -1;
-    /* A sink that was set back to a backup says so when it begins: a moment after us. */
-    if (acked && strcmp(acked->pos, run->kept_pos) >= 0 && !lacks_sink(run))
-        return 0;
-    forget_points(run);
-    cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                  "a sink has come, or was set back, that has not the rows which an attempt before has read");
-    cdc_error_hint(error, "the snapshot begins again");
+    int lack =
+        run->acks && run->state.sinks ? cdc_attempt_check_sinks(run->acks, run->state.sinks, run->kept_pos, error) : 0;
+    if (lack <= 0)
+        return lack;
     struct cdc_error ignored = {0};
+    forget_points(run);
     (void)my_snapshot_state_save(run, &ignored);
     return -1;
 }

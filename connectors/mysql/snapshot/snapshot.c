@@ -137,8 +137,7 @@ int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offs
     };
     run.point = &run.state.from;
     pthread_mutex_init(&run.claims, NULL);
-    pthread_mutex_init(&run.turns, NULL);
-    pthread_cond_init(&run.turned, NULL);
+    cdc_turns_init(&run.turns);
     int result = my_snapshot_state_read(&run, error);
     if (result == 0)
         result = my_snapshot_state_is_finished(&run, error);
@@ -157,7 +156,6 @@ int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offs
     }
     run_free(&run);
     pthread_mutex_destroy(&run.claims);
-    pthread_mutex_destroy(&run.turns);
-    pthread_cond_destroy(&run.turned);
+    cdc_turns_destroy(&run.turns);
     return result < 0 ? -1 : 0;
 }

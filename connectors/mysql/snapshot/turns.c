@@ -9,50 +9,23 @@
 /* Lines that a worker keeps before its turn: bytes. */
 #define KEPT_MAX ((size_t)4 << 20)
 
-/* The first error is the one that is reported; sessions that are interrupted for it have others. */
 void my_turns_fail(struct my_worker *worker, const struct cdc_error *error)
 {
     struct my_snapshot *run = worker->run;
-    pthread_mutex_lock(&run->turns);
-    if (!run->failed)
-        run->error = *error;
-    run->failed = true;
-    pthread_cond_broadcast(&run->turned);
-    pthread_mutex_unlock(&run->turns);
+    cdc_turns_fail(&run->turns, error);
     /* The others may be in a long read, where they look at nothing: their sockets are shut down. */
     if (run->n_workers > 1)
         my_guard_interrupt(run->guard);
 }
 
-/* 1: it is, 0: not yet, -1: another one failed, which is reported elsewhere. */
-static int is_turn(struct my_worker *worker, bool wait)
-{
-    struct my_snapshot *run = worker->run;
-    pthread_mutex_lock(&run->turns);
-    while (wait && !run->failed && run->turn != worker->chunk.number)
-        pthread_cond_wait(&run->turned, &run->turns);
-    int result = run->failed ? -1 : run->turn == worker->chunk.number;
-    pthread_mutex_unlock(&run->turns);
-    return result;
-}
-
 void my_turns_end(struct my_worker *worker)
 {
-    struct my_snapshot *run = worker->run;
-    pthread_mutex_lock(&run->turns);
-    run->turn++;
-    pthread_cond_broadcast(&run->turned);
-    pthread_mutex_unlock(&run->turns);
-}
-
-static int another_failed(struct cdc_error *error)
-{
-    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "another session of the snapshot failed");
+    cdc_turns_pass(&worker->run->turns);
 }
 
 int my_turns_wait(struct my_worker *worker, struct cdc_error *error)
 {
-    return is_turn(worker, true) < 0 ? another_failed(error) : 0;
+    return cdc_turns_take(&worker->run->turns, worker->chunk.number, true, error) < 0 ? -1 : 0;
 }
 
 static void count(struct my_worker *worker)
@@ -84,9 +57,10 @@ int my_turns_write(struct my_worker *worker, struct cdc_error *error)
 
 int my_turns_pass(struct my_worker *worker, struct cdc_error *error)
 {
-    int turn = is_turn(worker, worker->lines.len >= KEPT_MAX);
+    bool full = worker->lines.len >= KEPT_MAX;
+    int turn = cdc_turns_take(&worker->run->turns, worker->chunk.number, full, error);
     if (turn < 0)
-        return another_failed(error);
+        return -1;
     if (turn > 0)
         return my_turns_write(worker, error);
     return worker->run->control->stop ? cdc_snapshot_stopped(error) : 0;

@@ -82,7 +82,7 @@ static void *worker_thread(void *context)
 int my_workers_run(struct my_snapshot *run, struct cdc_error *error)
 {
     size_t n = 1;
-    run->turn = run->next.number;
+    run->turns.turn = run->next.number;
     while (n < run->n_workers && pthread_create(&run->workers[n].thread, NULL, worker_thread, &run->workers[n]) == 0)
         n++;
     if (n < run->n_workers)
@@ -90,8 +90,8 @@ int my_workers_run(struct my_snapshot *run, struct cdc_error *error)
     copy_chunks(&run->workers[0]);
     for (size_t i = 1; i < n; i++)
         pthread_join(run->workers[i].thread, NULL);
-    if (!run->failed)
+    if (!run->turns.failed)
         return 0;
-    *error = run->error;
+    *error = run->turns.error;
     return -1;
 }

@@ -14,6 +14,7 @@
 
 #include <cdc/attempt.h>
 #include <cdc/snapshot.h>
+#include <cdc/turns.h>
 #include <cdc/stale.h>
 #include <pthread.h>
 
@@ -140,12 +141,8 @@ struct snapshot_run {
     uint64_t step;              /* so many blocks are taken at once */
 
     /* Whose lines go out: under turns. What is below belongs to the worker whose turn it is. */
-    pthread_mutex_t turns;
-    pthread_cond_t turned;
-    uint64_t turn; /* number of a chunk */
-    bool failed;
-    struct cdc_error error; /* why */
-    int failed_fd;          /* readable once it has: ends waits for the server */
+    struct cdc_turns turns;
+    int failed_fd; /* readable once one has failed: ends waits for the server */
     struct cdc_writer *writer;
     char last_pos[64]; /* of the last commit line */
     uint64_t lines;    /* numbers pos */
@@ -216,7 +213,6 @@ int pg_snapshot_pass(struct snapshot_worker *worker, struct cdc_error *error);
 int pg_snapshot_end_turn(struct snapshot_worker *worker, struct cdc_error *error);
 /* The run has failed: nobody waits any longer. */
 void pg_snapshot_fail(struct snapshot_worker *worker, const struct cdc_error *error);
-int pg_snapshot_another_failed(struct cdc_error *error);
 
 /* -- part_list.c -- */
 void pg_snapshot_part_free(struct snapshot_part *part); /* the members */

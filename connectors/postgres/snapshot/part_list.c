@@ -134,26 +134,7 @@ void pg_snapshot_parts_append(struct cdc_buf *out, const struct snapshot_parts *
     cdc_buf_lit(out, "}");
 }
 
-static bool has_sink(const char *sinks, const char *path)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span value;
-    bool found = false;
-    cdc_json_iter_begin(&iter, cdc_span_text(sinks));
-    while (!found && cdc_json_next_element(&iter, &value)) {
-        size_t n;
-        char *text = cdc_json_text(cdc_json_string_raw(value), &n);
-        found = text && strcmp(text, path) == 0;
-        free(text);
-    }
-    return found;
-}
-
 bool pg_snapshot_parts_lack_sink(const struct snapshot_run *run)
 {
-    const char *sinks = run->state.parts.sinks;
-    for (size_t i = 0; sinks && i < cdc_acks_count(run->acks); i++)
-        if (!has_sink(sinks, cdc_acks_path(run->acks, i)))
-            return true;
-    return false;
+    return run->state.parts.sinks && cdc_acks_have_other(run->acks, run->state.parts.sinks);
 }

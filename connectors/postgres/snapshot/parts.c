@@ -83,35 +83,15 @@ static int own_view(struct snapshot_run *run, char **view, struct cdc_error *err
 
 /* -- sinks -------------------------------------------------------------------------------- */
 
-static char *list_sinks(const struct cdc_acks *acks)
-{
-    struct cdc_buf json = CDC_BUF_INIT;
-    for (size_t i = 0; i < cdc_acks_count(acks); i++) {
-        const char *path = cdc_acks_path(acks, i);
-        cdc_buf_text(&json, i ? "," : "[");
-        cdc_json_append_text(&json, path, strlen(path));
-    }
-    cdc_buf_text(&json, json.len ? "]" : "[]");
-    cdc_buf_byte(&json, '\0');
-    return json.data;
-}
-
 int pg_snapshot_parts_check_sinks(struct snapshot_run *run, struct cdc_error *error)
 {
-    const struct cdc_offset *acked;
-    if (!run->acks || !run->state.parts.sinks)
-        return 0;
-    if (cdc_acks_read(run->acks, &acked, error) < 0)
-        return -1;
-    /* A sink that was set back to a backup says so when it begins: a moment after us. */
-    if (acked && strcmp(acked->pos, run->kept_pos) >= 0 && !pg_snapshot_parts_lack_sink(run))
-        return 0;
+    const char *sinks = run->state.parts.sinks;
+    int lack = run->acks && sinks ? cdc_attempt_check_sinks(run->acks, sinks, run->kept_pos, error) : 0;
+    if (lack <= 0)
+        return lack;
+    struct cdc_error ignored = {0};
     pg_snapshot_parts_clear(&run->state.parts);
-    cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                  "a sink has come, or was set back, that has not the rows which an attempt before has read");
-    cdc_error_hint(error, "the snapshot begins again");
-    struct cdc_error ignored_error = {0};
-    (void)pg_snapshot_state_save(run, &ignored_error);
+    (void)pg_snapshot_state_save(run, &ignored);
     return -1;
 }
 
@@ -239,7 +219,7 @@ int pg_snapshot_parts_begin(struct snapshot_run *run, struct cdc_error *error)
         pg_snapshot_parts_clear(&run->state.parts);
         return 0;
     }
-    if (status == 0 && kept.n > 0 && !(kept.sinks = list_sinks(run->acks)))
+    if (status == 0 && kept.n > 0 && !(kept.sinks = cdc_acks_list(run->acks)))
         status = cdc_error_memory(error);
     if (status == 0) {
         size_t n = pg_snapshot_parts_add_view(&kept, view);

@@ -55,7 +55,7 @@ int pg_snapshot_wait_input(struct snapshot_worker *worker, struct cdc_error *err
     if (run->control->stop)
         return cdc_snapshot_stopped(error);
     if (fds[4].revents)
-        return pg_snapshot_another_failed(error);
+        return cdc_turns_another_failed(error);
     if (!fds[0].revents)
         return pg_wait_check(worker->sql, &worker->wait, error);
     int taken = pg_wait_take(worker->sql, &worker->wait, error);

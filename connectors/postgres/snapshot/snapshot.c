@@ -113,8 +113,7 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
     };
     pthread_mutex_init(&run.claims, NULL);
-    pthread_mutex_init(&run.turns, NULL);
-    pthread_cond_init(&run.turned, NULL);
+    cdc_turns_init(&run.turns);
     int result = pg_snapshot_state_read(&run, error);
     if (result == 0)
         result = pg_snapshot_check_finished(&run, error);
@@ -136,7 +135,6 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
     }
     run_free(&run);
     pthread_mutex_destroy(&run.claims);
-    pthread_mutex_destroy(&run.turns);
-    pthread_cond_destroy(&run.turned);
+    cdc_turns_destroy(&run.turns);
     return result < 0 ? -1 : 0;
 }

@@ -8,37 +8,21 @@
 #include <string.h>
 #include <unistd.h>
 
-int pg_snapshot_another_failed(struct cdc_error *error)
-{
-    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "another session of the snapshot failed");
-}
-
-/* The first error is the one that is reported; sessions that are interrupted for it have others. */
 void pg_snapshot_fail(struct snapshot_worker *worker, const struct cdc_error *error)
 {
     struct snapshot_run *run = worker->run;
-    pthread_mutex_lock(&run->turns);
-    if (!run->failed)
-        run->error = *error;
-    run->failed = true;
-    pthread_cond_broadcast(&run->turned);
-    pthread_mutex_unlock(&run->turns);
+    cdc_turns_fail(&run->turns, error);
     /* The others may wait for the server. The byte is never taken. */
     (void)!write(run->failed_fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
 int pg_snapshot_take_turn(struct snapshot_worker *worker, bool wait, struct cdc_error *error)
 {
-    struct snapshot_run *run = worker->run;
     if (worker->in_turn)
         return 1;
-    pthread_mutex_lock(&run->turns);
-    while (wait && !run->failed && run->turn != worker->chunk.number)
-        pthread_cond_wait(&run->turned, &run->turns);
-    bool failed = run->failed;
-    worker->in_turn = !failed && run->turn == worker->chunk.number;
-    pthread_mutex_unlock(&run->turns);
-    return failed ? pg_snapshot_another_failed(error) : worker->in_turn;
+    int turn = cdc_turns_take(&worker->run->turns, worker->chunk.number, wait, error);
+    worker->in_turn = turn > 0;
+    return turn;
 }
 
 static void count(struct snapshot_worker *worker)
@@ -76,10 +60,7 @@ int pg_snapshot_end_turn(struct snapshot_worker *worker, struct cdc_error *error
         return -1;
     if (worker->chunk.table < run->n_tables && worker->chunk.last && !run->tables[worker->chunk.table].part.done)
         cdc_snapshot_progress_done(&run->progress, &run->tables[worker->chunk.table].part);
-    pthread_mutex_lock(&run->turns);
     worker->in_turn = false;
-    run->turn++;
-    pthread_cond_broadcast(&run->turned);
-    pthread_mutex_unlock(&run->turns);
+    cdc_turns_pass(&run->turns);
     return 0;
 }
