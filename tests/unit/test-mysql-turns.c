@@ -179,7 +179,8 @@ static void test_turns(void)
               metrics.lines_out == 2 && metrics.commits == 3 && metrics.unconvertible == 4,
           "and once");
     my_turns_end(&workers[0]);
-    check(run.turns.turn == 2 && my_turns_pass(&workers[1], &error) == 0 && written("a\nA\nb\n"), "the next one's turn");
+    check(run.turns.turn == 2 && my_turns_pass(&workers[1], &error) == 0 && written("a\nA\nb\n"),
+          "the next one's turn");
     add(&workers[2], 3, "c\n");
     control.stop = 1;
     check(my_turns_pass(&workers[2], &error) == -1 && error.status != 0 && written("a\nA\nb\n"),
