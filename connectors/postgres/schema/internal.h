@@ -4,7 +4,6 @@
 #define PG_SCHEMA_INTERNAL_H
 
 #include "connectors/postgres/pgoutput/key.h"
-#include "connectors/postgres/pgoutput/visible.h"
 #include "connectors/postgres/session/answer.h"
 
 /* -- pieces of SQL that say what identifies a row -- */
@@ -87,10 +86,5 @@
 
 /* Reads the columns of PG_KEY_FACTS_SQL, but for unlike. */
 void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts);
-
-/* -- shapes.c -- */
-
-/* Of pg_current_snapshot(), as of no position. Replaces *visible. CONFIG when it is none. */
-int pg_shapes_ids(struct pg_visible *visible, const char *xids, struct cdc_error *error);
 
 #endif

@@ -521,7 +521,7 @@ bool pg_shapes_saw(const struct pg_shapes *shapes, uint32_t xid)
     const char *xids = shapes->began ? shapes->began : shapes->xids;
     struct pg_visible ended = {.json = NULL};
     struct cdc_error ignored = {0};
-    bool saw = xids && pg_shapes_ids(&ended, xids, &ignored) == 0 && pg_visible_ended(&ended, xid);
+    bool saw = xids && pg_visible_parse_xids(&ended, xids, &ignored) == 0 && pg_visible_ended(&ended, xid);
     pg_visible_clear(&ended);
     return saw;
 }
@@ -543,9 +543,9 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
     PGresult *result = ask(look->sql, look->settings, look->catalog, NULL, error);
     struct pg_answer row = {.result = result};
     bool any = result && PQntuples(result) > 0;
-    int status = !result ? -1 : any ? pg_shapes_ids(&looking.now, pg_answer_text(&row, "xids"), error) : 0;
+    int status = !result ? -1 : any ? pg_visible_parse_xids(&looking.now, pg_answer_text(&row, "xids"), error) : 0;
     if (status == 0 && !first)
-        status = pg_shapes_ids(&looking.before, shapes->began ? shapes->began : shapes->xids, error);
+        status = pg_visible_parse_xids(&looking.before, shapes->began ? shapes->began : shapes->xids, error);
     if (status == 0 && any) {
         looking.at = pg_answer_lsn(&row, "at");
         if (!first && !look->settings->allow_republished)

@@ -3,7 +3,7 @@
 #include "connectors/postgres/schema/shapes.h"
 
 #include "connectors/postgres/pgoutput/position.h"
-#include "connectors/postgres/schema/internal.h"
+#include "connectors/postgres/pgoutput/visible.h"
 
 #include <cdc/json.h>
 #include <inttypes.h>
@@ -176,22 +176,12 @@ static int damaged(struct cdc_error *error)
     return cdc_error_set(error, CDC_EXIT_CONFIG, "\"shapes\" of the pipeline's state is damaged");
 }
 
-int pg_shapes_ids(struct pg_visible *visible, const char *xids, struct cdc_error *error)
-{
-    struct cdc_buf json = CDC_BUF_INIT;
-    cdc_buf_printf(&json, "{\"lsn\":\"0/0\",\"xids\":\"%s\"}", xids);
-    int status =
-        json.failed ? cdc_error_memory(error) : pg_visible_parse(visible, cdc_span(json.data, json.len), error);
-    cdc_buf_free(&json);
-    return status;
-}
-
 /* What no look could begin with would be found by none of them. */
 static bool are_ids(const char *xids)
 {
     struct pg_visible ended = {.json = NULL};
     struct cdc_error ignored = {0};
-    bool are = xids && pg_shapes_ids(&ended, xids, &ignored) == 0;
+    bool are = xids && pg_visible_parse_xids(&ended, xids, &ignored) == 0;
     pg_visible_clear(&ended);
     return are;
 }
