@@ -407,6 +407,18 @@ EOF
     is rows '1|m1|b1' "$(q 'select * from t')"
 }
 
+@test "two sources in one input: the end of a read stays, though the input ends inside the other one's transaction" {
+    first_copy
+    east() { SOURCE_NAME=east TABLE=e "$@"; }
+    { read_begin; users; rows r m 2 5; commit; } >"$IN"
+    sink
+    { read_end id id:integer name:text big:text; east schema id id:integer; east change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    run -75 sink
+    is offset "$(tail -1 "$IN" | jq -r .pos)" "$(jq -r .offsets.n.pos "$DB.offset")"
+    is rows $'2|m2|b2\n5|m5|b5' "$(q 'select * from t order by id')"
+    no_side
+}
+
 @test "a read whose first line did not come: exit 78 at its end; one that comes again is none" {
     first_copy
     { read_begin; users; rows r m 1; commit; read_end id id:integer name:text big:text; commit; } >"$DIR/all"
