@@ -249,6 +249,9 @@ int es_reread_begin(struct es_sink *sink, struct es_table *table, const struct c
 int es_reread_end(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error);
 /* An item met a newer document: is it a row of a read that has begun? Then that may be one of before. */
 bool es_reread_has_row(const struct es_sink *sink, size_t index);
+/* Was the newest read of the table one during which the log goes on? Then a document may be that of a row which is gone, though
+ * no line says so: up to the end of the read, and of one that began and broke off in any lines of the log. */
+bool es_reread_goes_on(const struct es_sink *sink, const struct es_table *table);
 /* The documents that rows have met are looked at: a row that goes over one gets its version. */
 int es_reread_look(struct es_sink *sink, struct cdc_error *error);
 
