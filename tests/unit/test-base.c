@@ -389,6 +389,32 @@ static void test_selection(void)
     cdc_selection_free(&copy);
 }
 
+static void test_columns(void)
+{
+    const char *items[] = {"app.t:id,v", "t:w,id", "\"a:b\":x"}, *bad[] = {"t", "t:", ":id", "t:a,,b", "t:a,", "t:,a"};
+    const struct cdc_selection some = {.columns = {items, 3}};
+    struct cdc_selection_walk walk = {0};
+    struct cdc_error error = {0};
+    struct cdc_span name;
+    char all[64] = "";
+
+    check(cdc_selection_check_columns(&some.columns, &error) == 0, "the form");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const struct cdc_option_list one = {&bad[i], 1};
+        struct cdc_error said = {0};
+        check(cdc_selection_check_columns(&one, &said) < 0 && said.status == CDC_EXIT_USAGE, bad[i]);
+    }
+    while (cdc_selection_next_column(&some, "app", "t", &walk, &name))
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%.*s ", (int)name.n, name.p);
+    check(strcmp(all, "id v w id ") == 0, "the columns of all items that match");
+    check(cdc_selection_has_column(&some, "app", "t", "w") && !cdc_selection_has_column(&some, "app", "t", "i") &&
+              !cdc_selection_has_column(&some, "other", "t", "v") && cdc_selection_has_column(&some, "x", "a:b", "x") &&
+              !cdc_selection_has_column(&some, "x", "a:b", "y"),
+          "of a table that is named");
+    check(!cdc_selection_names_columns(&some, "app", "u") && cdc_selection_has_column(&some, "app", "u", "any"),
+          "of any other");
+}
+
 /* -- lines of two servers -- */
 
 static void origin(const char *known, const char *source, bool again, bool good)
@@ -523,6 +549,7 @@ int main(void)
     test_buf();
     test_retry();
     test_selection();
+    test_columns();
     test_origin();
     test_sha256();
     if (failures == 0)
