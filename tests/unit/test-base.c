@@ -363,7 +363,7 @@ static void test_retry(void)
 static void test_selection(void)
 {
     const char *include[] = {"app.*", "other.One"}, *exclude[] = {"app.not"};
-    struct cdc_selection all = {.any_case = false}, some = {{include, 2}, {exclude, 1}, false}, copy;
+    struct cdc_selection all = {.any_case = false}, some = {.include = {include, 2}, .exclude = {exclude, 1}}, copy;
     struct cdc_error error = {0};
 
     check(cdc_selection_copy(&copy, &some, &error) == 0 && copy.include.count == 2 && copy.exclude.count == 1 &&
