@@ -34,6 +34,7 @@ struct values {
 static const struct cdc_option option_table[] = {
     OPTION_HEADING("What to read"),
     OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "schema.table"),
+    OPTION_COLUMNS(AT(common.selection.columns)),
     OPTION_LIST(0, "where", AT(where), "TABLE:CONDITION", "read only rows for which that SQL is true"),
     OPTION_TEXT("slot", AT(slot), "NAME", "PostgreSQL: replication slot (default cdc_NAME)"),
     OPTION_TEXT("publication", AT(publication), "NAME", "PostgreSQL: publication (default cdc_NAME)"),

@@ -24,6 +24,7 @@ struct values {
 static const struct cdc_option option_table[] = {
     OPTION_HEADING("What to read"),
     OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "db.table"),
+    OPTION_COLUMNS(AT(common.selection.columns)),
     OPTION_LIST(0, "file", AT(files), "FILE", "a file of the log instead of a server (repeatable)"),
     OPTION_TEXT("schema-from", AT(schema_from), "URL", "a server that knows the files' columns"),
     OPTION_INTEGER(0, "server-id", AT(server_id), "N", "among the server's replicas (default: a hash)", 1, UINT32_MAX),

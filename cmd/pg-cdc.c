@@ -22,6 +22,7 @@ struct values {
 static const struct cdc_option option_table[] = {
     OPTION_HEADING("What to read"),
     OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "schema.table"),
+    OPTION_COLUMNS(AT(common.selection.columns)),
     OPTION_TEXT("slot", AT(slot), "NAME", "replication slot (default cdc_NAME)"),
     OPTION_TEXT("publication", AT(publication), "NAME", "publication (default cdc_NAME)"),
     OPTION_FLAG(0, "no-create", AT(no_create), "create neither slot nor publication"),

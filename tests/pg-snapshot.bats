@@ -175,7 +175,7 @@ END
     grep -q "a sink has come, or was set back" "$DIR/err"
 }
 
-@test "--where: the rows that meet all conditions, of these tables; whatever is no condition is 78, and no slot is made" {
+@test "--where: the rows that meet all conditions, of these tables; whatever is no condition is 78, and neither slot nor publication is made" {
     sql "create table $NAME.t (id int primary key, v int); insert into $NAME.t select i, i % 10 from generate_series(1, 1000) i; create table $NAME.u (id int primary key); insert into $NAME.u values (1), (2);
          create table $NAME.w (id int primary key, v text); insert into $NAME.w values (1, 'a'), (2, 'b')"
     local condition
@@ -192,7 +192,7 @@ END
     is "conditions of all of them" "2 2" "$(sql "select count(*) from $NAME.t where (v = 1 or v = 2) and id > 1 and id <= 100 and id < 13 and id > 2") $(rows_of t | jq 'select(.id < 13 and .id > 2)' | grep -c id)"
     is "rows of u and w" '{"id":2} {"id":2,"v":"b"}' "$(rows_of u) $(rows_of w)"
 }
-refute_slot() { is "slots" 0 "$(sql "select count(*) from pg_replication_slots where slot_name = '$SLOT'")"; }
+refute_slot() { is "slots and publications" "0 0" "$(sql "select (select count(*) from pg_replication_slots where slot_name = '$SLOT') || ' ' || (select count(*) from pg_publication where pubname = 'cdc_$NAME')")"; }
 
 @test "--where: a further attempt with another condition begins the table anew" {
     killed_in_part
@@ -209,4 +209,63 @@ has_ten() { [ "$(sqlite3 "$DIR/copy.db" "select count(*), min(id) from t" 2>/dev
 }
 @test "killed five times while four clients write: only what is missing is read, and the copy ends as the source; three sessions" {
     killed_snapshot 3
+}
+
+@test "--columns: snapshot and log have these columns, by the publication's lists; another list is 78, and its cure has the table read again" {
+    since_15
+    local cure
+    sql "create table $NAME.t (id int primary key, v text, secret text); insert into $NAME.t select i, 'v' || i, 'hush' from generate_series(1, 500) i; create table $NAME.u (id int primary key, v int); insert into $NAME.u values (1, 1);
+         create table $NAME.p (id int primary key, v int, secret text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (100); insert into $NAME.p values (1, 1, 'hush')"
+    SOURCE_EXTRA="--columns $NAME.t:v,id --columns p:id,v"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sql "insert into $NAME.t values (501, 'new', 'hush'); update $NAME.t set v = 'changed', secret = 'hush hush' where id = 2; update $NAME.t set secret = 'x' where id = 3; delete from $NAME.t where id = 4; insert into $NAME.p values (2, 2, 'hush'); insert into $NAME.u values (2, 2)"
+    equal t "id, v"
+    equal p "id, v"
+    equal u "id, v"
+    is "columns of the copies" "id v id v" "$(sqlite3 "$DIR/copy.db" "select group_concat(name, ' ') from (select name from pragma_table_info('t') where name not like 'cdc_%' order by 1) union all select group_concat(name, ' ') from pragma_table_info('p') where name not like 'cdc_%'" | xargs)"
+    stop_supervised
+    # Another list on the command line; then in the publication, too.
+    SOURCE_EXTRA="--columns $NAME.t:id,v,secret --columns p:id,v"
+    run -78 t pg-cdc --name "$NAME" -t "$NAME.*" --columns "$NAME.t:id,v,secret" --columns "p:v,id" --state-dir "$STATE" --until now "$URL"
+    cure=$(grep -o 'BEGIN; ALTER.*COMMIT;' <<<"$output")
+    sql "update $NAME.t set secret = 'before it' where id = 5"
+    sql "$cure update $NAME.t set secret = 'after it' where id = 6"
+    rm -f "$DIR/stop"
+    supervise "$(copy_line)"
+    equal t "id, v, secret"
+    equal p "id, v"
+    sql "update $NAME.t set secret = 'and then' where id = 7"
+    equal t "id, v, secret"
+    stop_supervised
+}
+
+@test "--columns: a column of the key left out, one that is not there, FULL, a table that is not read: 78, nothing is made, --check says so" {
+    since_15
+    local columns
+    sql "create table $NAME.t (id int, part int, v text, g int generated always as (id * 2) stored, primary key (id, part)); insert into $NAME.t values (1, 1, 'a'); create table $NAME.f (id int primary key, v int, w int); alter table $NAME.f replica identity full;
+         create table $NAME.p (id int primary key, v int) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (100)"
+    for columns in t:id,v t:id,part,V t:id,part,nix nix:id f:id,v "$NAME.p1:id" $([ "$(sql 'show server_version_num')" -ge 180000 ] || echo t:id,part,g); do
+        SOURCE_EXTRA="--columns $columns"
+        run -78 snapshot
+        grep -q -- "error: --columns" <<<"$output"
+        run -78 snapshot --check
+        grep -q -- "--columns" <<<"$output"
+        run -78 t pg-cdc --name "$NAME" -t "$NAME.*" --columns "$columns" --offset-file "$DIR/offset" --until now "$URL"
+    done
+    for columns in t:id,,part t: :id "t"; do
+        SOURCE_EXTRA="--columns $columns"
+        run -64 snapshot
+    done
+    refute_slot
+    # A publication for all tables has no lists.
+    sql "create publication cdc_$NAME for all tables"
+    SOURCE_EXTRA="--columns t:id,part"
+    run -78 snapshot
+    grep -q "for all tables" <<<"$output"
+    sql "drop publication cdc_$NAME"
+    # The application may go on after it.
+    snapshot >"$DIR/out"
+    sql "update $NAME.t set v = 'b', part = 2 where id = 1; delete from $NAME.t where id = 1"
+    is "rows" '{"id":1,"part":1}' "$(rows_of t)"
 }

@@ -55,6 +55,7 @@
     OPTION_LIST('t', "table", at_include, "PATTERN", "only tables that match (" form ", * and ?)"),                    \
         OPTION_LIST('T', "exclude-table", at_exclude, "PATTERN", "but not those"),                                     \
         OPTION_TEXT("name", at_name, "NAME", "name of the pipeline (default: the database's)")
+#define OPTION_COLUMNS(at) OPTION_LIST(0, "columns", at, "TABLE:A,B", "of these tables only these columns")
 /* Of PostgreSQL. */
 #define OPTION_COMPOSITE(at, which)                                                                                    \
     OPTION_CHOICE("composite", at, "FORM", which "composites, hstore as object (default), or text", "object|text")

@@ -49,6 +49,8 @@ int source_program_check_options(const struct source_options *options, struct cd
 {
     if (program_check_places(options->offset_file, options->state_dir, error) < 0)
         return -1;
+    if (cdc_selection_check_columns(&options->selection.columns, error) < 0)
+        return -1;
     if (!options->login_path)
         return 0;
     cdc_error_set(error, CDC_EXIT_USAGE, "--login-path is not read here: give --defaults-file FILE");

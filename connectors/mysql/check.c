@@ -396,6 +396,39 @@ static void check_conditions(struct check *check, const struct cdc_buf *names)
     }
 }
 
+static void check_columns_of(struct check *check, const char *db, const char *name)
+{
+    struct cdc_error error = {0};
+    struct my_table *table = calloc(1, sizeof *table);
+    if (table) {
+        table->db = strdup(db);
+        table->name = strdup(name);
+    }
+    if (!table || !table->db || !table->name)
+        cdc_error_memory(&error);
+    else if (my_catalog_make(check->mysql, check->server.flavor, table, &error) == 0)
+        (void)my_table_prepare(table, check->server.flavor, "", &check->selection, &error);
+    if (error.status != 0)
+        finding(check, CDC_LOG_ERROR, "columns", error.hint[0] ? error.hint : "see the message", "%s", error.text);
+    my_table_free(table);
+}
+
+/* As snapshot and stream would take the table. */
+static void check_columns(struct check *check, const struct cdc_buf *names)
+{
+    struct cdc_error error = {0};
+    struct told told = {check, "columns"};
+    const struct cdc_log log = {take_told, &told};
+    if (my_unmatched_columns(check->mysql, &check->selection, true, &log, &error) < 0)
+        finding(check, CDC_LOG_ERROR, "columns", error.hint[0] ? error.hint : "see the message", "%s", error.text);
+    for (const char *db = names->data; db && db < names->data + names->len;) {
+        const char *name = db + strlen(db) + 1;
+        if (cdc_selection_names_columns(&check->selection, db + 1, name))
+            check_columns_of(check, db + 1, name);
+        db = name + strlen(name) + 1;
+    }
+}
+
 static void check_table(void *context, const struct my_catalog_table *table)
 {
     struct tables *tables = context;
@@ -424,7 +457,7 @@ static void check_table(void *context, const struct my_catalog_table *table)
         my_session_append_table(&tables->readable, table->db, table->name);
     if (!table->hidden)
         cdc_buf_byte(&tables->readable, '\0');
-    if (!table->hidden && check->where && check->where->count > 0) {
+    if (!table->hidden && ((check->where && check->where->count > 0) || check->selection.columns.count > 0)) {
         cdc_buf_byte(&tables->names, table->has_key ? 'k' : '-');
         cdc_buf_append(&tables->names, table->db, strlen(table->db) + 1);
         cdc_buf_append(&tables->names, table->name, strlen(table->name) + 1);
@@ -464,8 +497,10 @@ static void check_tables(struct check *check)
     /* After an answer that could not be read, what comes next may be the rest of it. */
     if (error.status == 0)
         check_last_columns(check, &tables.readable);
-    if (error.status == 0)
+    if (error.status == 0 && check->where && check->where->count > 0)
         check_conditions(check, &tables.names);
+    if (error.status == 0 && check->selection.columns.count > 0)
+        check_columns(check, &tables.names);
     cdc_buf_free(&tables.readable);
     cdc_buf_free(&tables.names);
 }

@@ -3,6 +3,7 @@
 #include "connectors/postgres/internal.h"
 
 #include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/schema/columns.h"
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/schema/where.h"
@@ -480,6 +481,20 @@ static void check_where(struct check *check, const struct pg_catalog *catalog, b
     }
 }
 
+static void check_columns(struct check *check, const struct pg_catalog *catalog, bool publication)
+{
+    struct cdc_error names = {0};
+    if (pg_columns_check_names(check->settings, catalog, publication, check->log, &names) < 0)
+        fail(check, "columns", "", &names);
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        struct cdc_error error = {0};
+        if (pg_catalog_is_read(table, check->settings, publication) &&
+            pg_columns_check_table(check->sql, check->settings, table, publication, &error) < 0)
+            fail(check, "columns", "", &error);
+    }
+}
+
 static void check_tables(struct check *check, bool publication)
 {
     struct cdc_error error = {0};
@@ -502,6 +517,8 @@ static void check_tables(struct check *check, bool publication)
         tell_roots(check, &catalog);
     if (result == 0)
         check_where(check, &catalog, publication);
+    if (result == 0)
+        check_columns(check, &catalog, publication);
     if (result == 0)
         result = pg_catalog_refuse_detaching(&catalog, check->settings, &error);
     if (result < 0) {

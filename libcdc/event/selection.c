@@ -58,12 +58,15 @@ int cdc_selection_copy(struct cdc_selection *copy, const struct cdc_selection *s
     *copy = (struct cdc_selection){.any_case = selection->any_case};
     if (copy_list(&copy->include, &selection->include, error) != 0)
         return -1;
-    return copy_list(&copy->exclude, &selection->exclude, error);
+    if (copy_list(&copy->exclude, &selection->exclude, error) != 0)
+        return -1;
+    return copy_list(&copy->columns, &selection->columns, error);
 }
 
 void cdc_selection_free(struct cdc_selection *selection)
 {
     free(selection->include.items);
     free(selection->exclude.items);
+    free(selection->columns.items);
     *selection = (struct cdc_selection){.any_case = false};
 }

@@ -363,7 +363,7 @@ static void test_retry(void)
 static void test_selection(void)
 {
     const char *include[] = {"app.*", "other.One"}, *exclude[] = {"app.not"};
-    struct cdc_selection all = {.any_case = false}, some = {{include, 2}, {exclude, 1}, false}, copy;
+    struct cdc_selection all = {.any_case = false}, some = {.include = {include, 2}, .exclude = {exclude, 1}}, copy;
     struct cdc_error error = {0};
 
     check(cdc_selection_copy(&copy, &some, &error) == 0 && copy.include.count == 2 && copy.exclude.count == 1 &&
@@ -387,6 +387,32 @@ static void test_selection(void)
     all.exclude = (struct cdc_option_list){include, 1};
     check(!cdc_selection_has_some_of(&all, "app") && cdc_selection_has_some_of(&all, "b"), "all of a schema");
     cdc_selection_free(&copy);
+}
+
+static void test_columns(void)
+{
+    const char *items[] = {"app.t:id,v", "t:w,id", "\"a:b\":x"}, *bad[] = {"t", "t:", ":id", "t:a,,b", "t:a,", "t:,a"};
+    const struct cdc_selection some = {.columns = {items, 3}};
+    struct cdc_selection_walk walk = {0};
+    struct cdc_error error = {0};
+    struct cdc_span name;
+    char all[64] = "";
+
+    check(cdc_selection_check_columns(&some.columns, &error) == 0, "the form");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const struct cdc_option_list one = {&bad[i], 1};
+        struct cdc_error said = {0};
+        check(cdc_selection_check_columns(&one, &said) < 0 && said.status == CDC_EXIT_USAGE, bad[i]);
+    }
+    while (cdc_selection_next_column(&some, "app", "t", &walk, &name))
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%.*s ", (int)name.n, name.p);
+    check(strcmp(all, "id v w id ") == 0, "the columns of all items that match");
+    check(cdc_selection_has_column(&some, "app", "t", "w") && !cdc_selection_has_column(&some, "app", "t", "i") &&
+              !cdc_selection_has_column(&some, "other", "t", "v") && cdc_selection_has_column(&some, "x", "a:b", "x") &&
+              !cdc_selection_has_column(&some, "x", "a:b", "y"),
+          "of a table that is named");
+    check(!cdc_selection_names_columns(&some, "app", "u") && cdc_selection_has_column(&some, "app", "u", "any"),
+          "of any other");
 }
 
 /* -- lines of two servers -- */
@@ -523,6 +549,7 @@ int main(void)
     test_buf();
     test_retry();
     test_selection();
+    test_columns();
     test_origin();
     test_sha256();
     if (failures == 0)

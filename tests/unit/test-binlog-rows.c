@@ -81,7 +81,8 @@ static bool takes_name(const char *name, const char *changed)
         abort();
     memcpy(at, changed, strlen(name));
     struct my_table *table = my_table_new(whole(), MY_FLAVOR_MYSQL, &error);
-    bool taken = table != NULL && my_table_prepare(table, MY_FLAVOR_MYSQL, "p", &error) == 0;
+    bool taken = table != NULL &&
+                 my_table_prepare(table, MY_FLAVOR_MYSQL, "p", &(struct cdc_selection){.any_case = false}, &error) == 0;
     check(taken || error.status == CDC_EXIT_PROTOCOL, "refused with a reason");
     my_table_free(table);
     return taken;
@@ -109,7 +110,9 @@ static void test_unclear_labels(void)
     *at = 0x7f;
     table = my_table_new(whole(), MY_FLAVOR_MYSQL, &error);
     check(table && !table->has_names && table->has_key_told && table->columns[5].n_labels == 0, "without a charset");
-    check(table && my_table_prepare(table, MY_FLAVOR_MYSQL, "p", &error) < 0 && error.status == CDC_EXIT_CONFIG,
+    check(table &&
+              my_table_prepare(table, MY_FLAVOR_MYSQL, "p", &(struct cdc_selection){.any_case = false}, &error) < 0 &&
+              error.status == CDC_EXIT_CONFIG,
           "refused when nobody knows");
     my_table_free(table);
 }

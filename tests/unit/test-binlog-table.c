@@ -100,7 +100,8 @@ static int make_table(struct cdc_buf *out, struct cdc_error *error)
         map_with("0b022d2d05050201610162060502016301640801000c01e0", "04016e01650173017601640162", 12);
     memory_begin();
     struct my_table *table = my_table_new(map, MY_FLAVOR_MYSQL, error);
-    int result = table ? my_table_prepare(table, MY_FLAVOR_MYSQL, "p", error) : -1;
+    int result =
+        table ? my_table_prepare(table, MY_FLAVOR_MYSQL, "p", &(struct cdc_selection){.any_case = false}, error) : -1;
     if (result == 0)
         my_table_schema_line(out, table, cdc_span_text("1"), 2, 3, cdc_span_text("}"));
     my_table_free(table);

@@ -444,7 +444,8 @@ static const struct run runs[] = {
      "t",
      {A("IDENTIFY_SYSTEM", "systemid|timeline|xlogpos|dbname\n7712519040855319822|1|0/1543F48|postgres")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
-     "+#error: the position belongs to another server (system identifier 7712519040855319821, this one is "
+     "+#error: the position belongs to another server, or to this one before pg_upgrade (system identifier "
+     "7712519040855319821, this one is "
      "7712519040855319822); changes may be missing: take a new snapshot (run pg-cdc --drop, remove the offset files of "
      "the pipeline and the copies, and begin with cdc-snapshot)\n"
      "-#0: 0  ()\n"

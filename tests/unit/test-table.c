@@ -289,7 +289,7 @@ static int describe_all(struct cdc_buf *out, struct cdc_error *error)
 static void test_selection(void)
 {
     const char *include[] = {"Shop.*", "\"My.Db\".*", "Käse.T?"}, *exclude[] = {"shop.SECRET*", "other.*"};
-    const struct cdc_selection selection = {{include, 3}, {exclude, 2}, true};
+    const struct cdc_selection selection = {.include = {include, 3}, .exclude = {exclude, 2}, .any_case = true};
 
     for (memory_fails_at = 0; memory_fails_at <= 4; memory_fails_at++) {
         memory_calls = 0;

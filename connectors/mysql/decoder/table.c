@@ -93,11 +93,87 @@ static int check_key(const struct my_table *table, const struct my_column *colum
                           table->name);
 }
 
-int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error)
+/* -- columns that are selected (--columns) -- */
+
+static struct my_column *find_column(struct my_table *table, struct cdc_span name)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (table->columns[i].name && cdc_span_is(name, table->columns[i].name))
+            return &table->columns[i];
+    return NULL;
+}
+
+static int refuse_column(const struct my_table *table, struct cdc_span name, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table %.100s.%.100s has no column \"%.*s\" that could be in the lines (--columns)", table->db,
+                  table->name, (int)name.n, name.p);
+    return cdc_error_hint(error, "fix --columns of cdc-snapshot and mysql-binlog; case matters. Where the column was "
+                                 "renamed, name it as it is called now");
+}
+
+static int check_selected(struct my_table *table, const struct cdc_selection *selection, struct cdc_error *error)
+{
+    struct cdc_selection_walk walk = {0};
+    struct cdc_span name;
+    while (cdc_selection_next_column(selection, table->db, table->name, &walk, &name)) {
+        const struct my_column *column = find_column(table, name);
+        if (!column || column->hidden)
+            return refuse_column(table, name, error);
+    }
+    return 0;
+}
+
+/* A sink finds rows by their key. */
+static int select_columns(struct my_table *table, const struct cdc_selection *selection, struct cdc_error *error)
+{
+    if (!cdc_selection_names_columns(selection, table->db, table->name))
+        return 0;
+    if (check_selected(table, selection, error) < 0)
+        return -1;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        struct my_column *column = &table->columns[i];
+        if (!column->name || cdc_selection_has_column(selection, table->db, table->name, column->name))
+            continue;
+        column->hidden = true;
+        if (!column->key)
+            continue;
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "table %.100s.%.100s: --columns leaves out \"%.100s\", which is of its key", table->db,
+                      table->name, column->name);
+        return cdc_error_hint(error, "name the columns of the key, too: sinks find rows by it");
+    }
+    return 0;
+}
+
+void my_table_drop_hidden(struct my_table *table)
+{
+    size_t n = 0, row_end = table->row_end ? (size_t)(table->row_end - table->columns) : SIZE_MAX;
+    table->row_end = NULL;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        if (table->columns[i].hidden) {
+            my_column_free(&table->columns[i]);
+            continue;
+        }
+        if (n != i)
+            table->columns[n] = table->columns[i];
+        if (i == row_end)
+            table->row_end = &table->columns[n];
+        n++;
+    }
+    table->n_columns = n;
+}
+
+/* -- all of it -- */
+
+int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline,
+                     const struct cdc_selection *selection, struct cdc_error *error)
 {
     if (my_table_hide(table, flavor, error) < 0)
         return -1;
     my_row_key_settle(table);
+    if (select_columns(table, selection, error) < 0)
+        return -1;
     for (size_t i = 0; i < table->n_columns; i++) {
         struct my_column *column = &table->columns[i];
         if (!column->name) {

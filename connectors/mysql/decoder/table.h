@@ -10,6 +10,7 @@
 #include <cdc/bytes.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
+#include <cdc/selection.h>
 
 struct my_table {
     uint64_t id;
@@ -35,9 +36,13 @@ struct my_table {
  * RETURNS NEW; NULL: PROTOCOL, CONFIG (a label with NUL in it), MEMORY. */
 struct my_table *my_table_new(struct cdc_bytes body, enum my_flavor flavor, struct cdc_error *error);
 void my_table_free(struct my_table *table);
-/* Once everything is known: resolves the columns, names their types where nobody did, and builds what lines begin
- * with. 0 or -1: CONFIG when a column has no name. */
-int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error);
+/* Once everything is known: resolves the columns, hides those that are not selected, names their types where nobody did, and
+ * builds what lines begin with. 0 or -1: CONFIG when a column has no name, and when one is selected that is not there, or one of
+ * the key is not. */
+int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline,
+                     const struct cdc_selection *selection, struct cdc_error *error);
+/* For who reads the table itself, after that: the hidden columns are no more. */
+void my_table_drop_hidden(struct my_table *table);
 /* MariaDB (hidden.c): is it a generated column, which lines omit? Asked once what is generated is known. */
 bool my_column_is_omitted(const struct my_column *column, enum my_flavor flavor);
 /* Warns of them, once for all tables of a run: *reported says whether it was done. */

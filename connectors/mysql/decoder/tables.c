@@ -140,7 +140,7 @@ static int complete_table(struct my_decoder *decoder, struct my_table *table, st
         table->selected = false;
         return 0;
     }
-    return my_table_prepare(table, decoder->flavor, settings->pipeline, error);
+    return my_table_prepare(table, decoder->flavor, settings->pipeline, &settings->selection, error);
 }
 
 int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_error *error)

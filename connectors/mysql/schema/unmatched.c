@@ -3,6 +3,7 @@
 #include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/schema/catalog.h"
 
+#include <cdc/table_texts.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,4 +62,48 @@ int my_unmatched_report(MYSQL *sql, const struct cdc_selection *selection, const
             report("-T, pattern", exclude->items[i], log);
     free(matched);
     return selected;
+}
+
+/* -- columns -- */
+
+static void mark_columns(const struct cdc_selection *selection, MYSQL_ROW row, bool *matched)
+{
+    for (size_t i = 0; i < selection->columns.count; i++) {
+        const struct cdc_option_list one = {&selection->columns.items[i], 1};
+        size_t at = 0;
+        if (!matched[i])
+            matched[i] = cdc_selection_has_table(selection, row[0], row[1]) &&
+                         cdc_table_texts_next(&one, &at, selection, row[0], row[1]) != NULL;
+    }
+}
+
+static int refuse_item(const char *item, bool stops, const struct cdc_log *log, struct cdc_error *error)
+{
+    static const char text[] = "no table that is selected matches --columns '%.200s'";
+    if (!stops || !cdc_table_texts_is_name(item)) {
+        cdc_log_write(log, CDC_LOG_WARNING, text, item);
+        return 0;
+    }
+    cdc_error_set(error, CDC_EXIT_CONFIG, text, item);
+    return cdc_error_hint(error, "TABLE is database.table, or a table in any database, as with -t");
+}
+
+int my_unmatched_columns(MYSQL *sql, const struct cdc_selection *selection, bool stops, const struct cdc_log *log,
+                         struct cdc_error *error)
+{
+    size_t n = selection->columns.count;
+    MYSQL_RES *result = n > 0 ? my_catalog_list_names(sql, error) : NULL;
+    if (!result)
+        return n > 0 ? -1 : 0;
+    bool *matched = calloc(n, sizeof *matched);
+    for (MYSQL_ROW row; matched && (row = mysql_fetch_row(result)) != NULL;)
+        if (row[0] && row[1])
+            mark_columns(selection, row, matched);
+    mysql_free_result(result);
+    int status = matched ? 0 : cdc_error_memory(error);
+    for (size_t i = 0; status == 0 && i < n; i++)
+        if (!matched[i])
+            status = refuse_item(selection->columns.items[i], stops, log, error);
+    free(matched);
+    return status;
 }

@@ -15,4 +15,9 @@
 int my_unmatched_report(MYSQL *sql, const struct cdc_selection *selection, const struct cdc_log *log,
                         const char **exact, struct cdc_error *error);
 
+/* The same of --columns, where a slip would let columns out that must not leave: CONFIG for one that names a table without a
+ * wildcard, where stops; else a warning. 0 or -1. */
+int my_unmatched_columns(MYSQL *sql, const struct cdc_selection *selection, bool stops, const struct cdc_log *log,
+                         struct cdc_error *error);
+
 #endif

@@ -50,7 +50,30 @@ void my_selection_append(struct cdc_buf *out, const struct cdc_selection *select
     append_list(out, &selection->include);
     cdc_buf_lit(out, "],\"exclude\":[");
     append_list(out, &selection->exclude);
-    cdc_buf_lit(out, "]}");
+    cdc_buf_byte(out, ']');
+    my_selection_append_columns(out, selection);
+    cdc_buf_byte(out, '}');
+}
+
+void my_selection_append_columns(struct cdc_buf *out, const struct cdc_selection *selection)
+{
+    if (selection->columns.count == 0)
+        return;
+    cdc_buf_lit(out, ",\"columns\":[");
+    append_list(out, &selection->columns);
+    cdc_buf_byte(out, ']');
+}
+
+bool my_selection_has_columns(struct cdc_span object, const struct cdc_selection *selection)
+{
+    struct cdc_buf own = CDC_BUF_INIT;
+    struct cdc_span kept = cdc_json_member(object, "columns");
+    my_selection_append_columns(&own, selection);
+    size_t name = own.len ? strlen(",\"columns\":") : 0;
+    bool same = !own.failed && (kept.p ? cdc_span_equal(kept, cdc_span(own.data ? own.data + name : "", own.len - name))
+                                       : own.len == 0);
+    cdc_buf_free(&own);
+    return same;
 }
 
 static int damaged(struct cdc_error *error)
@@ -84,15 +107,19 @@ static int add_texts(struct cdc_option_list *list, const char **at, size_t n, st
 
 int my_selection_read(struct my_kept_selection *kept, struct cdc_span object, struct cdc_error *error)
 {
-    size_t include, exclude;
+    size_t include, exclude, columns = 0;
+    struct cdc_span named = cdc_json_member(object, "columns"); /* where there are any */
     *kept = (struct my_kept_selection){.text = CDC_BUF_INIT};
     if (unescape_list(&kept->text, cdc_json_member(object, "include"), &include, error) < 0 ||
-        unescape_list(&kept->text, cdc_json_member(object, "exclude"), &exclude, error) < 0)
+        unescape_list(&kept->text, cdc_json_member(object, "exclude"), &exclude, error) < 0 ||
+        (named.p && unescape_list(&kept->text, named, &columns, error) < 0))
         return -1;
     const char *at = kept->text.data;
-    if (add_texts(&kept->selection.include, &at, include, error) < 0)
+    if (add_texts(&kept->selection.include, &at, include, error) < 0 ||
+        add_texts(&kept->selection.exclude, &at, exclude, error) < 0 ||
+        add_texts(&kept->selection.columns, &at, columns, error) < 0)
         return -1;
-    return add_texts(&kept->selection.exclude, &at, exclude, error);
+    return cdc_selection_check_columns(&kept->selection.columns, error) < 0 ? damaged(error) : 0;
 }
 
 void my_selection_free_kept(struct my_kept_selection *kept)

@@ -80,6 +80,9 @@ bool my_session_error_passes(unsigned number);
 int my_selection_complete(struct cdc_selection *selection, const char *db, char **pattern, struct cdc_error *error);
 /* For a state that is kept: appends {"include":["shop.*"],"exclude":[]}. */
 void my_selection_append(struct cdc_buf *out, const struct cdc_selection *selection);
+/* `,"columns":[...]`, where --columns names any; and does the object have the very same? */
+void my_selection_append_columns(struct cdc_buf *out, const struct cdc_selection *selection);
+bool my_selection_has_columns(struct cdc_span object, const struct cdc_selection *selection);
 /* The same, read; CONFIG when it is damaged. *kept is to be freed in any case. */
 struct my_kept_selection {
     struct cdc_selection selection; /* of texts in: */

@@ -44,6 +44,7 @@ void my_lines_append_source(struct cdc_buf *out, const struct my_snapshot *run, 
     my_table_source_head(out, run->server.flavor, run->settings->name, NULL, NULL);
     cdc_buf_append_buf(out, &run->source_tail);
     my_snapshot_append_member(out, "", snapshot);
+    my_selection_append_columns(out, &run->settings->selection);
     my_snapshot_append_member(out, ",\"gtids\":", from->gtids);
     if (from->server_uuid[0])
         my_snapshot_append_member(out, ",\"server_uuid\":", from->server_uuid);

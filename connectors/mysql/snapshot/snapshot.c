@@ -142,6 +142,8 @@ int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offs
     if (result == 0)
         result = my_snapshot_state_is_finished(&run, error);
     bool due = result == 0;
+    if (result > 0 && my_snapshot_state_keep_columns(&run, error) < 0)
+        result = -1;
     if (result > 0) {
         result = my_again_open(&run, error);
         due = result > 0;

@@ -80,7 +80,8 @@ int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
  *      {"number":1764...,"attempt":2,"from":{"file":"b.000007","pos":4711,"gtids":"...","server_uuid":"...","server_id":1},
  *       "points":[{"pos":"...","db":"d","table":"t","tables":"...","after":["7"]}],"sinks":["/var/lib/shop/cdc-sink-sqlite.offset"],
  *       "written":null,"finished":false} */
-static void state_json(struct cdc_buf *out, const struct my_snapshot_state *state)
+static void state_json(struct cdc_buf *out, const struct my_snapshot_state *state,
+                       const struct cdc_selection *selection)
 {
     const struct my_consistent_point *from = &state->from;
     cdc_buf_printf(out, "{\"number\":%llu,\"attempt\":%u", (unsigned long long)state->attempt.origin,
@@ -105,6 +106,7 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
         cdc_buf_lit(out, ",\"selection\":");
         cdc_buf_text(out, state->selection);
     }
+    my_selection_append_columns(out, selection); /* as given last: mysql-binlog must have the same */
     cdc_rounds_append(out, &state->rounds);
     cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');
@@ -118,13 +120,18 @@ int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
     struct cdc_buf pos = {start, 0, sizeof start, false};
     my_pos_snapshot(&pos, state->attempt.origin, state->attempt.number, 0, 0);
     cdc_buf_byte(&pos, '\0');
-    state_json(&json, state);
+    state_json(&json, state, &run->settings->selection);
     if (run->source_tail.len > 0 && state->attempt.written &&
         !run->again) { /* mysql-binlog starts from it when there are no acks */
         my_lines_append_source(&source, run, "last");
         cdc_buf_byte(&source, '\0');
     }
-    const struct cdc_offset *entry = run->again ? cdc_offset_file_get(run->offsets, run->settings->name) : NULL;
+    const struct cdc_offset *before = cdc_offset_file_get(run->offsets, run->settings->name);
+    if (run->source_tail.len == 0 && state->attempt.written && before && before->source) {
+        cdc_buf_text(&source, before->source);
+        cdc_buf_byte(&source, '\0');
+    }
+    const struct cdc_offset *entry = run->again ? before : NULL;
     const struct cdc_offset kept = {
         .pos = start, .lines = entry ? entry->lines : run->progress.rows, .source = source.data, .state = json.data};
     int result = json.failed || source.failed
@@ -133,6 +140,18 @@ int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
     cdc_buf_free(&json);
     cdc_buf_free(&source);
     return result;
+}
+
+int my_snapshot_state_keep_columns(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct cdc_offset *entry = cdc_offset_file_get(run->offsets, run->settings->name);
+    if (!run->state.has_start || !entry || !entry->state ||
+        my_selection_has_columns(cdc_span_text(entry->state), &run->settings->selection))
+        return 0;
+    cdc_log_write(run->log, CDC_LOG_INFO,
+                  "--columns is another one than before: mysql-binlog, with the same, has the "
+                  "tables read again that it concerns");
+    return my_snapshot_state_save(run, error);
 }
 
 /* The source object of a line, as far as it names the server. */

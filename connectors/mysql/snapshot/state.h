@@ -42,6 +42,8 @@ void my_snapshot_state_clear(struct my_snapshot_state *state);
 int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error);
 /* Durable when it returns. */
 int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error);
+/* The copy is complete: --columns of this run, for the stream to compare. */
+int my_snapshot_state_keep_columns(struct my_snapshot *run, struct cdc_error *error);
 /* 1: nothing is left to do, which is noted; 0; -1. */
 int my_snapshot_state_is_finished(struct my_snapshot *run, struct cdc_error *error);
 

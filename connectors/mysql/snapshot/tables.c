@@ -160,6 +160,8 @@ static int check_seen(struct my_snapshot *run, struct cdc_error *error)
     int selected = my_unmatched_report(run->sql, &selection, run->log, &exact, error);
     int status = selected < 0 ? -1 : my_grants_read(run->sql, &grants, error);
     if (status == 0)
+        status = my_unmatched_columns(run->sql, &selection, true, run->log, error);
+    if (status == 0)
         status = check_logged(run, &selection, error);
     if (status == 0 && run->n_tables == 0 && !my_grants_have_somewhere(&grants, "SELECT")) {
         cdc_error_set(error, CDC_EXIT_PERMISSION, "the user may not SELECT, so that it sees no table");
@@ -235,9 +237,12 @@ static int describe(struct my_snapshot *run, struct my_snapshot_table *source, s
 {
     enum my_flavor flavor = run->server.flavor;
     struct my_table *table = source->table;
+    struct cdc_selection selection = run->settings->selection;
+    selection.any_case = run->server.lower_case_names;
     if (my_catalog_make(run->sql, flavor, table, error) < 0 ||
-        my_table_prepare(table, flavor, run->settings->name, error) < 0)
+        my_table_prepare(table, flavor, run->settings->name, &selection, error) < 0)
         return -1;
+    my_table_drop_hidden(table);
     source->key.table = table;
     if (source->frozen && my_key_find(&source->key, table, run->sql, error) < 0)
         return -1;

@@ -89,14 +89,41 @@ static struct cdc_span last_selection(const struct my_stream *stream)
     return kept.p ? kept : cdc_json_member(cdc_span_text(start->snapshot), "selection");
 }
 
-static int add_table(struct my_stream *stream, const char *db, const char *table, struct cdc_error *error)
+static int add_table(struct my_stream *stream, const char *db, const char *table, const char *why,
+                     struct cdc_error *error)
 {
-    static const char why[] = "it was not selected before";
     cdc_log_write(stream->log, CDC_LOG_INFO, "table %s.%s is to be read again: %s", db, table, why);
     return cdc_stale_add(&stream->stale.open, db, "", table, why, error);
 }
 
-/* Of the tables that are there, those that are selected now and were not. */
+/* Has `of` each column of the table that `selection` names? */
+static bool has_named(const struct cdc_selection *of, const struct cdc_selection *selection, const char *db,
+                      const char *table)
+{
+    struct cdc_selection_walk walk = {0};
+    struct cdc_span name;
+    while (cdc_selection_next_column(selection, db, table, &walk, &name)) {
+        struct cdc_selection_walk other = {0};
+        struct cdc_span same = {NULL, 0};
+        while (cdc_selection_next_column(of, db, table, &other, &same) && !cdc_span_equal(name, same))
+            same = (struct cdc_span){NULL, 0};
+        if (!same.p || !cdc_span_equal(name, same))
+            return false;
+    }
+    return true;
+}
+
+/* NULL: a copy has it as it is selected now. */
+static const char *why_again(const struct cdc_selection *before, const struct cdc_selection *now, const char *db,
+                             const char *table)
+{
+    if (!cdc_selection_has_table(before, db, table))
+        return "it was not selected before";
+    return has_named(before, now, db, table) && has_named(now, before, db, table) ? NULL
+                                                                                  : "other columns of it are selected";
+}
+
+/* Of the tables that are there, those that are selected now and were not, or otherwise. */
 static int find_newly_selected(struct my_stream *stream, const struct cdc_selection *before, struct cdc_error *error)
 {
     struct cdc_selection now = stream->settings.selection;
@@ -105,9 +132,10 @@ static int find_newly_selected(struct my_stream *stream, const struct cdc_select
     MYSQL_RES *tables = sql ? my_catalog_list_names(sql, error) : NULL;
     int result = tables ? 0 : -1;
     for (MYSQL_ROW row; result == 0 && (row = mysql_fetch_row(tables)) != NULL;)
-        if (row[0] && row[1] && cdc_selection_has_table(&now, row[0], row[1]) &&
-            !cdc_selection_has_table(before, row[0], row[1]))
-            result = add_table(stream, row[0], row[1], error);
+        if (row[0] && row[1] && cdc_selection_has_table(&now, row[0], row[1])) {
+            const char *why = why_again(before, &now, row[0], row[1]);
+            result = why ? add_table(stream, row[0], row[1], why, error) : 0;
+        }
     mysql_free_result(tables);
     return result;
 }
@@ -128,8 +156,25 @@ static int mark_newly_selected(struct my_stream *stream, struct cdc_span kept, s
     return result;
 }
 
+/* Or old rows of a copy lack columns that new ones have. Where the snapshot's state is not beside ours, the end of its rows says it. */
+static int check_columns(const struct my_stream *stream, struct cdc_error *error)
+{
+    const struct cdc_start *start = stream->settings.start;
+    const char *kept = start->snapshot                     ? start->snapshot
+                       : start->kind == CDC_START_SNAPSHOT ? start->from.source
+                                                           : NULL;
+    if (!kept || my_selection_has_columns(cdc_span_text(kept), &stream->settings.selection))
+        return 0;
+    struct cdc_span other = cdc_json_member(cdc_span_text(kept), "columns");
+    cdc_error_set(error, CDC_EXIT_CONFIG, "--columns is not that of cdc-snapshot, which had %s%.*s",
+                  other.p ? "" : "none", other.p ? (int)(other.n < 300 ? other.n : 300) : 0, other.p ? other.p : "");
+    return cdc_error_hint(error, "give cdc-snapshot and mysql-binlog the same --columns, in the same order");
+}
+
 int my_asked_compare_selection(struct my_stream *stream, struct cdc_error *error)
 {
+    if (!stream->has_start && check_columns(stream, error) < 0)
+        return -1;
     struct cdc_buf now = CDC_BUF_INIT;
     if (!my_stale_is_kept(stream) || stream->has_start)
         return 0;

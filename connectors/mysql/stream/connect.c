@@ -194,13 +194,23 @@ static int check_logged(struct my_stream *stream, struct cdc_error *error)
     return -1;
 }
 
+/* Later a table may have been dropped. */
+static int check_named_columns(struct my_stream *stream, struct cdc_error *error)
+{
+    bool first = stream->settings.start->kind != CDC_START_RESUME;
+    MYSQL *sql = stream->has_start ? NULL : my_session_sql(&stream->session, error);
+    if (!sql)
+        return stream->has_start ? 0 : -1;
+    return my_unmatched_columns(sql, &stream->settings.selection, first, stream->log, error);
+}
+
 static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
         my_asked_compare_selection(stream, error) < 0 || my_stale_connect(stream, error) < 0 ||
         my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        check_logged(stream, error) < 0 || begin_schema(stream, from != NULL, error) < 0 ||
-        start_dump(stream, error) < 0) {
+        check_logged(stream, error) < 0 || check_named_columns(stream, error) < 0 ||
+        begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0) {
         my_stream_disconnect(stream);
         return -1;
     }

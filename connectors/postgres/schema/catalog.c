@@ -180,6 +180,21 @@ bool pg_catalog_is_meant(const struct pg_catalog_table *table, const struct pg_s
            (table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root));
 }
 
+bool pg_catalog_is_to_be_listed(const struct pg_catalog_table *table, const struct pg_settings *settings)
+{
+    return (table->kind == 'r' || table->kind == 'p') && table->persistence == 'p' &&
+           cdc_selection_has_table(&settings->selection, table->schema, table->name) &&
+           !(table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root)) &&
+           (settings->selection.include.count > 0 || table->owned);
+}
+
+bool pg_catalog_is_read(const struct pg_catalog_table *table, const struct pg_settings *settings, bool exists)
+{
+    if (!exists)
+        return pg_catalog_is_to_be_listed(table, settings);
+    return table->listed && cdc_selection_has_table(&settings->selection, table->schema, table->name);
+}
+
 bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_settings *settings)
 {
     /* Example: orders_2026 is a partition of orders, and the publication has publish_via_partition_root. `-t

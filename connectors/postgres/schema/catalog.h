@@ -50,6 +50,11 @@ void pg_catalog_free(struct pg_catalog *catalog);
 
 /* Do the changes of the table concern us, under its own name or its root's? */
 bool pg_catalog_is_meant(const struct pg_catalog_table *table, const struct pg_settings *settings);
+/* Is it read under its own name: does the publication list it, or, where that is still to be made (exists: it is not), would one
+ * that we make? */
+bool pg_catalog_is_read(const struct pg_catalog_table *table, const struct pg_settings *settings, bool exists);
+/* Would a publication that we make name it? Not where the partitioned table above it is meant, too. */
+bool pg_catalog_is_to_be_listed(const struct pg_catalog_table *table, const struct pg_settings *settings);
 /* Changes of a partition carry the name of its root or its own, as the publication says. Is it the other one that
  * the user selected? Then nothing is seen. */
 bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_settings *settings);

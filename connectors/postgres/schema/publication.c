@@ -3,6 +3,7 @@
 #include "connectors/postgres/schema/publication.h"
 
 #include "connectors/postgres/schema/catalog.h"
+#include "connectors/postgres/schema/columns.h"
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
@@ -98,13 +99,6 @@ int pg_publication_check_owner(PGconn *sql, const struct pg_settings *settings, 
 static bool is_permanent(const struct pg_catalog_table *table)
 {
     return (table->kind == 'r' || table->kind == 'p') && table->persistence == 'p';
-}
-
-/* Is the table meant, and not by way of the partitioned table above it? */
-static bool is_listed_for(const struct pg_catalog_table *table, const struct pg_settings *settings)
-{
-    return is_permanent(table) && cdc_selection_has_table(&settings->selection, table->schema, table->name) &&
-           !(table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root));
 }
 
 /* What is never seen is told at the start; what must not be, ends it. */
@@ -288,7 +282,8 @@ static bool takes_schemas(const struct plan *plan)
 {
     const struct cdc_option_list *include = &plan->settings->selection.include;
     bool possible = include->count > 0 && plan->settings->selection.exclude.count == 0 &&
-                    PQserverVersion(plan->sql) >= 150000 && !plan->settings->temporary;
+                    plan->settings->selection.columns.count == 0 && PQserverVersion(plan->sql) >= 150000 &&
+                    !plan->settings->temporary;
     for (size_t i = 0; possible && i < include->count; i++) {
         size_t n = whole_schema(include->items[i]), j = 0;
         while (j < plan->catalog->n && !(strlen(plan->catalog->tables[j].schema) == n &&
@@ -299,12 +294,13 @@ static bool takes_schemas(const struct plan *plan)
     return possible;
 }
 
-/* FOR ALL TABLES takes in the tables of tomorrow, too; only a superuser may say so. -T needs no list of its own: the
+/* FOR ALL TABLES takes in the tables of tomorrow, too; only a superuser may say so, and it has no lists of columns. -T needs no list of its own: the
  * stream omits what is excluded. But what is excluded since the server would refuse its changes must not be published. */
 static bool may_be_all(const struct plan *plan)
 {
     const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
-    if (plan->settings->selection.include.count != 0 || !superuser || strcmp(superuser, "on") != 0)
+    if (plan->settings->selection.include.count != 0 || plan->settings->selection.columns.count != 0 || !superuser ||
+        strcmp(superuser, "on") != 0)
         return false;
     for (size_t i = 0; i < plan->catalog->n; i++) {
         const struct pg_catalog_table *table = &plan->catalog->tables[i];
@@ -327,11 +323,12 @@ static void append_statement(struct plan *plan, struct cdc_buf *out)
         append_schemas(plan, out);
     for (size_t i = 0; !plan->all && !plan->schemas && i < plan->catalog->n; i++) {
         const struct pg_catalog_table *table = &plan->catalog->tables[i];
-        if (!is_listed_for(table, settings) || (settings->selection.include.count == 0 && !table->owned))
+        if (!pg_catalog_is_to_be_listed(table, settings))
             continue;
         cdc_buf_text(out, plan->n++ == 0 ? " FOR TABLE " : ", ");
         cdc_buf_text(out, table->kind == 'r' ? "ONLY " : "");
         pg_query_table(out, table->schema, table->name);
+        pg_columns_append(out, settings, table);
     }
     cdc_buf_lit(out, " WITH (publish_via_partition_root = true)");
 }
@@ -435,7 +432,8 @@ static int ensure(struct plan *plan, bool exists, bool first, const struct cdc_l
 {
     if (pg_catalog_refuse_detaching(plan->catalog, plan->settings, error) < 0 ||
         refuse_unlike(plan->catalog, plan->settings, first, error) < 0 ||
-        refuse_nullable(plan->catalog, plan->settings, exists, error) < 0)
+        refuse_nullable(plan->catalog, plan->settings, exists, error) < 0 ||
+        pg_columns_check(plan->sql, plan->settings, plan->catalog, exists, log, error) < 0)
         return -1;
     if (find_gaps(plan->sql, plan->settings, plan->catalog, exists, first, log, error) < 0)
         return -1;

@@ -67,7 +67,13 @@ void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity)
 }
 
 /* The system identifier is made by initdb: another one is another cluster, whose LSNs mean nothing here. A copy of
- * the data directory (a backup, a standby) keeps it; there the timeline tells. */
+ * the data directory (a backup, a standby) keeps it; there the timeline tells.
+ *
+ * pg_upgrade from 17 on keeps slots, and yet nothing that the new server shows proves that it has all that came before them:
+ *      position P of the old server       slot of the new one at S, after P (pg_upgrade sets its log behind the old one's end)
+ * Of the server that we have read, P to S is empty: pg_upgrade refuses a slot that is behind. A standby of it that was promoted at
+ * P, written to, and read by somebody else under that name looks the same when it is upgraded, and P to S is not empty. Oids,
+ * transaction ids and the commit times of ours are theirs, too; and which server it was before, a server does not keep. */
 static int hint_lost(struct cdc_error *error)
 {
     return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
@@ -175,10 +181,11 @@ int pg_identity_check(PGconn *replication, const struct pg_identity *identity, s
     struct cdc_span system = named_system(source, state, &timeline);
     int64_t old = 0;
     if (system.p && !cdc_json_raw_is(system, cdc_span_text(identity->system_identifier))) {
-        cdc_error_set(error, CDC_EXIT_LOST,
-                      "the position belongs to another server (system identifier %.*s, "
-                      "this one is %s)",
-                      (int)system.n, system.p, identity->system_identifier);
+        cdc_error_set(
+            error, CDC_EXIT_LOST,
+            "the position belongs to another server, or to this one before pg_upgrade (system identifier %.*s, "
+            "this one is %s)",
+            (int)system.n, system.p, identity->system_identifier);
         return hint_lost(error);
     }
     if (system.p && cdc_json_int64(timeline, &old) && old != identity->timeline &&

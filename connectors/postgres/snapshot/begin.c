@@ -194,18 +194,24 @@ static int unreadable(struct snapshot_run *run, const char *schema, const char *
     return -1;
 }
 
-/* What the role may not read, and what cannot be read so, is found before a slot is made that nobody would use. */
+/* What the role may not read, and what cannot be read so, is found before a publication and a slot are made that nobody would use. */
 static int check_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct pg_catalog catalog;
+    int exists = pg_names_publication_exists(run->sql, run->pg->publication, error);
+    if (exists < 0)
+        return -1;
     int status = pg_catalog_read(run->sql, run->pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
     for (size_t i = 0; status == 0 && i < catalog.n; i++) {
-        const struct pg_catalog_table *table = &catalog.tables[i];
-        if (table->listed && (table->hidden || !table->readable) &&
-            cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
-            status = unreadable(run, table->schema, table->name, table->hidden, error);
-        else if (table->listed && cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
-            status = pg_where_check(run->sql, run->pg, run->settings->where, table, error);
+        struct pg_catalog_table table = catalog.tables[i];
+        if (!pg_catalog_is_read(&table, run->pg, exists))
+            continue;
+        /* Which columns it has is not known before there is the publication. */
+        table.large &= exists || !cdc_selection_names_columns(&run->pg->selection, table.schema, table.name);
+        if (table.hidden || !table.readable)
+            status = unreadable(run, table.schema, table.name, table.hidden, error);
+        else
+            status = pg_where_check(run->sql, run->pg, run->settings->where, &table, error);
     }
     if (status == 0)
         status = pg_where_check_names(run->pg, run->settings->where, &catalog, run->log, error);
@@ -222,8 +228,8 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_tables(run, error) < 0 ||
-        keep_members(run, error) < 0)
+    if (check_tables(run, error) < 0 || pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 ||
+        (run->pg->selection.columns.count > 0 && check_tables(run, error) < 0) || keep_members(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect_walsender(run->pg, run->sql, error);
     if (!replication)

@@ -2,6 +2,7 @@
 /* The tables of the snapshot: found, described, locked. */
 #include "connectors/postgres/snapshot/internal.h"
 
+#include "connectors/postgres/schema/columns.h"
 #include "connectors/postgres/schema/describe.h"
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/schema/where.h"
@@ -25,6 +26,8 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
     if ((found->filter && !entry->filter) ||
         pg_where_text(run->pg, run->settings->where, found, &entry->where, error) < 0)
         return cdc_error_memory(error);
+    if (pg_columns_check_table(run->sql, run->pg, found, true, error) < 0)
+        return -1;
     if (pg_where_check(run->sql, run->pg, run->settings->where, found, error) < 0)
         return -1;
     if (pg_table_prepare(entry->table, run->pg->name, PQdb(run->sql), error) < 0)
@@ -72,6 +75,8 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
         run->tables = calloc(catalog.n + 1, sizeof *run->tables);
         result = run->tables ? 0 : cdc_error_memory(error);
     }
+    if (result == 0 && !run->of.only)
+        result = pg_columns_check_names(run->pg, &catalog, true, run->log, error);
     if (result == 0 && !run->of.only)
         result = pg_where_check_names(run->pg, run->settings->where, &catalog, run->log, error);
     for (size_t i = 0; result == 0 && i < catalog.n; i++)

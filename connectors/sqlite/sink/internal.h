@@ -45,6 +45,8 @@ struct lite_table {
     unsigned char *after_mask, *before_mask, *key_mask;
     struct lite_shape shapes[LITE_SHAPES];
     unsigned next_shape;
+    struct lite_table *next_prepared; /* in the list of the sink */
+    bool prepared;                    /* it is there */
 };
 
 struct lite_position {
@@ -70,8 +72,9 @@ struct lite_sink {
     int64_t schema_version;          /* as remembered in the database; -1: unknown */
     struct lite_position *positions; /* as the database has them */
     size_t n_positions;
-    uint64_t transaction; /* counts boundaries and deliveries: no transaction goes over one */
-    bool missing;         /* some table is */
+    uint64_t transaction;        /* counts boundaries and deliveries: no transaction goes over one */
+    bool missing;                /* some table is */
+    struct lite_table *prepared; /* those with statements; NULL at the end */
     size_t tables_described;
     int64_t n_reads; /* 0: no table was ever read again; -1: unknown */
     struct lite_plain plain;
@@ -154,6 +157,8 @@ enum lite_fit lite_table_compare(struct lite_sink *sink, const struct lite_table
 /* Makes the table in the database, which is there, fit its definition. */
 int lite_table_fit(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 void lite_table_forget_statements(struct lite_table *table);
+/* Before a table is made: SQLite takes no statement of before after that without another look at its text. */
+void lite_table_forget_all_statements(struct lite_sink *sink);
 
 /* -- rowid.c -- */
 #define LITE_ROWID_NAMES 3

@@ -274,6 +274,11 @@ static sqlite3_stmt *statement_for(struct lite_sink *sink, struct lite_table *ta
     shape->what = (int)what;
     sink->db.sql.len = 0;
     append_statement(&sink->db.sql, table, what);
+    if (!table->prepared) {
+        table->prepared = true;
+        table->next_prepared = sink->prepared;
+        sink->prepared = table;
+    }
     return shape->statement = lite_database_prepare_made(&sink->db, true, error);
 }
 

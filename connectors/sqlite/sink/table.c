@@ -18,6 +18,17 @@ void lite_table_forget_statements(struct lite_table *table)
     table->next_shape = 0;
 }
 
+/* A first run with 20,000 tables would else keep as many statements, of which none is valid any more, between what SQLite walks
+ * through at each CREATE TABLE. */
+void lite_table_forget_all_statements(struct lite_sink *sink)
+{
+    for (struct lite_table *table = sink->prepared; table != NULL; table = table->next_prepared) {
+        lite_table_forget_statements(table);
+        table->prepared = false;
+    }
+    sink->prepared = NULL;
+}
+
 /* What was made for the definition in hand. */
 static void free_definition(struct lite_table *table)
 {
@@ -193,6 +204,7 @@ int lite_table_make(struct lite_sink *sink, const struct lite_table *table, cons
 
 static int create(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
+    lite_table_forget_all_statements(sink);
     if (lite_table_make(sink, table, table->source.target, error) != 0 ||
         cdc_tables_claim(&sink->tables, &table->source, error) != 0 || lite_columns_remember(sink, table, error) != 0)
         return -1;
