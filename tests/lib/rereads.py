@@ -12,49 +12,117 @@ import threading
 import time
 
 AGAIN = {0, 69, 74, 75, -9, -13, 137, 141, 143}
-COLUMNS = {
-    "t": "id || '|' || n || '|' || v || '|' || w",
-    "k": "u || '|' || a || '|' || b || '|' || v",
-    "o": "id || '|' || n",
-}
-TABLES = """create schema s;
+
+class Postgres:
+    stream = "pg-cdc"
+    columns = {
+        "t": "id || '|' || n || '|' || v || '|' || w",
+        "k": "u || '|' || a || '|' || b || '|' || v",
+        "o": "id || '|' || n",
+    }
+    copied = columns
+    again = [["t"], ["k"], ["t", "k"], ["o"]]
+    tables = """create schema s;
 create table s.t (id int primary key, n int, v text, w text); alter table s.t alter v set storage external;
 create table s.k (u uuid, a bigint, b int, v text, primary key (a, u)); alter table s.k alter v set storage external;
 create table s.o (id int primary key, n int);
 insert into s.t select g, 0, repeat(md5(g::text), 80), 'w' from generate_series(-2000, 4000) g;
 insert into s.k select md5(g::text)::uuid, g % 50 - 25, g, repeat('k' || g, 700) from generate_series(1, 3000) g
 """
+    spoil = ["update t set n = -7 where id % 3 = 0", "insert into t (id, n, v, w) values (99999, 1, 'nobody has it', '')"]
+
+    @staticmethod
+    def change(rng, span):
+        at, other = rng.randint(*span), rng.randint(*span)
+        return rng.choices(
+            [
+                f"update s.t set n = n + 1 where id = {at}",
+                f"update s.t set id = {other}, n = n + 1 where id = {at} and not exists (select 1 from s.t where id = {other})",
+                f"insert into s.t values ({at}, 0, repeat(md5({other}::text), 80), 'i') on conflict (id) do update set w = 'c'",
+                f"delete from s.t where id = {at}",
+                f"update s.t set v = repeat('z', {rng.randint(1, 4000)}) where id = {at}",
+                f"update s.k set b = b + 1 where a = {rng.randint(-25, 25)} and u = md5('{rng.randint(1, 3000)}')::uuid",
+                f"update s.k set a = a + {rng.choice([-3, 3])} where b % 500 = {rng.randint(0, 499)}",
+                f"insert into s.k values (md5({rng.randint(1, 6000)}::text)::uuid, {rng.randint(-25, 25)}, {at}, repeat('n', 3000)) on conflict do nothing",
+                f"delete from s.k where b % 700 = {rng.randint(0, 699)}",
+                f"insert into s.o values ({at}, 0) on conflict (id) do update set n = s.o.n + 1",
+            ],
+            [25, 10, 10, 10, 5, 15, 5, 5, 5, 10],
+        )[0]
+
+
+class MySQL:
+    """Beside it a table with a key of a date, a time and an unsigned number, and one of a single row that everybody changes."""
+
+    stream = "mysql-binlog"
+    columns = {
+        "t": "concat_ws('|', id, n, v, w)",
+        "k": "concat_ws('|', to_base64(u), a, b, v)",
+        "o": "concat_ws('|', id, n)",
+        "d": "concat_ws('|', day, replace(moment, ' ', 'T'), id, n)",
+        "h": "concat_ws('|', id, n)",
+    }
+    copied = {
+        "t": "id || '|' || n || '|' || v || '|' || w",
+        "k": "u || '|' || a || '|' || b || '|' || v",
+        "o": "id || '|' || n",
+        "d": "day || '|' || moment || '|' || id || '|' || n",
+        "h": "id || '|' || n",
+    }
+    again = [["t"], ["k"], ["t", "k"], ["o"], ["d"], ["h", "d"]]
+    tables = """create database s; use s; set sql_mode = '';
+create table t (id int primary key, n int, v text, w text);
+create table k (u binary(16), a bigint, b int, v text, primary key (a, u));
+create table o (id int primary key, n int);
+create table d (day date, moment datetime(2), id bigint unsigned, n int, primary key (day, moment, id));
+create table h (id varbinary(9) primary key, n int);
+create table ten (n int) as select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union select 7 union select 8 union select 9;
+create table g as select a.n + 10 * b.n + 100 * c.n + 1000 * e.n n from ten a, ten b, ten c, ten e;
+insert into t select n - 2000, 0, repeat(md5(n), 80), 'w' from g where n <= 6000;
+insert into k select unhex(md5(n)), n % 50 - 25, n, repeat(concat('k', n), 700) from g where n between 1 and 3000;
+insert into d select date_add('2020-01-01', interval n % 40 day), date_add('2021-01-01 00:00:00.5', interval n % 7 second), 18446744073709551615 - n, 0 from g where n between 1 and 2000;
+drop table ten, g;
+insert into h values ('a', 0), ('a\\0', 0), ('', 0)
+"""
+    spoil = ["update t set n = -7 where id % 3 = 0", "insert into t (id, n, v, w) values (99999, 1, 'nobody has it', '')"]
+
+    @staticmethod
+    def change(rng, span):
+        at, other = rng.randint(*span), rng.randint(*span)
+        return rng.choices(
+            [
+                f"update t set n = n + 1 where id = {at}",
+                f"update ignore t set id = {other}, n = n + 1 where id = {at}",
+                f"insert into t values ({at}, 0, repeat(md5({other}), 80), 'i') on duplicate key update w = 'c'",
+                f"delete from t where id = {at}",
+                f"update t set v = repeat('z', {rng.randint(1, 4000)}) where id = {at}",
+                f"update k set b = b + 1 where a = {rng.randint(-25, 25)} and u = unhex(md5({rng.randint(1, 3000)}))",
+                f"update ignore k set a = a + {rng.choice([-3, 3])} where b % 500 = {rng.randint(0, 499)}",
+                f"insert ignore into k values (unhex(md5({rng.randint(1, 6000)})), {rng.randint(-25, 25)}, {at}, repeat('n', 3000))",
+                f"delete from k where b % 700 = {rng.randint(0, 699)}",
+                f"insert into o values ({at}, 0) on duplicate key update n = n + 1",
+                f"update d set n = n + 1 where id = 18446744073709551615 - {rng.randint(1, 2000)}",
+                f"update ignore d set day = date_add(day, interval {rng.choice([-5, 5])} day) where id % 300 = {rng.randint(0, 299)}",
+                "update h set n = n + 1",
+            ],
+            [25, 10, 10, 10, 5, 15, 5, 5, 5, 10, 5, 3, 15],
+        )[0]
 
 
 def run(client, statement):
     done = subprocess.run(client, input=statement + ";\n", capture_output=True, text=True, check=False)
+    if done.stderr:
+        print("#", done.stderr.strip())
     return done.stdout.strip()
 
 
-def change(rng, span):
-    at, other = rng.randint(*span), rng.randint(*span)
-    return rng.choices(
-        [
-            f"update s.t set n = n + 1 where id = {at}",
-            f"update s.t set id = {other}, n = n + 1 where id = {at} and not exists (select 1 from s.t where id = {other})",
-            f"insert into s.t values ({at}, 0, repeat(md5({other}::text), 80), 'i') on conflict (id) do update set w = 'c'",
-            f"delete from s.t where id = {at}",
-            f"update s.t set v = repeat('z', {rng.randint(1, 4000)}) where id = {at}",
-            f"update s.k set b = b + 1 where a = {rng.randint(-25, 25)} and u = md5('{rng.randint(1, 3000)}')::uuid",
-            f"update s.k set a = a + {rng.choice([-3, 3])} where b % 500 = {rng.randint(0, 499)}",
-            f"insert into s.k values (md5({rng.randint(1, 6000)}::text)::uuid, {rng.randint(-25, 25)}, {at}, repeat('n', 3000)) on conflict do nothing",
-            f"delete from s.k where b % 700 = {rng.randint(0, 699)}",
-            f"insert into s.o values ({at}, 0) on conflict (id) do update set n = s.o.n + 1",
-        ],
-        [25, 10, 10, 10, 5, 15, 5, 5, 5, 10],
-    )[0]
-
-
-def write(client, seed, span, stop):
+def write(db, client, seed, span, stop):
     rng = random.Random(seed)
     session = subprocess.Popen(client, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+    if db is MySQL:
+        session.stdin.write("use s; set innodb_lock_wait_timeout = 1;\n")
     while not stop.is_set():
-        changes = [change(rng, span) for _ in range(rng.choice([1, 1, 1, 3, 10]))]
+        changes = [db.change(rng, span) for _ in range(rng.choice([1, 1, 1, 3, 10]))]
         end = "rollback" if rng.random() < 0.1 else "commit"
         text = changes[0] if len(changes) == 1 else "; ".join(["begin", *changes, end])
         session.stdin.write(text + ";\n")
@@ -67,13 +135,13 @@ def write(client, seed, span, stop):
 class Line:
     """The line, started again as a supervisor does."""
 
-    def __init__(self, folder, url, bins):
+    def __init__(self, db, folder, url, bins):
         self.folder, self.failed, self.stopped, self.process = folder, None, False, None
         self.again_command = [f"{bins}/cdc-snapshot", "--again", "-q", "--name", "p", "--state-dir", f"{folder}/state", url]
         options = f"--name p -t 's.*' --state-dir {folder}/state '{url}'"
         sink = f"{bins}/cdc-sink-sqlite --state-dir {folder}/state --offset-file {folder}/state"
         self.command = (
-            f"{{ {bins}/cdc-snapshot {options} && exec {bins}/pg-cdc --heartbeat 1 {options}; }} | {bins}/cdc-filter -t 's.*'"
+            f"{{ {bins}/cdc-snapshot {options} && exec {bins}/{db.stream} --heartbeat 1 {options}; }} | {bins}/cdc-filter -t 's.*'"
             f" | tee >(exec {sink}/b.offset {folder}/b.db) | {sink}/a.offset {folder}/a.db"
         )
         self.thread = threading.Thread(target=self.supervise)
@@ -119,26 +187,26 @@ class Line:
         self.thread.join()
 
 
-def rows_copied(path, table):
+def rows_copied(db, path, table):
     try:
         copy = sqlite3.connect(path, timeout=30)
-        return sorted(str(row[0]) for row in copy.execute(f"select {COLUMNS[table]} from {table}"))
+        return sorted(str(row[0]) for row in copy.execute(f"select {db.copied[table]} from {table}"))
     except sqlite3.Error as failed:
         return [str(failed)]
 
 
-def differing(client, folder):
+def differing(db, client, folder):
     found = []
-    for table, columns in COLUMNS.items():
+    for table, columns in db.columns.items():
         rows = sorted(run(client, f"select {columns} from s.{table}").split("\n"))
-        found += [f"{table} in {name}" for name in ("a.db", "b.db") if rows_copied(f"{folder}/{name}", table) != rows]
+        found += [f"{table} in {name}" for name in ("a.db", "b.db") if rows_copied(db, f"{folder}/{name}", table) != rows]
     return found
 
 
-def wait_equal(line, client, folder, limit=120):
+def wait_equal(db, line, client, folder, limit=120):
     end = time.time() + limit
     while True:
-        found = differing(client, folder)
+        found = differing(db, client, folder)
         if not found and not os.path.exists(f"{folder}/state/cdc-snapshot-p.again"):
             return []
         if line.failed is not None or time.time() > end:
@@ -146,11 +214,11 @@ def wait_equal(line, client, folder, limit=120):
         time.sleep(0.5)
 
 
-def spoil(folder):
+def spoil(db, folder):
     for name in ("a.db", "b.db"):
         copy = sqlite3.connect(f"{folder}/{name}", timeout=60)
-        copy.execute("update t set n = -7 where id % 3 = 0")
-        copy.execute("insert into t (id, n, v, w) values (99999, 1, 'nobody has it', '')")
+        for statement in db.spoil:
+            copy.execute(statement)
         copy.execute("delete from k where b % 5 = 0")
         copy.commit()
         copy.close()
@@ -166,33 +234,34 @@ def main():
     options.add_argument("client", nargs=argparse.REMAINDER)
     given = options.parse_args()
     folder, client, rng = given.dir, given.client, random.Random(given.seed)
+    db = Postgres if given.url.startswith("postgres") else MySQL
     span = (-60, 220) if given.keys == "few" else (-3000, 6000)
     os.mkdir(f"{folder}/state")
-    run(client, TABLES)
-    line = Line(folder, given.url, os.environ["CDC_BUILD"] + "/bin")
+    run(client, db.tables)
+    line = Line(db, folder, given.url, os.environ["CDC_BUILD"] + "/bin")
     stop, asked, killed = threading.Event(), 0, 0
-    writers = [threading.Thread(target=write, args=(client, given.seed * 10 + i, span, stop)) for i in range(4)]
+    writers = [threading.Thread(target=write, args=(db, client, given.seed * 10 + i, span, stop)) for i in range(4)]
     for writer in writers:
         writer.start()
     try:
         begun = time.time()
-        while not os.path.exists(f"{folder}/state/pg-cdc-p.offset") and time.time() < begun + 60:
+        while not os.path.exists(f"{folder}/state/{db.stream}-p.offset") and time.time() < begun + 60:
             time.sleep(0.1)
         end = time.time() + given.seconds
         while time.time() < end:
             time.sleep(rng.random() * 2.5)
             if rng.random() < 0.7:
-                asked += line.again(*rng.choice([["t"], ["k"], ["t", "k"], ["o"]]))
+                asked += line.again(*rng.choice(db.again))
             if rng.random() < 0.5:
-                killed += line.kill(rng, rng.choice(["pg-cdc", "pg-cdc", "cdc-sink-sqlite", "cdc-filter", "cdc-snapshot"]))
+                killed += line.kill(rng, rng.choice([db.stream, db.stream, "cdc-sink-sqlite", "cdc-filter", "cdc-snapshot"]))
         stop.set()
         for writer in writers:
             writer.join()
-        found = wait_equal(line, client, folder)
+        found = wait_equal(db, line, client, folder)
         if not found:
-            spoil(folder)
+            spoil(db, folder)
             asked += line.again("t", "k")
-            found = wait_equal(line, client, folder)
+            found = wait_equal(db, line, client, folder)
     finally:
         stop.set()
         line.stop()
