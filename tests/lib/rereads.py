@@ -57,17 +57,17 @@ class MySQL:
     stream = "mysql-binlog"
     columns = {
         "t": "concat_ws('|', id, n, v, w)",
-        "k": "concat_ws('|', to_base64(u), a, b, v)",
+        "k": "concat_ws('|', hex(u), a, b, v)",
         "o": "concat_ws('|', id, n)",
         "d": "concat_ws('|', day, replace(moment, ' ', 'T'), id, n)",
-        "h": "concat_ws('|', id, n)",
+        "h": "concat_ws('|', hex(id), n)",
     }
     copied = {
         "t": "id || '|' || n || '|' || v || '|' || w",
-        "k": "u || '|' || a || '|' || b || '|' || v",
+        "k": "hex(u) || '|' || a || '|' || b || '|' || v",
         "o": "id || '|' || n",
         "d": "day || '|' || moment || '|' || id || '|' || n",
-        "h": "id || '|' || n",
+        "h": "hex(id) || '|' || n",
     }
     again = [["t"], ["k"], ["t", "k"], ["o"], ["d"], ["h", "d"]]
     tables = """create database s; use s; set sql_mode = '';
@@ -78,8 +78,8 @@ create table d (day date, moment datetime(2), id bigint unsigned, n int, primary
 create table h (id varbinary(9) primary key, n int);
 create table ten (n int) as select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union select 7 union select 8 union select 9;
 create table g as select a.n + 10 * b.n + 100 * c.n + 1000 * e.n n from ten a, ten b, ten c, ten e;
-insert into t select n - 2000, 0, repeat(md5(n), 80), 'w' from g where n <= 6000;
-insert into k select unhex(md5(n)), n % 50 - 25, n, repeat(concat('k', n), 700) from g where n between 1 and 3000;
+insert into t select n - 2000, 0, repeat(sha2(n, 256), 40), 'w' from g where n <= 6000;
+insert into k select unhex(left(sha2(n, 256), 32)), n % 50 - 25, n, repeat(concat('k', n), 700) from g where n between 1 and 3000;
 insert into d select date_add('2020-01-01', interval n % 40 day), date_add('2021-01-01 00:00:00.5', interval n % 7 second), 18446744073709551615 - n, 0 from g where n between 1 and 2000;
 drop table ten, g;
 insert into h values ('a', 0), ('a\\0', 0), ('', 0)
@@ -93,12 +93,12 @@ insert into h values ('a', 0), ('a\\0', 0), ('', 0)
             [
                 f"update t set n = n + 1 where id = {at}",
                 f"update ignore t set id = {other}, n = n + 1 where id = {at}",
-                f"insert into t values ({at}, 0, repeat(md5({other}), 80), 'i') on duplicate key update w = 'c'",
+                f"insert into t values ({at}, 0, repeat(sha2({other}, 256), 40), 'i') on duplicate key update w = 'c'",
                 f"delete from t where id = {at}",
                 f"update t set v = repeat('z', {rng.randint(1, 4000)}) where id = {at}",
-                f"update k set b = b + 1 where a = {rng.randint(-25, 25)} and u = unhex(md5({rng.randint(1, 3000)}))",
+                f"update k set b = b + 1 where a = {rng.randint(-25, 25)} and u = unhex(left(sha2({rng.randint(1, 3000)}, 256), 32))",
                 f"update ignore k set a = a + {rng.choice([-3, 3])} where b % 500 = {rng.randint(0, 499)}",
-                f"insert ignore into k values (unhex(md5({rng.randint(1, 6000)})), {rng.randint(-25, 25)}, {at}, repeat('n', 3000))",
+                f"insert ignore into k values (unhex(left(sha2({rng.randint(1, 6000)}, 256), 32)), {rng.randint(-25, 25)}, {at}, repeat('n', 3000))",
                 f"delete from k where b % 700 = {rng.randint(0, 699)}",
                 f"insert into o values ({at}, 0) on duplicate key update n = n + 1",
                 f"update d set n = n + 1 where id = 18446744073709551615 - {rng.randint(1, 2000)}",

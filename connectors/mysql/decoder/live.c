@@ -92,10 +92,9 @@ static bool add_cell(struct cdc_buf *key, const struct my_column *column, const 
     if (!my_live_is_ordered(column))
         return false;
     if (column->kind == MY_KIND_BINARY)
-        return cell->n >= column->length_size &&
-               my_live_key_add(
-                   key, column,
-                   cdc_span((const char *)cell->p + column->length_size, cell->n - (size_t)column->length_size));
+        return cell->n >= column->length_size && my_live_key_add(key, column,
+                                                                 cdc_span((const char *)cell->p + column->length_size,
+                                                                          cell->n - (size_t)column->length_size));
     return my_value_append(&json, column, &cursor, &plain, &unconvertible, &ignored) == 0 && !json.failed &&
            my_live_key_add(key, column, cdc_span(json.data, json.len));
 }
@@ -106,7 +105,8 @@ static bool key_of(struct my_live *live, const struct my_table *table, const str
     live->scratch.len = 0;
     for (size_t k = 0; k < live->n_key; k++) {
         size_t i = 0;
-        while (i < table->n_columns && (!table->columns[i].name || strcmp(table->columns[i].name, live->column[k]) != 0))
+        while (i < table->n_columns &&
+               (!table->columns[i].name || strcmp(table->columns[i].name, live->column[k]) != 0))
             i++;
         if (i == table->n_columns || !cells[i].p || cells[i].null || cells[i].partial ||
             !add_cell(&live->scratch, &table->columns[i], &cells[i]))

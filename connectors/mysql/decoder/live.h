@@ -44,13 +44,13 @@ struct my_live {
     const char *db, *name;               /* BORROWED, as the names of: */
     const char *column[MY_LIVE_KEY_MAX]; /* the key, in the order of the read */
     size_t n_key;
-    bool begun;                  /* its first line is out; before, all changes come, unless: */
-    bool hidden;                 /* nothing of the table comes until it begins (anew) */
-    bool all_done, has_done;     /* all its rows are out; some are, up to: */
+    bool begun;                   /* its first line is out; before, all changes come, unless: */
+    bool hidden;                  /* nothing of the table comes until it begins (anew) */
+    bool all_done, has_done;      /* all its rows are out; some are, up to: */
     struct cdc_buf done, scratch; /* keys, see my_live_key_add */
     /* A piece waits: */
-    bool unsure;          /* it shows the open transaction, or not */
-    bool touched;         /* such have changed rows, the first one of which is: */
+    bool unsure;  /* it shows the open transaction, or not */
+    bool touched; /* such have changed rows, the first one of which is: */
     struct cdc_buf least;
     const char *why; /* why the read must begin anew, for people; NULL */
 };

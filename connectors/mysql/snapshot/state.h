@@ -26,7 +26,7 @@ bool my_consistent_point_is_mariadb(const struct my_consistent_point *from);
 
 struct my_snapshot_state {
     bool has_start;
-    bool partial; /* conditions of the user's have held (--where), which the stream does not know */
+    bool partial;               /* conditions of the user's have held (--where), which the stream does not know */
     struct cdc_attempt attempt; /* its origin is X, the wall clock in microseconds at the first attempt */
     struct my_consistent_point from;
     char *selection;                   /* -t and -T of the last attempt, JSON (session.h); NULL: not known */

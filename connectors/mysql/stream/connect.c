@@ -198,10 +198,9 @@ static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *
 {
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
         my_asked_compare_selection(stream, error) < 0 || my_reading_begin(stream, error) < 0 ||
-        my_stale_connect(stream, error) < 0 ||
-        my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        check_logged(stream, error) < 0 || begin_schema(stream, from != NULL, error) < 0 ||
-        start_dump(stream, error) < 0) {
+        my_stale_connect(stream, error) < 0 || my_bounds_settle(&stream->bounds, &stream->session, error) < 0 ||
+        ensure_decoder(stream, error) < 0 || check_logged(stream, error) < 0 ||
+        begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0) {
         my_stream_disconnect(stream);
         return -1;
     }

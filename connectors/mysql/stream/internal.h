@@ -189,6 +189,8 @@ void my_reading_begins(struct my_stream *stream, const struct my_gtid *gtid, con
 bool my_reading_omits(const struct my_stream *stream, const char *db, const char *table);
 /* It is in the mark: cdc-snapshot reads it. */
 void my_reading_leave(struct my_stream *stream, const char *db, const char *table);
+/* Lines that were appended are taken back: a table whose last one was among them begins anew. */
+void my_reading_take_back(struct my_stream *stream);
 void my_reading_clear(struct my_reading *reading);
 
 /* -- asked.c -- */

@@ -145,8 +145,8 @@ static int add_line(struct my_stream *stream, struct my_piece *piece, const stru
     const struct cdc_value_format *format = &stream->settings.value_format;
     struct cdc_buf *out = &piece->lines, json_null = CDC_BUF_INIT;
     cdc_buf_lit(out, ",\"key\":");
-    int status = my_scan_append_row(out, table, scan->cells, true, format, &stream->metrics->unconvertible, &json_null,
-                                    error);
+    int status =
+        my_scan_append_row(out, table, scan->cells, true, format, &stream->metrics->unconvertible, &json_null, error);
     cdc_buf_lit(out, ",\"before\":null,\"after\":");
     if (status == 0)
         status = my_scan_append_row(out, table, scan->cells, false, format, &stream->metrics->unconvertible, &json_null,

@@ -330,8 +330,8 @@ int my_reading_ask(struct my_stream *stream, const struct cdc_stale_table *table
     const struct cdc_stale_table *asked = cdc_stale_find(&reading->asked, table->db, "", table->table);
     if (!reading->begun || stream->stale.open.n > 0 || stream->stale.found.n > 0)
         return 0;
-    if (asked && (strcmp(asked->why, table->why) == 0 ||
-                  (is_current(reading, table->db, table->table) && reading->live.begun)))
+    if (asked &&
+        (strcmp(asked->why, table->why) == 0 || (is_current(reading, table->db, table->table) && reading->live.begun)))
         return 1; /* a later request for one that has begun waits for its end */
     if (asked)
         cdc_stale_remove(&reading->asked, table->db, "", table->table);
@@ -379,8 +379,7 @@ static int note_begin(struct my_stream *stream, struct cdc_error *error)
     my_piece_append_pos(stream->decoder, reading->attempt, &pos);
     cdc_buf_byte(&pos, '\0');
     mark.at = pos.data;
-    int result =
-        pos.failed ? cdc_error_memory(error) : cdc_stale_add(&mark, reading->db, "", reading->name, "", error);
+    int result = pos.failed ? cdc_error_memory(error) : cdc_stale_add(&mark, reading->db, "", reading->name, "", error);
     struct cdc_round *round =
         result == 0 ? cdc_rounds_begin(&reading->rounds, &mark, origin, stream->settings.name, "", error) : NULL;
     cdc_stale_clear(&mark);
@@ -425,8 +424,7 @@ static int is_after_all(struct my_stream *stream, struct cdc_error *error)
         after = after && is_after(text, cdc_acks_offset(acks, i) ? cdc_acks_offset(acks, i)->pos : NULL);
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < all[k]->n; i++)
-            after =
-                after && is_after(text, all[k]->items[i].of.at) && is_after(text, all[k]->items[i].attempt.written);
+            after = after && is_after(text, all[k]->items[i].of.at) && is_after(text, all[k]->items[i].attempt.written);
     return after;
 }
 
@@ -512,7 +510,22 @@ static int end_table(struct my_stream *stream, struct my_piece_lines *lines, str
                   (double)(cdc_clock_ms() - reading->began) / 1000.0);
     cdc_stale_remove(&reading->asked, reading->db, "", reading->name);
     forget(stream);
+    reading->ended = true;
     return 0;
+}
+
+/* Its end may be saved by now, and is saved no more before another line leaves. */
+void my_reading_take_back(struct my_stream *stream)
+{
+    struct my_reading *reading = &stream->reading;
+    struct cdc_round *round = reading->rounds.n > 0 ? &reading->rounds.items[reading->rounds.n - 1] : NULL;
+    struct cdc_error ignored = {0};
+    if (!reading->ended || !round)
+        return;
+    free(round->attempt.written);
+    round->attempt.written = NULL;
+    stream->stale.changed = true;
+    (void)keep_open(stream, &round->of, &ignored);
 }
 
 static int write_piece(struct my_stream *stream, size_t n, bool all, struct cdc_buf *out, struct cdc_error *error)
@@ -676,8 +689,9 @@ int my_reading_step(struct my_stream *stream, struct cdc_buf *out, struct cdc_er
     if (reading->phase != MY_READING_WAITS) {
         int did = step(stream, &failed);
         if (did <= 0)
-            return did == 0 ? 0 : failed.status == CDC_EXIT_INTERNAL ? (*error = failed, -1)
-                                                                     : wait_and_retry(stream, &failed, error);
+            return did == 0                             ? 0
+                   : failed.status == CDC_EXIT_INTERNAL ? (*error = failed, -1)
+                                                        : wait_and_retry(stream, &failed, error);
     }
     return my_reading_pass(stream, out, error);
 }

@@ -23,7 +23,8 @@ struct my_piece {
     struct my_piece_end {
         size_t line, key, value;
     } * ends; /* of each row, in the three texts: */
-    struct cdc_buf lines, keys, values; /* members of its line; its key, to compare with (live.h); the same for a statement (key.h) */
+    struct cdc_buf lines, keys,
+        values; /* members of its line; its key, to compare with (live.h); the same for a statement (key.h) */
 };
 
 enum my_reading_phase { MY_READING_NONE, MY_READING_READS, MY_READING_WAITS };
@@ -31,7 +32,8 @@ struct my_reading {
     bool loaded;
     bool begun;             /* in this run */
     struct cdc_stale asked; /* tables that are to be read, with the one that is */
-    struct cdc_stale open;  /* of these, those that a run before has begun: nothing of them comes until they begin anew */
+    struct cdc_stale
+        open; /* of these, those that a run before has begun: nothing of them comes until they begin anew */
     struct cdc_rounds rounds; /* those that were read, or are: in our state */
     enum my_reading_phase phase;
     MYSQL *sql;
@@ -49,8 +51,9 @@ struct my_reading {
     unsigned restarts; /* of this table */
     unsigned spoiled;  /* pieces in a row of which nothing could go out */
     size_t rows;       /* of the next piece */
+    bool ended;        /* one, in the lines that the loop has not taken yet */
+    /* Until when to wait; when this table was begun, and when there was a piece of it last, or the first try. */
     int64_t due, began, took_up;
-    bool told; /* that the log is waited for */
 };
 
 #endif

@@ -295,7 +295,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         cdc_error_clear(&stream->late);
         return CDC_SOURCE_ERROR;
     }
-    stream->received = false;
+    stream->received = stream->reading.ended = false;
     if (stream->announce &&
         (my_decoder_coord(stream->decoder)->file[0] || !my_gtid_set_is_empty(my_decoder_gtids(stream->decoder)))) {
         stream->announce = false;
@@ -314,6 +314,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     if (save_schema(stream, got < 0, error) < 0 || my_stale_save(stream, error) < 0) {
         out->len = before;
         my_decoder_forget_boundary(stream->decoder);
+        my_reading_take_back(stream);
         got = -1;
     }
     if (stream->received)
