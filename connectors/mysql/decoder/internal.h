@@ -236,7 +236,8 @@ void my_line_commit(struct my_decoder *decoder, struct cdc_buf *out);
 void my_line_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
 
 /* The same of a piece of a table that is read again, with a pos of its own. */
-void my_line_piece(struct my_decoder *decoder, unsigned attempt, uint64_t events, int64_t ts_ms, struct cdc_buf *out);
+void my_line_piece(struct my_decoder *decoder, struct cdc_span pos, uint64_t seq, uint64_t events, int64_t ts_ms,
+                   struct cdc_buf *out);
 /* `,"ts_ms":N,"server_id":N,"file":"F","pos":N,"row":0,"snapshot":"true"}` of a row that is read there. */
 void my_line_append_place(const struct my_decoder *decoder, struct cdc_buf *out, int64_t ts_ms);
 

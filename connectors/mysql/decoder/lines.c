@@ -175,15 +175,13 @@ void my_line_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_bu
 
 /* -- lines of a table that is read again (live.h) -- */
 
-void my_line_piece(struct my_decoder *decoder, unsigned attempt, uint64_t events, int64_t ts_ms, struct cdc_buf *out)
+void my_line_piece(struct my_decoder *decoder, struct cdc_span pos, uint64_t seq, uint64_t events, int64_t ts_ms,
+                   struct cdc_buf *out)
 {
     cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
     size_t pos_at = out->len;
-    my_piece_append_pos(decoder, attempt, out);
-    decoder->piece.number = my_piece_seq(decoder);
-    decoder->piece.attempt = attempt;
-    decoder->piece.line++;
-    boundary_line(decoder, out, pos_at, my_piece_seq(decoder), ts_ms);
+    cdc_buf_span(out, pos);
+    boundary_line(decoder, out, pos_at, seq, ts_ms);
     cdc_buf_lit(out, ",\"events\":");
     cdc_buf_u64(out, events);
     cdc_buf_lit(out, "}\n");

@@ -20,7 +20,6 @@ static void append_pos(struct my_piece_lines *lines, struct cdc_buf *out)
     decoder->piece.number = my_piece_seq(decoder);
     decoder->piece.attempt = lines->attempt;
     decoder->piece.line++;
-    decoder->counts.lines++;
 }
 
 static void append_numbers(const struct my_piece_lines *lines, struct cdc_buf *out)
@@ -32,6 +31,7 @@ static void append_numbers(const struct my_piece_lines *lines, struct cdc_buf *o
     cdc_buf_lit(out, ",\"source\":");
     cdc_buf_append_buf(out, &lines->table->source_head);
     my_line_append_place(lines->decoder, out, lines->ts_ms);
+    lines->decoder->counts.lines++;
 }
 
 static void schema_line(struct my_piece_lines *lines, struct cdc_buf *out)
@@ -42,6 +42,7 @@ static void schema_line(struct my_piece_lines *lines, struct cdc_buf *out)
     my_line_append_place(lines->decoder, &tail, lines->ts_ms);
     my_table_schema_line(out, lines->table, cdc_span(text, pos.len), my_piece_seq(lines->decoder), lines->ts_ms,
                          cdc_span(tail.data, tail.len));
+    lines->decoder->counts.lines++;
     out->failed |= tail.failed;
     cdc_buf_free(&tail);
 }
@@ -79,6 +80,10 @@ void my_piece_end(struct my_piece_lines *lines, struct cdc_buf *out)
 
 void my_piece_commit(struct my_piece_lines *lines, struct cdc_buf *out)
 {
-    my_line_piece(lines->decoder, lines->attempt, lines->events, lines->ts_ms, out);
+    char text[64];
+    struct cdc_buf pos = {text, 0, sizeof text, false};
+    append_pos(lines, &pos);
+    my_line_piece(lines->decoder, cdc_span(text, pos.len), my_piece_seq(lines->decoder), lines->events, lines->ts_ms,
+                  out);
     lines->events = 0;
 }

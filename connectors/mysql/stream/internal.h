@@ -167,6 +167,19 @@ int my_piece_read(struct my_stream *stream, bool share, struct cdc_error *error)
 /* Does it show for sure the transaction that begins there? */
 bool my_piece_shows(const struct my_piece *piece, const struct my_gtid *gtid, const struct my_coord *begin);
 
+/* -- withheld.c -- */
+/* A transaction begins. */
+void my_reading_begins(struct my_stream *stream, const struct my_gtid *gtid, const struct my_coord *coord);
+/* Does nothing of the table come now? */
+bool my_reading_omits(const struct my_stream *stream, const char *db, const char *table);
+/* It is in the mark: cdc-snapshot reads it. */
+void my_reading_leave(struct my_stream *stream, const char *db, const char *table);
+/* No table is read now. */
+void my_reading_forget(struct my_stream *stream);
+void my_reading_free_table(struct my_reading *reading);
+bool my_reading_is_current(const struct my_reading *reading, const char *db, const char *table);
+void my_reading_clear(struct my_reading *reading);
+
 /* -- reading.c -- */
 /* Once, before any state is written: what our own has of tables that were read. */
 int my_reading_load(struct my_stream *stream, struct cdc_error *error);
@@ -183,15 +196,8 @@ int my_reading_ask(struct my_stream *stream, const struct cdc_stale_table *table
 int my_reading_step(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error);
 /* Between two transactions: the piece that waits for this place of the log goes out. As above. */
 int my_reading_pass(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error);
-/* A transaction begins. */
-void my_reading_begins(struct my_stream *stream, const struct my_gtid *gtid, const struct my_coord *coord);
-/* Does nothing of the table come now? */
-bool my_reading_omits(const struct my_stream *stream, const char *db, const char *table);
-/* It is in the mark: cdc-snapshot reads it. */
-void my_reading_leave(struct my_stream *stream, const char *db, const char *table);
 /* Lines that were appended are taken back: a table whose last one was among them begins anew. */
 void my_reading_take_back(struct my_stream *stream);
-void my_reading_clear(struct my_reading *reading);
 
 /* -- asked.c -- */
 /* Between transactions, now and then: takes tables that people ask to be read again as stale. 1: there are some; 0; -1 */

@@ -163,7 +163,7 @@ static int add_row(struct my_stream *stream, struct my_piece *piece, const struc
 {
     if (piece->n == piece->capacity) {
         size_t capacity = piece->capacity ? 2 * piece->capacity : 64;
-        struct my_piece_end *ends = realloc(piece->ends, capacity * sizeof *ends);
+        struct my_piece_texts *ends = realloc(piece->ends, capacity * sizeof *ends);
         if (!ends)
             return cdc_error_memory(error);
         piece->ends = ends;
@@ -173,7 +173,7 @@ static int add_row(struct my_stream *stream, struct my_piece *piece, const struc
         return -1;
     if (piece->lines.failed || piece->keys.failed || piece->values.failed)
         return cdc_error_memory(error);
-    piece->ends[piece->n++] = (struct my_piece_end){piece->lines.len, piece->keys.len, piece->values.len};
+    piece->ends[piece->n++] = (struct my_piece_texts){piece->lines.len, piece->keys.len, piece->values.len};
     return 0;
 }
 

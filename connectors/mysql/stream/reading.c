@@ -28,31 +28,6 @@ enum { ROWS_FIRST = 16, RESTARTS_MAX = 5, SPOILED_MAX = 3 };
 
 /* -- what is kept ------------------------------------------------------------------------------------------ */
 
-static void free_table(struct my_reading *reading)
-{
-    my_key_free(&reading->key);
-    my_table_free(reading->table);
-    reading->table = NULL;
-    reading->columns.len = 0;
-}
-
-void my_reading_clear(struct my_reading *reading)
-{
-    cdc_stale_clear(&reading->asked);
-    cdc_stale_clear(&reading->open);
-    cdc_rounds_clear(&reading->rounds);
-    my_live_clear(&reading->live);
-    my_piece_clear(&reading->piece);
-    my_key_value_free(&reading->after);
-    free_table(reading);
-    cdc_buf_free(&reading->columns);
-    free(reading->db);
-    free(reading->name);
-    if (reading->sql)
-        mysql_close(reading->sql);
-    *reading = (struct my_reading){.phase = MY_READING_NONE};
-}
-
 static bool is_possible(const struct my_stream *stream)
 {
     return my_stale_is_kept(stream) && stream->settings.acks && stream->settings.state_dir;
@@ -65,13 +40,6 @@ int my_reading_load(struct my_stream *stream, struct cdc_error *error)
     const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
     stream->reading.loaded = true;
     return cdc_rounds_read(&stream->reading.rounds, cdc_span_text(entry ? entry->state : NULL), error);
-}
-
-static void remove_rounds(struct cdc_rounds *rounds, const char *db, const char *name)
-{
-    for (size_t i = 0; i < rounds->n; i++)
-        cdc_stale_remove(&rounds->items[i].of, db, "", name);
-    cdc_rounds_prune(rounds);
 }
 
 /* A run with an end may come to that before a table is read; and what conditions a snapshot was taken with is its command line's
@@ -95,7 +63,7 @@ static int hand_over(struct my_stream *stream, const struct cdc_stale *tables, s
         cdc_rounds_mark(&stream->reading.rounds, mark, NULL, NULL, error) < 0)
         return -1;
     for (size_t i = 0; i < tables->n; i++)
-        remove_rounds(&stream->reading.rounds, tables->tables[i].db, tables->tables[i].table);
+        my_reading_leave(stream, tables->tables[i].db, tables->tables[i].table);
     stream->stale.changed = true; /* saved before the first line */
     return 0;
 }
@@ -142,54 +110,6 @@ int my_reading_begin(struct my_stream *stream, struct cdc_error *error)
     return result;
 }
 
-/* -- which changes come -------------------------------------------------------------------------------------- */
-
-static bool is_current(const struct my_reading *reading, const char *db, const char *table)
-{
-    return reading->name && strcmp(reading->name, table) == 0 && strcmp(reading->db, db) == 0;
-}
-
-bool my_reading_omits(const struct my_stream *stream, const char *db, const char *table)
-{
-    const struct my_reading *reading = &stream->reading;
-    return cdc_stale_has(&reading->open, db, "", table) || (reading->live.hidden && is_current(reading, db, table));
-}
-
-void my_reading_begins(struct my_stream *stream, const struct my_gtid *gtid, const struct my_coord *coord)
-{
-    struct my_reading *reading = &stream->reading;
-    reading->live.unsure = reading->phase == MY_READING_WAITS && !my_piece_shows(&reading->piece, gtid, coord);
-}
-
-/* The table is another one's to read from here on, or was read. */
-static void forget(struct my_stream *stream)
-{
-    struct my_reading *reading = &stream->reading;
-    if (stream->decoder)
-        my_decoder_set_live(stream->decoder, NULL);
-    my_live_clear(&reading->live);
-    my_piece_clear(&reading->piece);
-    my_key_value_clear(&reading->after);
-    free_table(reading);
-    free(reading->db);
-    free(reading->name);
-    reading->db = reading->name = NULL;
-    reading->restarts = reading->spoiled = 0;
-    reading->took_up = 0;
-    reading->phase = MY_READING_NONE;
-}
-
-void my_reading_leave(struct my_stream *stream, const char *db, const char *table)
-{
-    struct my_reading *reading = &stream->reading;
-    bool current = is_current(reading, db, table);
-    cdc_stale_remove(&reading->asked, db, "", table);
-    cdc_stale_remove(&reading->open, db, "", table);
-    remove_rounds(&reading->rounds, db, table);
-    if (current)
-        forget(stream);
-}
-
 /* Begins anew, from the table's first row. What the log brings of it meanwhile does not come, if lines are out. */
 static void restart(struct my_stream *stream, const char *why)
 {
@@ -204,7 +124,7 @@ static void restart(struct my_stream *stream, const char *why)
     my_live_forget_touched(live);
     my_piece_clear(&reading->piece);
     my_key_value_clear(&reading->after);
-    free_table(reading);
+    my_reading_free_table(reading);
     reading->phase = MY_READING_NONE;
     reading->due = cdc_clock_ms() + STEP_MS;
     reading->took_up = 0;
@@ -295,7 +215,7 @@ static int describe(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
     enum my_flavor flavor = stream->session.server.flavor;
-    free_table(reading);
+    my_reading_free_table(reading);
     reading->table = calloc(1, sizeof *reading->table);
     if (!reading->table)
         return cdc_error_memory(error);
@@ -330,8 +250,8 @@ int my_reading_ask(struct my_stream *stream, const struct cdc_stale_table *table
     const struct cdc_stale_table *asked = cdc_stale_find(&reading->asked, table->db, "", table->table);
     if (!reading->begun || stream->stale.open.n > 0 || stream->stale.found.n > 0)
         return 0;
-    if (asked &&
-        (strcmp(asked->why, table->why) == 0 || (is_current(reading, table->db, table->table) && reading->live.begun)))
+    if (asked && (strcmp(asked->why, table->why) == 0 ||
+                  (my_reading_is_current(reading, table->db, table->table) && reading->live.begun)))
         return 1; /* a later request for one that has begun waits for its end */
     if (asked)
         cdc_stale_remove(&reading->asked, table->db, "", table->table);
@@ -509,7 +429,7 @@ static int end_table(struct my_stream *stream, struct my_piece_lines *lines, str
                   reading->db, reading->name, (unsigned long long)reading->total,
                   (double)(cdc_clock_ms() - reading->began) / 1000.0);
     cdc_stale_remove(&reading->asked, reading->db, "", reading->name);
-    forget(stream);
+    my_reading_forget(stream);
     reading->ended = true;
     return 0;
 }

@@ -20,7 +20,7 @@ struct my_piece {
     struct my_coord before;
     bool last; /* no row came after them */
     size_t n, capacity;
-    struct my_piece_end {
+    struct my_piece_texts {
         size_t line, key, value;
     } * ends; /* of each row, in the three texts: */
     struct cdc_buf lines, keys,

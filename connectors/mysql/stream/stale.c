@@ -264,8 +264,6 @@ int my_stale_open(struct my_stream *stream, struct cdc_error *error)
     const struct cdc_stale *found = &stream->settings.start->stale;
     if (!my_stale_is_kept(stream))
         return 0;
-    if (my_reading_load(stream, error) < 0)
-        return -1;
     const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
     struct cdc_span state = cdc_span_text(entry ? entry->state : NULL);
     stream->stale.dropped_before =

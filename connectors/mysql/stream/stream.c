@@ -40,7 +40,7 @@ struct my_stream *my_stream_new(const struct my_stream_settings *settings, struc
     stream->schema = my_schema_new(&schema_settings, error);
     if (stream->schema && my_bounds_parse(&stream->bounds, settings->until, error) == 0 &&
         (!settings->first || my_start_check(settings->first, error) == 0)) {
-        int opened = my_stale_open(stream, error);
+        int opened = my_reading_load(stream, error) < 0 ? -1 : my_stale_open(stream, error);
         my_asked_begin(stream);
         if (opened == 0)
             return stream;
