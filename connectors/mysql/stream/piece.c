@@ -5,13 +5,14 @@
 
 #include <cdc/json.h>
 #include <cdc/retry.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define PIECE_MS 20 /* of time, and */
 #define PIECE_BYTES ((size_t)4 << 20)
-enum { ROWS_MAX = 10000, ROWS_LOCKED = 64 };
+enum { ROWS_MAX = 10000, ROWS_LOCKED = 64, TRIES = 10 };
 
 static const char what[] = "cannot read a table again";
 
@@ -257,21 +258,34 @@ static int read_locked(struct my_stream *stream, struct my_piece *piece, struct 
     return read_end(stream, &piece->upto, error) < 0 ? -1 : 1;
 }
 
-int my_piece_read(struct my_stream *stream, bool share, struct cdc_error *error)
+static int read_once(struct my_stream *stream, bool share, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
     struct my_piece *piece = &reading->piece;
     struct cdc_error ignored = {0};
-    int64_t began = cdc_clock_ms();
     my_piece_clear(piece);
     int got = stream->session.server.flavor == MY_FLAVOR_MARIADB ? read_mariadb(stream, piece, error)
               : share                                            ? read_locked(stream, piece, error)
                                                                  : read_mysql(stream, piece, error);
     if (reading->sql && my_session_execute(reading->sql, "ROLLBACK", what, got < 0 ? &ignored : error) < 0)
         got = -1;
-    if (got > 0)
-        learn(reading, cdc_clock_ms() - began);
     if (got <= 0)
         my_piece_clear(piece);
+    return got;
+}
+
+/* What was delivered last is committed in the engine a moment later. Whoever reads on in the log meanwhile finds the next one that is
+ * not. */
+int my_piece_read(struct my_stream *stream, bool share, struct cdc_error *error)
+{
+    int got = 0;
+    for (int i = 0; got == 0 && i < TRIES; i++) {
+        int64_t began = cdc_clock_ms();
+        if (i > 0)
+            (void)poll(NULL, 0, 1);
+        got = read_once(stream, share, error);
+        if (got > 0)
+            learn(&stream->reading, cdc_clock_ms() - began);
+    }
     return got;
 }
