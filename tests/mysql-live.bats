@@ -30,6 +30,14 @@ says() { grep -q -- "$1" "$DIR/err" || { tail -20 "$DIR/err"; fail "it does not 
 rounds() { jq -c ".offsets[\"$NAME\"].state.again" "$STATE/mysql-binlog-$NAME.offset" 2>/dev/null; }
 is_begun() { [ "$(rounds | jq '[.[]? | select(.written == null)] | length')" = 1 ]; }
 none_is_begun() { ! is_begun; }
+is_other() { [ "$(rounds)" != "$1" ]; }
+# again_and_begun OPTION...: asked for, and begun (of a small table the end may have come by then, too).
+again_and_begun() {
+    local before
+    before=$(rounds)
+    again "$@"
+    wait_until -t 90 is_other "$before"
+}
 big_table() { msql "create table t (id int primary key, v varchar(200)); insert into t select n, concat('row ', n) from $(numbers 1 30000)"; }
 spoil() { copy "update t set v = 'spoiled' where id % 2 = 0; insert into t (id, v) values (99999, 'ghost'); delete from t where id % 7 = 0"; }
 # write_all_the_time SQL: with NN a number that grows, until $DIR/quiet is there.
@@ -45,14 +53,13 @@ write_all_the_time() {
     comes_equal t other
     spoil
     write_all_the_time "update t set v = 'NN' where id = NN % 30000; insert ignore into t values (NN + 40000, 'new'); delete from t where id = NN + 39900; insert into other (v) values (NN); update ignore t set id = id - 40000 where id = NN + 39990;"
-    again -t "$NAME.t"
-    wait_until -t 30 is_begun
+    again_and_begun -t "$NAME.t"
     kill -KILL "$(member "$SUPERVISOR" mysql-binlog)"
     [ "$(copy 'select count(*) from t')" -gt 20000 ] || fail "the copy was emptied"
-    wait_until -t 60 none_is_begun
+    wait_until -t 90 none_is_begun
     msql "delete from t where id between 100 and 200"
     again -t "$NAME.t"
-    wait_until -t 60 is_taken
+    wait_until -t 90 is_taken
     writers_end
     comes_equal t other
     is "ends with 75" 0 "$(ends_with 75)"
@@ -67,12 +74,10 @@ write_all_the_time() {
     comes_equal t
     spoil
     write_all_the_time "insert ignore into t (id, v) values (NN + 50000, 'new'); update ignore t set id = id - 60000 where id = NN + 49990;"
-    again -t "$NAME.t"
-    wait_until -t 30 is_begun
+    again_and_begun -t "$NAME.t"
     msql "truncate t; insert into t select n, concat('made ', n) from $(numbers 1 20000)"
     wait_until -t 90 none_is_begun
-    again -t "$NAME.t"
-    wait_until -t 30 is_begun
+    again_and_begun -t "$NAME.t"
     msql "alter table t add w int default 7"
     writers_end
     comes_equal t other
@@ -86,15 +91,15 @@ write_all_the_time() {
     supervise "$(sink_line)"
     comes_equal other
     is_whole() { is "$1" "$(msql -N "select count(*), sum(n) from $1" | tr '\t' '|')" "$(copy "select count(*), sum(n) from $1")" >/dev/null 2>&1; }
-    wait_until -t 60 is_whole t
+    wait_until -t 90 is_whole t
     copy "update t set n = n + 3 where n % 2 = 0; delete from b where n = 0"
     write_all_the_time "update t set n = n + 1 where id = 18446744073709551615 - NN % 6000; update ignore t set day = date_add(day, interval if(NN % 2, 3, -3) day) where id = 18446744073709551615 - NN % 5999; update b set n = n + 1;"
     again -t "$NAME.t" -t "$NAME.b"
-    wait_until -t 60 is_taken
+    wait_until -t 90 is_taken
     writers_end
-    wait_until -t 60 none_is_begun
-    wait_until -t 60 is_whole t
-    wait_until -t 60 is_whole b
+    wait_until -t 90 none_is_begun
+    wait_until -t 90 is_whole t
+    wait_until -t 90 is_whole b
     is "rows" "$(msql -N "select hex(u), n from t order by 1, 2" | tr '\t' '|' | md5sum)" "$(copy "select hex(u), n from t order by 1, 2" | md5sum)"
     is "ends with 75" 0 "$(ends_with 75)"
     loop_end
@@ -136,12 +141,12 @@ write_all_the_time() {
     big_table
     SNAPSHOT_OPTIONS="--where 't:id > 10'"
     supervise "$(sink_line)"
-    wait_until -t 60 test -s "$STATE/mysql-binlog-$NAME.offset"
+    wait_until -t 90 test -s "$STATE/mysql-binlog-$NAME.offset"
     is_part() { is "rows" "29990" "$(copy 'select count(*) from t')" >/dev/null 2>&1; }
-    wait_until -t 60 is_part
+    wait_until -t 90 is_part
     copy "delete from t where id % 2 = 0"
     again -t "$NAME.t"
-    wait_until -t 60 is_part
+    wait_until -t 90 is_part
     [ "$(ends_with 75)" -ge 1 ] || fail "the stream has read it"
     loop_end
 }

@@ -581,7 +581,7 @@ static int step(struct my_stream *stream, struct cdc_error *error)
                    error);
 }
 
-/* What the server does not let us read now, it may let us read later. */
+/* What the server does not let us read now, it may let us read later, but for what a person must change. */
 static int wait_and_retry(struct my_stream *stream, const struct cdc_error *failed, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
@@ -594,7 +594,11 @@ static int wait_and_retry(struct my_stream *stream, const struct cdc_error *fail
     reading->due = now + RETRY_MS;
     if (reading->took_up == 0)
         reading->took_up = now;
-    return now - reading->took_up > PATIENCE_MS && reading->name
+    if (!reading->name)
+        return 0;
+    if (failed->status == CDC_EXIT_PERMISSION || failed->status == CDC_EXIT_CONFIG)
+        return give_up(stream, failed->text, error);
+    return now - reading->took_up > PATIENCE_MS
                ? give_up(stream, "the server did not let it be read for a minute", error)
                : 0;
 }
