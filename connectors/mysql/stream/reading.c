@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define STEP_MS 100
 #define EARLY_MS 5
@@ -171,8 +172,9 @@ static int open_session(struct my_stream *stream, struct cdc_error *error)
     return 0;
 }
 
-/* 1; 0: there is no such table, or its rows cannot be seen as they were at one moment; -1. */
-static int is_frozen(struct my_reading *reading, struct cdc_error *error)
+/* Its rows can be seen as they are at one moment, and be held with the gaps between them. 1; 0: it is of another kind, or not there;
+ * -1. */
+static int is_innodb(struct my_reading *reading, struct cdc_error *error)
 {
     MYSQL_RES *result = my_catalog_query(
         reading->sql,
@@ -182,9 +184,9 @@ static int is_frozen(struct my_reading *reading, struct cdc_error *error)
     if (!result)
         return -1;
     MYSQL_ROW row = mysql_fetch_row(result);
-    bool frozen = row && row[0] && my_catalog_engine(row[0]) == MY_ENGINE_FROZEN;
+    bool innodb = row && row[0] && strcasecmp(row[0], "InnoDB") == 0;
     mysql_free_result(result);
-    return frozen;
+    return innodb;
 }
 
 /* Names of the key's columns belong to the table. */
@@ -223,7 +225,9 @@ static int describe(struct my_stream *stream, struct cdc_error *error)
     reading->table->name = strdup(reading->name);
     if (!reading->table->db || !reading->table->name)
         return cdc_error_memory(error);
-    int found = is_frozen(reading, error);
+    if (!cdc_selection_has_table(&stream->settings.selection, reading->db, reading->name))
+        return 0; /* a run before has chosen it, and begun it */
+    int found = is_innodb(reading, error);
     if (found > 0)
         found = my_catalog_columns(reading->sql, flavor, reading->table, &reading->columns, error);
     if (found <= 0)
@@ -317,7 +321,12 @@ static int note_end(struct my_stream *stream, struct cdc_error *error)
     round->attempt.written = strdup(my_decoder_boundary(stream->decoder)->pos);
     if (!round->attempt.written)
         return cdc_error_memory(error);
-    return save(stream, error);
+    if (save(stream, error) == 0)
+        return 0;
+    free(round->attempt.written);
+    round->attempt.written = NULL;
+    stream->stale.changed = true; /* before another line leaves it is saved that there is no end */
+    return -1;
 }
 
 static bool is_after(const char *pos, const char *other)
@@ -497,7 +506,12 @@ int my_reading_pass(struct my_stream *stream, struct cdc_buf *out, struct cdc_er
         return 1;
     }
     reading->spoiled = 0;
-    return write_piece(stream, n, all, out, error) < 0 ? -1 : 1;
+    size_t before = out->len;
+    if (write_piece(stream, n, all, out, error) == 0)
+        return 1;
+    out->len = before;
+    my_decoder_forget_boundary(stream->decoder);
+    return -1;
 }
 
 /* -- the steps ----------------------------------------------------------------------------------------------------- */
@@ -539,6 +553,18 @@ static int give_up(struct my_stream *stream, const char *why, struct cdc_error *
     return my_stale_take(stream, reading->db, reading->name, asked, error);
 }
 
+/* A round of cdc-snapshot's that was read at another server: the log of this one may bring what it has seen later on, and then without
+ * this table. */
+static bool has_round_of_another(const struct my_stream *stream)
+{
+    const struct my_stale *stale = &stream->stale;
+    for (size_t i = 0; i < stale->n_rounds; i++)
+        if (!stale->rounds[i].here && !stale->rounds[i].passed &&
+            cdc_stale_has(&stale->rounds[i].at.tables, stream->reading.db, "", stream->reading.name))
+            return true;
+    return false;
+}
+
 static int read_step(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
@@ -549,7 +575,7 @@ static int read_step(struct my_stream *stream, struct cdc_error *error)
     }
     if (open_session(stream, error) < 0)
         return -1;
-    int after = reading->live.begun ? 1 : is_after_all(stream, error);
+    int after = reading->live.begun ? 1 : has_round_of_another(stream) ? 0 : is_after_all(stream, error);
     int got = after > 0 ? my_piece_read(stream, reading->spoiled >= SPOILED_MAX, error) : after;
     if (got < 0)
         return -1;
@@ -577,7 +603,7 @@ static int step(struct my_stream *stream, struct cdc_error *error)
                    reading->restarts > RESTARTS_MAX
                        ? "it was altered, or the connection broke, again and again"
                        : "it is not there, or has no primary key of integers, dates and times, or binary strings, or "
-                         "its engine has no transactions",
+                         "its engine is not InnoDB",
                    error);
 }
 
