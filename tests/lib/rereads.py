@@ -230,6 +230,7 @@ def main():
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--seconds", type=float, default=30)
     options.add_argument("--keys", choices=["few", "many"], default="few")
+    options.add_argument("--no-kill", action="store_true")
     options.add_argument("url")
     options.add_argument("client", nargs=argparse.REMAINDER)
     given = options.parse_args()
@@ -252,7 +253,7 @@ def main():
             time.sleep(rng.random() * 2.5)
             if rng.random() < 0.7:
                 asked += line.again(*rng.choice(db.again))
-            if rng.random() < 0.5:
+            if not given.no_kill and rng.random() < 0.5:
                 killed += line.kill(rng, rng.choice([db.stream, db.stream, "cdc-sink-sqlite", "cdc-filter", "cdc-snapshot"]))
         stop.set()
         for writer in writers:
