@@ -62,7 +62,7 @@ write_all_the_time() {
     wait_until -t 90 is_taken
     writers_end
     comes_equal t other
-    is "ends with 75" 0 "$(ends_with 75)"
+    not grep -q "error: to be read again" "$DIR/err" # else cdc-snapshot has read it
     says "table $NAME.t is read again: .* while the log went on"
     none_is_begun
     loop_end
@@ -101,7 +101,7 @@ write_all_the_time() {
     wait_until -t 90 is_whole t
     wait_until -t 90 is_whole b
     is "rows" "$(msql -N "select hex(u), n from t order by 1, 2" | tr '\t' '|' | md5sum)" "$(copy "select hex(u), n from t order by 1, 2" | md5sum)"
-    is "ends with 75" 0 "$(ends_with 75)"
+    not grep -q "error: to be read again" "$DIR/err" # else cdc-snapshot has read it
     loop_end
 }
 
