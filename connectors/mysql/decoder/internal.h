@@ -19,6 +19,7 @@
 #include "connectors/mysql/decoder/live.h"
 #include "connectors/mysql/decoder/numbering.h"
 #include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/decoder/seen.h"
 #include "connectors/mysql/decoder/temporary.h"
 #include "connectors/mysql/decoder/xa.h"
 #include "connectors/mysql/event/coord.h"
@@ -108,6 +109,7 @@ struct my_decoder {
         uint64_t number, line; /* line: of the run */
         unsigned attempt;
     } piece;
+    struct my_seen seen;               /* by the rows of the copy, and not passed yet */
 
     /* The tables by id: open addressing, the size is a power of two. */
     struct my_table **tables;

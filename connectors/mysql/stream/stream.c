@@ -60,6 +60,7 @@ void my_stream_free(struct my_stream *stream)
     my_reading_clear(&stream->reading);
     free(stream->start.gtids);
     my_temporaries_clear(&stream->start.temporaries);
+    my_seen_clear(&stream->start.seen);
     free(stream);
 }
 
