@@ -471,7 +471,13 @@ static struct cdc_round *last_round(struct cdc_rounds *rounds, const struct cdc_
         cdc_error_memory(error);
         return NULL;
     }
-    /* Rounds at one place share the numbers of their attempts, which are in pos. */
+    /* Rounds at one place share the numbers of their attempts, which are in pos: also with those that a stream has read itself, and
+     * that keeps their numbers, of which the mark's position is one. */
+    uint64_t place, ordinal, number;
+    const char *tail = cdc_pos_parse(mark->at, &place, &ordinal);
+    if (tail != NULL && is_of_round(mark->at) && place == origin && cdc_pos_hex(tail + 1, 4, &number) &&
+        number < CDC_ATTEMPT_MAX)
+        round->attempt.number = (unsigned)number;
     for (size_t i = 0; i + 1 < rounds->n; i++) {
         const struct cdc_attempt *other = &rounds->items[i].attempt;
         if (other->origin == origin && other->number > round->attempt.number)

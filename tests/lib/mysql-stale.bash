@@ -40,7 +40,7 @@ equal() {
         columns=$(columns_of "$table")
         msql -N "select concat_ws('|', $(quoted "$columns")) from $table" | LC_ALL=C sort >"$DIR/source.$table"
         copy "select $(cell "$columns" "$table") from \"$table\"" | LC_ALL=C sort >"$DIR/copy.$table"
-        diff "$DIR/source.$table" "$DIR/copy.$table" >"$DIR/report" || { head -20 "$DIR/report"; fail "$table: the copy differs"; }
+        diff "$DIR/source.$table" "$DIR/copy.$table" >"$DIR/report" || { head -20 "$DIR/report"; fail "$table: the copy differs"; return 1; }
     done
 }
 quoted() { tr ',' '\n' <<<"$1" | sed "s/.*/ifnull(\`&\`, '-')/" | paste -sd,; }

@@ -229,6 +229,8 @@ int my_copies_see(struct my_decoder *decoder, const struct my_event_query *query
 {
     if (effect->kind == MY_EFFECT_COLUMN_DROPPED) /* also of one that is read again: the copy keeps what it had */
         return drop_column(decoder, effect, db, table, error);
+    if (decoder->live)
+        my_live_alter(decoder, db, table, "a statement has changed it");
     if (my_copies_omit(decoder, db, table))
         return 0;
     if (effect->kind == MY_EFFECT_EMPTIES) {

@@ -8,7 +8,7 @@
  *                           -> rows.c -> image.c                     rows
  *     all of these -> lines.c, schema_line.c
  *
- * Beside that way: lookahead.c reads on in the log to learn what becomes of a large transaction; hidden.c knows MariaDB's own
+ * Beside that way: live.c knows which rows come of a table that is read again; lookahead.c reads on in the log to learn what becomes of a large transaction; hidden.c knows MariaDB's own
  * columns, type_name.c how a type is called; position.c and numbering.c give lines their pos, xa.c keeps prepared
  * transactions in files. */
 #ifndef MY_DECODER_INTERNAL_H
@@ -16,6 +16,7 @@
 
 #include "connectors/mysql/decoder/decoder.h"
 #include "connectors/mysql/decoder/image.h"
+#include "connectors/mysql/decoder/live.h"
 #include "connectors/mysql/decoder/numbering.h"
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/decoder/seen.h"
@@ -26,6 +27,7 @@
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
+#include "connectors/mysql/event/rows_event.h"
 #include "connectors/mysql/event/statement.h"
 #include "connectors/mysql/event/table_map.h"
 #include "connectors/mysql/value/flavor.h"
@@ -101,6 +103,12 @@ struct my_decoder {
     uint64_t number;           /* C of the open transaction, or of the last one */
     struct my_numbering numbering;
     struct my_temporaries temporaries; /* of sessions */
+    struct my_live *live;              /* the table that is read again meanwhile; NULL. BORROWED */
+    /* The last line of such a read: of the transaction with that number, after the one that ended last. */
+    struct {
+        uint64_t number, line; /* line: of the run */
+        unsigned attempt;
+    } piece;
     struct my_seen seen;               /* by the rows of the copy, and not passed yet */
 
     /* The tables by id: open addressing, the size is a power of two. */
@@ -228,6 +236,23 @@ void my_line_schema(struct my_decoder *decoder, struct my_table *table, uint64_t
 /* Whole lines after which reading may begin again. */
 void my_line_commit(struct my_decoder *decoder, struct cdc_buf *out);
 void my_line_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
+
+/* The same of a piece of a table that is read again, with a pos of its own. */
+void my_line_piece(struct my_decoder *decoder, struct cdc_span pos, uint64_t seq, uint64_t events, int64_t ts_ms,
+                   struct cdc_buf *out);
+/* `,"ts_ms":N,"server_id":N,"file":"F","pos":N,"row":0,"snapshot":"true"}` of a row that is read there. */
+void my_line_append_place(const struct my_decoder *decoder, struct cdc_buf *out, int64_t ts_ms);
+
+/* -- live.c */
+/* Is it the table that is read again? NULL: no. */
+struct my_live *my_live_of(const struct my_decoder *decoder, const char *db, const char *table);
+/* The row at hand: does it come, and as what? */
+bool my_live_takes(struct my_decoder *decoder, struct my_live *live, const struct my_table *table,
+                   enum my_rows_kind *kind);
+/* Rows of a table that is not selected now. */
+void my_live_pass(struct my_decoder *decoder, const struct my_table *table);
+/* A statement may have changed its form, or rows without a line: true where nothing of it comes now. */
+bool my_live_alter(struct my_decoder *decoder, const char *db, const char *table, const char *why);
 
 /* -- rows.c */
 int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,

@@ -88,7 +88,7 @@ static void advance_gtids_coord(struct my_decoder *decoder)
     decoder->gtids_file_created = decoder->format.created;
 }
 
-static void keep_boundary(struct my_decoder *decoder, struct cdc_span pos, struct cdc_span source)
+static void keep_boundary(struct my_decoder *decoder, struct cdc_span pos, uint64_t seq, struct cdc_span source)
 {
     decoder->boundary_pos.len = decoder->boundary_source.len = 0;
     cdc_buf_span(&decoder->boundary_pos, pos);
@@ -97,7 +97,7 @@ static void keep_boundary(struct my_decoder *decoder, struct cdc_span pos, struc
     cdc_buf_byte(&decoder->boundary_source, '\0');
     decoder->boundary = (struct cdc_offset){.pos = decoder->boundary_pos.data,
                                             .source = decoder->boundary_source.data,
-                                            .seq = (int64_t)decoder->number,
+                                            .seq = (int64_t)seq,
                                             .lines = decoder->counts.changes};
     decoder->has_boundary = !decoder->boundary_pos.failed && !decoder->boundary_source.failed;
 }
@@ -120,11 +120,11 @@ static void append_seen(struct my_decoder *decoder, struct cdc_buf *out)
  *     "source":{"connector":"mysql","name":"p","ts_ms":...,"gtid":"fb7d...:20","server_id":1,"file":"binlog.000001",
  *     "pos":461,"row":0,"snapshot":"false","gtids":"fb7d...:1-20","server_uuid":"fb7d...","file_created":1704164000,
  *     "event":430,"event_sum":2893011} */
-static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_t pos_at, int64_t ts_ms)
+static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_t pos_at, uint64_t seq, int64_t ts_ms)
 {
     size_t pos_n = out->len - pos_at;
     cdc_buf_lit(out, "\",\"seq\":");
-    cdc_buf_u64(out, decoder->number);
+    cdc_buf_u64(out, seq);
     cdc_buf_lit(out, ",\"ts_ms\":");
     cdc_buf_i64(out, ts_ms);
     cdc_buf_lit(out, ",\"source\":");
@@ -157,7 +157,7 @@ static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_
     cdc_buf_byte(out, '}');
     decoder->counts.lines++;
     if (!out->failed)
-        keep_boundary(decoder, cdc_span(out->data + pos_at, pos_n),
+        keep_boundary(decoder, cdc_span(out->data + pos_at, pos_n), seq,
                       cdc_span(out->data + source_at, out->len - source_at));
 }
 
@@ -167,17 +167,50 @@ void my_line_commit(struct my_decoder *decoder, struct cdc_buf *out)
     advance_gtids_coord(decoder);
     size_t pos_at = out->len;
     my_pos_commit(out, decoder->number);
-    boundary_line(decoder, out, pos_at, decoder->transaction.ts_ms);
+    boundary_line(decoder, out, pos_at, decoder->number, decoder->transaction.ts_ms);
     cdc_buf_lit(out, ",\"events\":");
     cdc_buf_u64(out, decoder->transaction.events);
     cdc_buf_lit(out, "}\n");
 }
 
+/* After a piece of a table that is read again it is one more of that round's lines: they all come after it. */
 void my_line_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_buf *out)
 {
+    bool after_piece = decoder->piece.number == decoder->number + 1;
     cdc_buf_lit(out, "{\"op\":\"heartbeat\",\"pos\":\"");
     size_t pos_at = out->len;
-    my_pos_heartbeat(out, decoder->number, ++decoder->heartbeats);
-    boundary_line(decoder, out, pos_at, now_ms);
+    if (after_piece)
+        my_pos_round(out, decoder->piece.number, decoder->piece.attempt, 0, ++decoder->piece.line);
+    else
+        my_pos_heartbeat(out, decoder->number, ++decoder->heartbeats);
+    boundary_line(decoder, out, pos_at, decoder->number + after_piece, now_ms);
     cdc_buf_lit(out, "}\n");
+}
+
+/* -- lines of a table that is read again (live.h) -- */
+
+void my_line_piece(struct my_decoder *decoder, struct cdc_span pos, uint64_t seq, uint64_t events, int64_t ts_ms,
+                   struct cdc_buf *out)
+{
+    cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
+    size_t pos_at = out->len;
+    cdc_buf_span(out, pos);
+    boundary_line(decoder, out, pos_at, seq, ts_ms);
+    cdc_buf_lit(out, ",\"events\":");
+    cdc_buf_u64(out, events);
+    cdc_buf_lit(out, "}\n");
+}
+
+void my_line_append_place(const struct my_decoder *decoder, struct cdc_buf *out, int64_t ts_ms)
+{
+    const struct my_coord *coord = decoder->by_gtid ? &decoder->gtids_coord : &decoder->coord;
+    cdc_buf_lit(out, ",\"ts_ms\":");
+    cdc_buf_i64(out, ts_ms);
+    cdc_buf_lit(out, ",\"server_id\":");
+    cdc_buf_u64(out, decoder->transaction.server_id);
+    cdc_buf_lit(out, ",\"file\":");
+    cdc_json_append_text(out, coord->file, strlen(coord->file));
+    cdc_buf_lit(out, ",\"pos\":");
+    cdc_buf_u64(out, coord->position);
+    cdc_buf_lit(out, ",\"row\":0,\"snapshot\":\"true\"}");
 }

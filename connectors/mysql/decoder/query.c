@@ -46,6 +46,8 @@ static int truncate_line(struct my_decoder *decoder, const struct my_event_query
     char *db, *table;
     int selected = table_of(decoder, query, statement, &db, &table, error);
     bool temporary = selected > 0 && query->thread_specific && my_unlogged_is_temporary(decoder, query, db, table);
+    if (selected > 0 && !temporary && decoder->live)
+        my_live_alter(decoder, db, table, "it was truncated");
     if (selected > 0 && my_copies_omit(decoder, db, table))
         decoder->transaction.ordinal++;
     else if (selected > 0 && !temporary)
@@ -111,6 +113,8 @@ static int create_select(struct my_decoder *decoder, const struct my_event_query
 {
     char *db, *table;
     int selected = table_of(decoder, query, statement, &db, &table, error);
+    if (selected > 0 && decoder->live)
+        my_live_alter(decoder, db, table, "it was made anew");
     if (selected > 0 && !my_copies_omit(decoder, db, table))
         selected = my_copies_are_kept(decoder)
                        ? my_copies_mark(decoder, db, table, "CREATE TABLE ... SELECT was logged without rows", error)

@@ -198,8 +198,9 @@ static int write_rows(struct my_decoder *decoder, struct my_table *table, struct
                       struct cdc_buf *out, struct cdc_error *error)
 {
     static const char *const ops[] = {"c", "u", "d"};
+    struct my_live *live = decoder->live ? my_live_of(decoder, table->db, table->name) : NULL;
     my_line_begin_event(decoder);
-    if (!table->schema_written)
+    if (!table->schema_written && !(live && live->hidden))
         my_line_schema(decoder, table, ordinal + 1, out);
     for (uint64_t row = 0; cdc_bytes_left(&rows->images) > 0; row++) {
         const uint8_t *start = rows->images.p;
@@ -212,6 +213,8 @@ static int write_rows(struct my_decoder *decoder, struct my_table *table, struct
         ordinal++;
         if (table->row_end && !is_of_current(decoder, table, &kind))
             continue; /* its ordinal is used all the same */
+        if (live && !my_live_takes(decoder, live, table, &kind))
+            continue;
         my_line_begin_change(decoder, &table->source_head, ops[kind], ordinal, row, out);
         if (row_members(decoder, table, kind, out, error) < 0) {
             out->len = line; /* whole or not at all */
@@ -271,6 +274,8 @@ bool my_rows_pass(struct my_decoder *decoder, const struct my_event_header *head
     struct my_table *table = rows.packed ? NULL : table_of(decoder, &rows, &own);
     if (!table || table->selected)
         return false;
+    if (decoder->live)
+        my_live_pass(decoder, table);
     decoder->transaction.ordinal += rows.size + omitted + 1;
     decoder->transaction.bytes += header->size;
     return true;
@@ -290,6 +295,8 @@ int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *hea
      * a byte at least, so the bytes of the event are as many ordinals as it can need. */
     uint64_t ordinal = decoder->transaction.ordinal;
     decoder->transaction.ordinal += rows.size + 1;
+    if (decoder->live && !table->selected)
+        my_live_pass(decoder, table);
     if (!table->selected || my_lookahead_is_undone(decoder))
         return 0;
     if (my_rows_event_unpack(&rows, &decoder->rows_scratch, error) < 0 ||

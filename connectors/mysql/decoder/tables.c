@@ -90,7 +90,7 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
     decoder->last = NULL;
     bool known = old && (*old)->schema_written && table->selected;
     const char *why = known && my_copies_are_kept(decoder) ? my_copies_difference(*old, table) : NULL;
-    if (why)
+    if (why && !(decoder->live && my_live_alter(decoder, table->db, table->name, why)))
         return my_copies_mark(decoder, table->db, table->name, why, error);
     if (old) {
         table->schema_number = (*old)->schema_number;
@@ -163,6 +163,8 @@ void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql)
     for (size_t i = 0; i < decoder->n_slots; i++)
         if (decoder->tables[i] && my_statement_names(sql, cdc_span_text(decoder->tables[i]->name)))
             decoder->tables[i]->body.len = 0;
+    if (decoder->live && my_statement_names(sql, cdc_span_text(decoder->live->name)))
+        my_live_spoil(decoder->live, "a statement has changed it");
     if (decoder->settings.altered)
         decoder->settings.altered(decoder->settings.context, sql);
 }

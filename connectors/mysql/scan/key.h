@@ -29,6 +29,8 @@ struct my_key_value {
 /* The rows above after, and not above upto. Where one has no values there is no limit. */
 struct my_range {
     struct my_key_value after, upto;
+    size_t limit; /* rows, 0: all */
+    bool share;   /* they, and the gaps between them, are held until the transaction ends (FOR SHARE) */
 };
 
 /* Finds the primary key, which must be one whose order we can follow; else key->n is 0. The table has its columns. */

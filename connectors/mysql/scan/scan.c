@@ -127,6 +127,32 @@ int my_scan_key(const struct my_scan *scan, struct my_key_value *value, struct c
     return status;
 }
 
+int my_scan_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells, bool key_only,
+                       const struct cdc_value_format *format, uint64_t *unconvertible, struct cdc_buf *json_null,
+                       struct cdc_error *error)
+{
+    char separator = '{';
+    json_null->len = 0;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const struct my_column *column = &table->columns[i];
+        if (key_only && !column->key)
+            continue;
+        cdc_buf_byte(out, separator);
+        separator = ',';
+        cdc_buf_append_buf(out, &column->name_json);
+        size_t start = out->len;
+        if (cells[i].null) {
+            cdc_buf_lit(out, "null");
+            continue;
+        }
+        if (my_cell_append(out, column, &cells[i], format, unconvertible, error) < 0)
+            return cdc_error_prefix(error, "table %s.%s", table->db, table->name);
+        my_image_note_json_null(json_null, column, out, start);
+    }
+    cdc_buf_byte(out, '}');
+    return 0;
+}
+
 /* -- the statement --------------------------------------------------------------------------- */
 
 static int read_forms(struct my_scan *scan, struct cdc_error *error)
@@ -179,6 +205,9 @@ int my_scan_begin(struct my_scan *scan, MYSQL *mysql, const struct my_key *key, 
     scan->statement = mysql_stmt_init(mysql);
     append_select(&sql, key->table);
     my_key_append_range(&sql, key, &range->after, &range->upto, key->condition);
+    if (range->limit > 0)
+        cdc_buf_printf(&sql, " LIMIT %zu", range->limit);
+    cdc_buf_text(&sql, range->share ? " FOR SHARE" : "");
     int status = sql.failed || !scan->cells || !scan->forms || !scan->statement ? cdc_error_memory(error)
                                                                                 : run_statement(scan, &sql, error);
     cdc_buf_free(&sql);

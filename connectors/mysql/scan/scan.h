@@ -33,6 +33,10 @@ int my_scan_begin(struct my_scan *scan, MYSQL *mysql, const struct my_key *key, 
 int my_scan_next(struct my_scan *scan, struct cdc_error *error);
 /* Appends the key of the row at hand. */
 int my_scan_key(const struct my_scan *scan, struct my_key_value *value, struct cdc_error *error);
+/* Appends {"column":value,...} of a row; key_only: of its key. json_null: as my_image_note_json_null, emptied first. */
+int my_scan_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells, bool key_only,
+                       const struct cdc_value_format *format, uint64_t *unconvertible, struct cdc_buf *json_null,
+                       struct cdc_error *error);
 /* Where rows were left unread, close the session first: they would all be read here. */
 void my_scan_end(struct my_scan *scan);
 

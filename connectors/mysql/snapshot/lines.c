@@ -180,29 +180,8 @@ void my_lines_begin_rows(struct my_worker *worker)
 
 static int append_row(struct my_worker *worker, const struct my_cell *cells, bool key_only, struct cdc_error *error)
 {
-    const struct my_table *table = table_of(worker);
-    struct cdc_buf *out = &worker->lines;
-    char separator = '{';
-    worker->json_null.len = 0;
-    for (size_t i = 0; i < table->n_columns; i++) {
-        const struct my_column *column = &table->columns[i];
-        if (key_only && !column->key)
-            continue;
-        cdc_buf_byte(out, separator);
-        separator = ',';
-        cdc_buf_append_buf(out, &column->name_json);
-        size_t start = out->len;
-        if (cells[i].null) {
-            cdc_buf_lit(out, "null");
-            continue;
-        }
-        if (my_cell_append(out, column, &cells[i], &worker->run->settings->value_format, &worker->unconvertible,
-                           error) < 0)
-            return cdc_error_prefix(error, "table %s.%s", table->db, table->name);
-        my_image_note_json_null(&worker->json_null, column, out, start);
-    }
-    cdc_buf_byte(out, '}');
-    return 0;
+    return my_scan_append_row(&worker->lines, table_of(worker), cells, key_only, &worker->run->settings->value_format,
+                              &worker->unconvertible, &worker->json_null, error);
 }
 
 /* A line that failed half way is taken back: lines leave whole or not at all. */

@@ -46,6 +46,7 @@ static bool read_state(struct my_snapshot_state *state, struct cdc_span object)
     bool good = cdc_attempt_read(&state->attempt, object) && cdc_json_member(object, "attempt").p &&
                 cdc_json_int64(cdc_json_member(object, "number"), &number) && number > 0;
     state->attempt.origin = (uint64_t)number;
+    state->partial = cdc_span_is(cdc_json_member(object, "partial"), "true");
     struct cdc_span sinks = cdc_json_member(object, "sinks");
     if (sinks.p && !(state->sinks = cdc_span_copy(sinks)))
         return false; /* errno says why */
@@ -93,6 +94,7 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
     if (from->file_created)
         cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
     cdc_buf_printf(out, ",\"server_id\":%u}", (unsigned)from->server_id);
+    cdc_buf_text(out, state->partial ? ",\"partial\":true" : "");
     my_seen_append(out, &state->seen);
     if (state->checkpoints.n > 0) {
         cdc_buf_lit(out, ",\"points\":");
@@ -114,7 +116,8 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
 
 int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
 {
-    const struct my_snapshot_state *state = &run->state;
+    struct my_snapshot_state *state = &run->state;
+    state->partial |= run->settings->where.count > 0;
     struct cdc_buf json = CDC_BUF_INIT, source = CDC_BUF_INIT;
     char start[64] = "";
     struct cdc_buf pos = {start, 0, sizeof start, false};

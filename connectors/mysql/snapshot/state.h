@@ -27,6 +27,7 @@ bool my_consistent_point_is_mariadb(const struct my_consistent_point *from);
 
 struct my_snapshot_state {
     bool has_start;
+    bool partial;               /* conditions of the user's have held (--where), which the stream does not know */
     struct cdc_attempt attempt; /* its origin is X, the wall clock in microseconds at the first attempt */
     struct my_consistent_point from;
     struct my_seen seen;               /* by the rows of the last attempt, and of those that it went on from */

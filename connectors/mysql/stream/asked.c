@@ -63,18 +63,33 @@ static bool is_due(struct my_stream *stream)
     return true;
 }
 
+/* 1: the stream must end for one of them; 0; -1. Those that it reads itself stay in the file until they are begun. */
+static int take(struct my_stream *stream, const struct cdc_stale *asked, struct cdc_error *error)
+{
+    int result = 0;
+    for (size_t i = 0; i < asked->n; i++) {
+        const struct cdc_stale_table *table = &asked->tables[i];
+        int reads = my_reading_ask(stream, table, error);
+        if (reads < 0 ||
+            (reads == 0 && (my_stale_take(stream, table->db, table->table, table->why, error) < 0 ||
+                            cdc_stale_add(&stream->stale.asked, table->db, "", table->table, table->why, error) < 0)))
+            return -1;
+        result |= reads == 0;
+    }
+    return result;
+}
+
 int my_asked_look(struct my_stream *stream, struct cdc_error *error)
 {
-    struct cdc_stale *asked = &stream->stale.asked;
+    struct cdc_stale asked = {.at = NULL};
     struct cdc_error failed = {0};
-    int result = 0;
     if (!is_due(stream))
         return 0;
-    if (cdc_request_read(asked, stream->settings.state_dir, stream->settings.name, &failed) < 0)
+    if (cdc_request_read(&asked, stream->settings.state_dir, stream->settings.name, &failed) < 0)
         report(stream, &failed);
-    for (size_t i = 0; result == 0 && i < asked->n; i++)
-        result = my_stale_take(stream, asked->tables[i].db, asked->tables[i].table, asked->tables[i].why, error);
-    return result < 0 ? -1 : asked->n > 0;
+    int result = take(stream, &asked, error);
+    cdc_stale_clear(&asked);
+    return result;
 }
 
 /* -- what is selected ---------------------------------------------------------------------------------- */

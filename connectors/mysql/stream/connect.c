@@ -109,6 +109,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     my_decoder_set_by_gtid(stream->decoder, my_start_by_gtid(stream));
     my_decoder_set_checksums(stream->decoder, stream->session.server.checksums);
     my_decoder_set_heartbeats(stream->decoder, stream->start.heartbeats);
+    my_reading_attach(stream);
     return 0;
 }
 
@@ -207,9 +208,10 @@ static int check_named_columns(struct my_stream *stream, struct cdc_error *error
 static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
-        my_asked_compare_selection(stream, error) < 0 || my_stale_connect(stream, error) < 0 ||
-        my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        check_logged(stream, error) < 0 || check_named_columns(stream, error) < 0 ||
+        my_asked_compare_selection(stream, error) < 0 || my_reading_begin(stream, error) < 0 ||
+        my_stale_connect(stream, error) < 0 || my_bounds_settle(&stream->bounds, &stream->session, error) < 0 ||
+        ensure_decoder(stream, error) < 0 || check_logged(stream, error) < 0 ||
+        check_named_columns(stream, error) < 0 ||
         begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0) {
         my_stream_disconnect(stream);
         return -1;
@@ -225,6 +227,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
 {
     struct my_stream *stream = source;
     my_stream_disconnect(stream);
+    my_reading_disconnected(stream);
     stream->more = false;
     my_wait_report(true);
     int result = connect_and_begin(stream, from, error);

@@ -9,6 +9,7 @@
 #include "connectors/mysql/session/packets.h"
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/session/wire.h"
+#include "connectors/mysql/stream/reading.h"
 #include "connectors/mysql/stream/stream.h"
 
 #include <cdc/metrics.h>
@@ -91,6 +92,7 @@ struct my_stream {
     struct my_bounds bounds;
     struct my_torn_file torn;
     struct my_stale stale;
+    struct my_reading reading;
     bool refused; /* the last dump met a transaction without a GTID */
     bool more;    /* the decoder holds a payload */
     bool ended, received;
@@ -161,6 +163,48 @@ void my_stale_look(struct my_stream *stream, struct cdc_buf *out);
 const char *my_stale_state(struct my_stream *stream, const char *schema);
 /* At the end of the run: the mark is durable. TEMPORARY where there is one. */
 int my_stale_end(void *source, struct cdc_error *error);
+
+/* The copy has all of the table as it is at this place of the log, and no columns of before. */
+int my_stale_was_read(struct my_stream *stream, const char *db, const char *table, struct cdc_error *error);
+
+/* -- piece.c -- */
+void my_piece_clear(struct my_piece *piece);
+/* Reads the next piece of the table at hand; share: its rows are held for a moment (MySQL). 1; 0: it is too early; -1. */
+int my_piece_read(struct my_stream *stream, bool share, struct cdc_error *error);
+/* Does it show for sure the transaction that begins there? */
+bool my_piece_shows(const struct my_piece *piece, const struct my_gtid *gtid, const struct my_coord *begin);
+
+/* -- withheld.c -- */
+/* A transaction begins. */
+void my_reading_begins(struct my_stream *stream, const struct my_gtid *gtid, const struct my_coord *coord);
+/* Does nothing of the table come now? */
+bool my_reading_omits(const struct my_stream *stream, const char *db, const char *table);
+/* It is in the mark: cdc-snapshot reads it. */
+void my_reading_leave(struct my_stream *stream, const char *db, const char *table);
+/* No table is read now. */
+void my_reading_forget(struct my_stream *stream);
+void my_reading_free_table(struct my_reading *reading);
+bool my_reading_is_current(const struct my_reading *reading, const char *db, const char *table);
+void my_reading_clear(struct my_reading *reading);
+
+/* -- reading.c -- */
+/* Once, before any state is written: what our own has of tables that were read. */
+int my_reading_load(struct my_stream *stream, struct cdc_error *error);
+/* Once, at the first connection: what runs before have begun and sinks have not stored. */
+int my_reading_begin(struct my_stream *stream, struct cdc_error *error);
+/* There is a decoder. */
+void my_reading_attach(struct my_stream *stream);
+/* A new connection: what was being read begins anew. */
+void my_reading_disconnected(struct my_stream *stream);
+/* Somebody asks for the table: is it to be read while the stream goes on? 1; 0: the stream must end for it; -1 */
+int my_reading_ask(struct my_stream *stream, const struct cdc_stale_table *table, struct cdc_error *error);
+/* Between transactions, when the log has nothing more: what there is to do now. May append whole lines, and may find that the stream
+ * must end (stale.found). 1: something was done; 0; -1. */
+int my_reading_step(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error);
+/* Between two transactions: the piece that waits for this place of the log goes out. As above. */
+int my_reading_pass(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error);
+/* Lines that were appended are taken back: a table whose last one was among them begins anew. */
+void my_reading_take_back(struct my_stream *stream);
 
 /* -- asked.c -- */
 /* Between transactions, now and then: takes tables that people ask to be read again as stale. 1: there are some; 0; -1 */

@@ -144,6 +144,11 @@ static int forget_dropped(struct my_stale *stale, const char *db, const char *ta
     return stale->dropped_before ? add_dropped(stale, db, table, "", error) : 0;
 }
 
+int my_stale_was_read(struct my_stream *stream, const char *db, const char *table, struct cdc_error *error)
+{
+    return forget_dropped(&stream->stale, db, table, error);
+}
+
 static int empty(void *source, const char *db, const char *table, struct cdc_error *error)
 {
     struct my_stream *stream = source;
@@ -193,6 +198,7 @@ static const char *compose(struct my_stream *stream, const char *schema, const s
     my_selection_append(state, &stream->settings.selection);
     append_dropped(state, &stream->stale);
     cdc_stale_append(state, mark);
+    cdc_rounds_append(state, &stream->reading.rounds);
     cdc_buf_append(state, "}", 2);
     return state->failed ? NULL : state->data;
 }
@@ -296,7 +302,7 @@ static bool is_omitted(void *source, const char *db, const char *table)
 {
     const struct my_stream *stream = source;
     const struct my_stale *stale = &stream->stale;
-    if (cdc_stale_has(&stale->open, db, "", table) ||
+    if (cdc_stale_has(&stale->open, db, "", table) || my_reading_omits(stream, db, table) ||
         (stale->looking_on && cdc_stale_has(&stale->found, db, "", table)))
         return true;
     for (size_t i = 0; i < stale->n_rounds; i++)
@@ -322,6 +328,11 @@ static void omitted_of(void *source, const char *db, struct cdc_buf *out)
     const struct my_stale *stale = &stream->stale;
     const size_t start = out->len;
     append_names(out, start, &stale->open, db);
+    append_names(out, start, &stream->reading.open, db);
+    if (stream->reading.live.hidden && stream->reading.db && strcmp(stream->reading.db, db) == 0) {
+        cdc_buf_text(out, out->len > start ? "," : "");
+        cdc_json_append_text(out, stream->reading.name, strlen(stream->reading.name));
+    }
     if (stale->looking_on)
         append_names(out, start, &stale->found, db);
     for (size_t i = 0; i < stale->n_rounds; i++)
@@ -518,6 +529,7 @@ static int turn(struct my_stream *stream, struct my_round *round, struct cdc_err
 static int begins(void *source, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error)
 {
     struct my_stream *stream = source;
+    my_reading_begins(stream, gtid, coord);
     for (size_t i = 0; i < stream->stale.n_rounds; i++) {
         struct my_round *round = &stream->stale.rounds[i];
         bool seen = !round->passed && my_read_at_has(&round->at, gtid, coord, round->here);
@@ -629,6 +641,8 @@ int my_stale_end(void *source, struct cdc_error *error)
     struct my_stale *stale = &stream->stale;
     if (stale->found.n == 0)
         return stale->reached ? cdc_stale_stop(&stale->open, error) : 0;
+    for (size_t i = 0; i < stale->found.n; i++)
+        my_reading_leave(stream, stale->found.tables[i].db, stale->found.tables[i].table);
     const char *pos = boundary_of(stream);
     if ((!stale->open.at || strcmp(pos, stale->open.at) > 0) && set_at(&stale->open, pos, error) < 0)
         return -1;

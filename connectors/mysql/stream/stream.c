@@ -40,7 +40,7 @@ struct my_stream *my_stream_new(const struct my_stream_settings *settings, struc
     stream->schema = my_schema_new(&schema_settings, error);
     if (stream->schema && my_bounds_parse(&stream->bounds, settings->until, error) == 0 &&
         (!settings->first || my_start_check(settings->first, error) == 0)) {
-        int opened = my_stale_open(stream, error);
+        int opened = my_reading_load(stream, error) < 0 ? -1 : my_stale_open(stream, error);
         my_asked_begin(stream);
         if (opened == 0)
             return stream;
@@ -57,6 +57,7 @@ void my_stream_free(struct my_stream *stream)
     my_decoder_free(stream->decoder);
     my_schema_free(stream->schema);
     my_stale_close(stream);
+    my_reading_clear(&stream->reading);
     free(stream->start.gtids);
     my_temporaries_clear(&stream->start.temporaries);
     my_seen_clear(&stream->start.seen);
@@ -102,6 +103,7 @@ static int take_heartbeat(struct my_stream *stream, const struct my_wire_part *p
     int late = my_bounds_are_late(&stream->bounds, &stream->session, &coord, error);
     if (late > 0 && !my_decoder_in_transaction(stream->decoder))
         stream->ended = true;
+    stream->reading.heard = coord;
     return late < 0 ? -1 : 0;
 }
 
@@ -235,18 +237,32 @@ static void look_on(struct my_stream *stream)
     cdc_buf_free(&ignored);
 }
 
-/* The run ends after what is out, where somebody asks for tables to be read again. */
-static int end_if_asked(struct my_stream *stream, struct cdc_error *error)
+/* The run ends after what is out. */
+static int end_here(struct my_stream *stream, struct cdc_error *error)
 {
-    int asked = stream_between(stream) ? my_asked_look(stream, error) : 0;
-    if (asked <= 0)
-        return asked;
     const struct cdc_offset *boundary = my_decoder_boundary(stream->decoder);
     if (boundary && cdc_offset_copy(&stream->stale.end, boundary, error) < 0)
         return -1;
     stream->ended = true;
     stream->stale.has_part = false; /* nothing is looked for beyond it */
     return 0;
+}
+
+/* Somebody may ask for tables to be read again. */
+static int end_if_asked(struct my_stream *stream, struct cdc_error *error)
+{
+    int asked = stream_between(stream) ? my_asked_look(stream, error) : 0;
+    return asked <= 0 ? asked : end_here(stream, error);
+}
+
+/* Where the log has no more for now: tables that are read again meanwhile. 1: the next piece may follow at once. */
+static int read_on(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error)
+{
+    size_t found = stream->stale.found.n;
+    int did = my_reading_step(stream, out, error);
+    if (did < 0)
+        return -1;
+    return stream->stale.found.n > found ? end_here(stream, error) : did;
 }
 
 /* 1: there is more; 0; -1. */
@@ -262,6 +278,8 @@ static int take_events(struct my_stream *stream, struct cdc_buf *out, size_t lim
             continue;
         end_if_reached(stream);
         my_stale_look(stream, out);
+        if (my_reading_pass(stream, out, error) < 0)
+            return -1;
         if (stream_between(stream))
             whole = out->len;
     }
@@ -278,7 +296,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         cdc_error_clear(&stream->late);
         return CDC_SOURCE_ERROR;
     }
-    stream->received = false;
+    stream->received = stream->reading.ended = false;
     if (stream->announce &&
         (my_decoder_coord(stream->decoder)->file[0] || !my_gtid_set_is_empty(my_decoder_gtids(stream->decoder)))) {
         stream->announce = false;
@@ -288,6 +306,8 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     got = end_if_asked(stream, error);
     if (got == 0)
         got = take_events(stream, out, limit, error);
+    if (got == 0)
+        got = read_on(stream, out, error);
     if (got < 0 && stream->torn.next.file[0] && out->len != before)
         got = put_off(stream, error);
     if (got >= 0 && (got == 0 || stream->ended) && prefetch_schema(stream, error) < 0)
@@ -295,6 +315,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     if (save_schema(stream, got < 0, error) < 0 || my_stale_save(stream, error) < 0) {
         out->len = before;
         my_decoder_forget_boundary(stream->decoder);
+        my_reading_take_back(stream);
         got = -1;
     }
     if (stream->received)

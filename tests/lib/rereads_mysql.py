@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The rig of tests/rereads-mysql: rereads_mysql.py [OPTION]... URL CLIENT [ARGUMENT]..."""
+import argparse
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+AGAIN = {0, 69, 74, 75, -9, -13, 137, 141, 143}
+
+class MySQL:
+    """Beside it a table with a key of a date, a time and an unsigned number, and one of a single row that everybody changes."""
+
+    stream = "mysql-binlog"
+    columns = {
+        "t": "concat_ws('|', id, n, v, w)",
+        "k": "concat_ws('|', hex(u), a, b, v)",
+        "o": "concat_ws('|', id, n)",
+        "d": "concat_ws('|', day, replace(moment, ' ', 'T'), id, n)",
+        "h": "concat_ws('|', hex(id), n)",
+    }
+    copied = {
+        "t": "id || '|' || n || '|' || v || '|' || w",
+        "k": "hex(u) || '|' || a || '|' || b || '|' || v",
+        "o": "id || '|' || n",
+        "d": "day || '|' || moment || '|' || id || '|' || n",
+        "h": "hex(id) || '|' || n",
+    }
+    again = [["t"], ["k"], ["t", "k"], ["o"], ["d"], ["h", "d"]]
+    tables = """create database s; use s; set sql_mode = '';
+create table t (id int primary key, n int, v text, w text);
+create table k (u binary(16), a bigint, b int, v text, primary key (a, u));
+create table o (id int primary key, n int);
+create table d (day date, moment datetime(2), id bigint unsigned, n int, primary key (day, moment, id));
+create table h (id varbinary(9) primary key, n int);
+create table ten (n int) as select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union select 7 union select 8 union select 9;
+create table g as select a.n + 10 * b.n + 100 * c.n + 1000 * e.n n from ten a, ten b, ten c, ten e;
+insert into t select n - 2000, 0, repeat(sha2(n, 256), 40), 'w' from g where n <= 6000;
+insert into k select unhex(left(sha2(n, 256), 32)), n % 50 - 25, n, repeat(concat('k', n), 700) from g where n between 1 and 3000;
+insert into d select date_add('2020-01-01', interval n % 40 day), date_add('2021-01-01 00:00:00.5', interval n % 7 second), 18446744073709551615 - n, 0 from g where n between 1 and 2000;
+drop table ten, g;
+insert into h values ('a', 0), ('a\\0', 0), ('', 0)
+"""
+    spoil = ["update t set n = -7 where id % 3 = 0", "insert into t (id, n, v, w) values (99999, 1, 'nobody has it', '')"]
+
+    @staticmethod
+    def change(rng, span):
+        at, other = rng.randint(*span), rng.randint(*span)
+        return rng.choices(
+            [
+                f"update t set n = n + 1 where id = {at}",
+                f"update ignore t set id = {other}, n = n + 1 where id = {at}",
+                f"insert into t values ({at}, 0, repeat(sha2({other}, 256), 40), 'i') on duplicate key update w = 'c'",
+                f"delete from t where id = {at}",
+                f"update t set v = repeat('z', {rng.randint(1, 4000)}) where id = {at}",
+                f"update k set b = b + 1 where a = {rng.randint(-25, 25)} and u = unhex(left(sha2({rng.randint(1, 3000)}, 256), 32))",
+                f"update ignore k set a = a + {rng.choice([-3, 3])} where b % 500 = {rng.randint(0, 499)}",
+                f"insert ignore into k values (unhex(left(sha2({rng.randint(1, 6000)}, 256), 32)), {rng.randint(-25, 25)}, {at}, repeat('n', 3000))",
+                f"delete from k where b % 700 = {rng.randint(0, 699)}",
+                f"insert into o values ({at}, 0) on duplicate key update n = n + 1",
+                f"update d set n = n + 1 where id = 18446744073709551615 - {rng.randint(1, 2000)}",
+                f"update ignore d set day = date_add(day, interval {rng.choice([-5, 5])} day) where id % 300 = {rng.randint(0, 299)}",
+                "update h set n = n + 1",
+            ],
+            [25, 10, 10, 10, 5, 15, 5, 5, 5, 10, 5, 3, 15],
+        )[0]
+
+
+def run(client, statement):
+    done = subprocess.run(client, input=statement + ";\n", capture_output=True, text=True, check=False)
+    if done.stderr:
+        print("#", done.stderr.strip())
+    return done.stdout.strip()
+
+
+def write(db, client, seed, span, stop):
+    rng = random.Random(seed)
+    session = subprocess.Popen(client, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+    session.stdin.write("use s; set innodb_lock_wait_timeout = 1;\n")
+    while not stop.is_set():
+        changes = [db.change(rng, span) for _ in range(rng.choice([1, 1, 1, 3, 10]))]
+        end = "rollback" if rng.random() < 0.1 else "commit"
+        text = changes[0] if len(changes) == 1 else "; ".join(["begin", *changes, end])
+        session.stdin.write(text + ";\n")
+        session.stdin.flush()
+        stop.wait(rng.random() * 0.02)
+    session.stdin.close()
+    session.wait()
+
+
+class Line:
+    """The line, started again as a supervisor does."""
+
+    def __init__(self, db, folder, url, bins):
+        self.folder, self.failed, self.stopped, self.process = folder, None, False, None
+        self.again_command = [f"{bins}/cdc-snapshot", "--again", "-q", "--name", "p", "--state-dir", f"{folder}/state", url]
+        options = f"--name p -t 's.*' --state-dir {folder}/state '{url}'"
+        sink = f"{bins}/cdc-sink-sqlite --state-dir {folder}/state --offset-file {folder}/state"
+        self.command = (
+            f"{{ {bins}/cdc-snapshot {options} && exec {bins}/{db.stream} --heartbeat 1 {options}; }} | {bins}/cdc-filter -t 's.*'"
+            f" | tee >(exec {sink}/b.offset {folder}/b.db) | {sink}/a.offset {folder}/a.db"
+        )
+        self.thread = threading.Thread(target=self.supervise)
+        self.thread.start()
+
+    def supervise(self):
+        with open(f"{self.folder}/err", "a", encoding="utf-8") as err:
+            while not self.stopped:
+                self.process = subprocess.Popen(
+                    ["bash", "-o", "pipefail", "-c", self.command], stderr=err, start_new_session=True
+                )
+                status = self.process.wait()
+                if status not in AGAIN and not self.stopped:
+                    self.failed = status
+                    return
+
+    def kill(self, rng, name):
+        found = subprocess.run(["pgrep", "-g", str(self.process.pid), "-x", name], capture_output=True, text=True, check=False)
+        pids = found.stdout.split()
+        if pids:
+            os.kill(int(rng.choice(pids)), signal.SIGKILL)
+        return bool(pids)
+
+    def again(self, *tables):
+        options = [option for table in tables for option in ("-t", "s." + table)]
+        done = subprocess.run(self.again_command + options, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print("#", done.stderr.strip())
+        return done.returncode == 0
+
+    def messages(self):
+        with open(f"{self.folder}/err", encoding="utf-8") as err:
+            return err.read()
+
+    def stop(self):
+        self.stopped = True
+        try:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            time.sleep(1)
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.thread.join()
+
+
+def rows_copied(db, path, table):
+    try:
+        copy = sqlite3.connect(path, timeout=30)
+        return sorted(str(row[0]) for row in copy.execute(f"select {db.copied[table]} from {table}"))
+    except sqlite3.Error as failed:
+        return [str(failed)]
+
+
+def differing(db, client, folder):
+    found = []
+    for table, columns in db.columns.items():
+        rows = sorted(run(client, f"select {columns} from s.{table}").split("\n"))
+        found += [f"{table} in {name}" for name in ("a.db", "b.db") if rows_copied(db, f"{folder}/{name}", table) != rows]
+    return found
+
+
+def wait_equal(db, line, client, folder, limit=120):
+    end = time.time() + limit
+    while True:
+        found = differing(db, client, folder)
+        if not found and not os.path.exists(f"{folder}/state/cdc-snapshot-p.again"):
+            return []
+        if line.failed is not None or time.time() > end:
+            return found or ["a request that nobody took"]
+        time.sleep(0.5)
+
+
+def spoil(db, folder):
+    for name in ("a.db", "b.db"):
+        copy = sqlite3.connect(f"{folder}/{name}", timeout=60)
+        for statement in db.spoil:
+            copy.execute(statement)
+        copy.execute("delete from k where b % 5 = 0")
+        copy.commit()
+        copy.close()
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--dir", required=True)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--seconds", type=float, default=30)
+    options.add_argument("--keys", choices=["few", "many"], default="few")
+    options.add_argument("--no-kill", action="store_true")
+    options.add_argument("url")
+    options.add_argument("client", nargs=argparse.REMAINDER)
+    given = options.parse_args()
+    folder, client, rng = given.dir, given.client, random.Random(given.seed)
+    db = MySQL
+    span = (-60, 220) if given.keys == "few" else (-3000, 6000)
+    os.mkdir(f"{folder}/state")
+    run(client, db.tables)
+    line = Line(db, folder, given.url, os.environ["CDC_BUILD"] + "/bin")
+    stop, asked, killed = threading.Event(), 0, 0
+    writers = [threading.Thread(target=write, args=(db, client, given.seed * 10 + i, span, stop)) for i in range(4)]
+    for writer in writers:
+        writer.start()
+    try:
+        begun = time.time()
+        while not os.path.exists(f"{folder}/state/{db.stream}-p.offset") and time.time() < begun + 60:
+            time.sleep(0.1)
+        end = time.time() + given.seconds
+        while time.time() < end:
+            time.sleep(rng.random() * 2.5)
+            if rng.random() < 0.7:
+                asked += line.again(*rng.choice(db.again))
+            if not given.no_kill and rng.random() < 0.5:
+                killed += line.kill(rng, rng.choice([db.stream, db.stream, "cdc-sink-sqlite", "cdc-filter", "cdc-snapshot"]))
+        stop.set()
+        for writer in writers:
+            writer.join()
+        found = wait_equal(db, line, client, folder)
+        if not found:
+            spoil(db, folder)
+            asked += line.again("t", "k")
+            found = wait_equal(db, line, client, folder)
+    finally:
+        stop.set()
+        line.stop()
+    messages = line.messages()
+    read = messages.count("while the log went on")
+    print(f"# seed {given.seed}: asked {asked} times, killed {killed}, read {read} times while the log went on")
+    if line.failed is not None:
+        found.append(f"status {line.failed}, which no supervisor restarts")
+    if read == 0:
+        found.append("nothing was read while the log went on")
+    if found:
+        print("\n".join("# differs: " + one for one in found))
+        print("\n".join("# " + text for text in messages.split("\n")[-15:]))
+    print(f"{0 if found else 1} passed, {1 if found else 0} failed")
+    return 1 if found else 0
+
+
+sys.exit(main())
