@@ -398,6 +398,8 @@ hold_a_transaction() {
     PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c '{ echo "begin; select pg_current_xact_id();"; until [ -e "$0.let-go" ]; do sleep 0.05; done; echo "commit;"; } | psql -XqAt -d "$1" >"$0.held"' "$DIR/$1" "$DATABASE"
     wait_for_lines "$DIR/$1.held" 1
 }
+# A truncated line is no JSON.
+lines_without_key() { jq -R 'fromjson? | select((.op == "schema" and (.key_columns | length) == 0) or (.op | IN("c", "u", "d") and .key == null))' "$DIR/lines" | jq -s length; }
 keys_of_copy() { sqlite3 "$DIR/copy.db" "select group_concat(name) from pragma_table_info('t') where pk"; }
 
 @test "whole old rows (FULL), and a key that was made a moment ago: each line has the key, also after it was made once more" {
@@ -417,8 +419,22 @@ keys_of_copy() { sqlite3 "$DIR/copy.db" "select group_concat(name) from pragma_t
     is "keys" "id,n" "$(keys_of_copy)"
     touch "$DIR/old.let-go"
     stop_supervised
-    # A truncated line is no JSON.
-    is "lines without a key" 0 "$(jq -R 'fromjson? | select((.op == "schema" and (.key_columns | length) == 0) or (.op | IN("c", "u", "d") and .key == null))' "$DIR/lines" | jq -s length)"
+    is "lines without a key" 0 "$(lines_without_key)"
+}
+
+@test "whole old rows (FULL), read after the table was dropped, or dropped and made again: no line lacks the key" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row' from generate_series(1, 20) g; alter table $NAME.t replica identity full; create table $NAME.u (like $NAME.t including all)"
+    sql "alter table $NAME.u replica identity full; insert into $NAME.u values (1, 'u')"
+    supervise "$(full_line "tee -a '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'")"
+    equal t "id, v"
+    equal u "id, v"
+    stop_supervised
+    sql "update $NAME.t set v = 'before' where id < 5; update $NAME.u set v = 'before'"
+    sql "drop table $NAME.t, $NAME.u; create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'other')"
+    supervise "$(full_line "tee -a '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'")"
+    equal t "id, v"
+    stop_supervised
+    is "lines without a key" 0 "$(lines_without_key)"
 }
 
 @test "a composite type has a field more for a while, and rows are written meanwhile: none of them keeps it" {

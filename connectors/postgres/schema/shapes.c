@@ -461,7 +461,8 @@ uint32_t pg_shapes_key(const struct pg_shapes *shapes, const struct pg_table *ta
 bool pg_shapes_keyed(const struct pg_shapes *shapes, const struct pg_table *table)
 {
     const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
-    return shape && shape->is && cdc_json_type(cdc_json_member(cdc_span_text(shape->is), "key")) == CDC_JSON_ARRAY;
+    const char *form = !shape ? NULL : shape->is ? shape->is : shape->was;
+    return form && cdc_json_type(cdc_json_member(cdc_span_text(form), "key")) == CDC_JSON_ARRAY;
 }
 
 /* Was it there between the two looks? Where nothing is known of before, its rows were read with this form. */

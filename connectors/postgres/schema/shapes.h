@@ -87,7 +87,7 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
 bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
 /* The transaction that made the primary key which the table had at a change of a transaction at lsn, where that was seen; 0 */
 uint32_t pg_shapes_key(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
-/* Was it seen with a key? */
+/* Was it seen with a key, last? */
 bool pg_shapes_keyed(const struct pg_shapes *shapes, const struct pg_table *table);
 /* Is it this table? After a look: if not, it is one that was there meanwhile. */
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table);
