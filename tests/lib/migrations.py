@@ -9,6 +9,7 @@ import collections
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -143,7 +144,7 @@ class Migrations:
         """Some of its statements may have been taken."""
         now = self.server.tables()
         for table in sorted(now):
-            if table in kinds.LEFT_OVER or table.endswith(("_new", "_old")):
+            if table in kinds.LEFT_OVER or table.endswith(("_new", "_old")) or re.fullmatch("p1_(low|high)_[0-9]+", table):
                 self.server.run(f"drop table {self.server.prefix}{table} cascade")
         names = set(self.model.tables) | set(after)
         self.model.change({name: now.get(name) for name in names})
