@@ -209,6 +209,43 @@ five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $N
     stop_supervised
 }
 
+# open_transaction NAME FD: it writes to t, and is still there when something else is.
+open_transaction() {
+    mkfifo "$DIR/$1"
+    PGAPPNAME=$1 PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/$1" "$DATABASE"
+    eval "exec $2>'$DIR/$1'"
+    echo "begin; insert into $NAME.t values (7$2, 'never');" >&"$2"
+    wait_until -t 30 is_open "$1"
+}
+is_open() { [ -n "$(sql "select backend_xid from pg_stat_activity where application_name = '$1' and state = 'idle in transaction'")" ]; }
+slot_waits_for() { [ "$(sql "select count(*) from pg_stat_activity w, pg_stat_activity t where w.backend_type = 'walsender' and t.pid = any (pg_blocking_pids(w.pid)) and t.application_name = '$1'")" = 1 ]; }
+roll_back() {
+    echo "rollback;" >&"$1"
+    eval "exec $1>&-"
+}
+@test "a slot that is made while transactions are rolled back: what is done to tables later is seen" {
+    local xids
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b')"
+    open_transaction first 7
+    supervise "$(copy_line)"
+    wait_until -t 30 slot_waits_for first
+    open_transaction second 8
+    roll_back 7
+    wait_until -t 30 slot_waits_for second
+    open_transaction third 9
+    roll_back 8
+    equal t "id, v"
+    roll_back 9
+    wait_until test -s "$STATE/pg-cdc-$NAME.offset"
+    xids=$(jq -r '.offsets[].state.shapes.xids' "$STATE/cdc-snapshot-$NAME.offset")
+    [ "$(cut -d: -f1 <<<"$xids")" -gt "$(cut -d: -f2 <<<"$xids")" ] || fail "its snapshot is as any other: $xids"
+    sql "alter table $NAME.t add d int default 7"
+    equal t "id, v, d"
+    sql "insert into $NAME.t values (3, 'c', 8)"
+    equal t "id, v, d"
+    stop_supervised
+}
+
 @test "a generated column becomes a plain one: rows of before have its values, too" {
     sql "create table $NAME.t (id int primary key, x int, g int generated always as (x * 2) stored); insert into $NAME.t select g, g from generate_series(1, 5) g"
     supervise "$(copy_line)"
@@ -355,6 +392,33 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     equal p2 "id, v"
     sql "alter publication cdc_$NAME set (publish_via_partition_root = true); insert into $NAME.p values (12, 'd')"
     equal p "id, v"
+    stop_supervised
+}
+
+@test "partitions by their own names: one that was away from the partitioned table, written to, and is back, is read again" {
+    sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10) partition by range (id); create table $NAME.p1a partition of $NAME.p1 for values from (0) to (5); create table $NAME.p1b partition of $NAME.p1 for values from (5) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20); insert into $NAME.p values (1, 'a'), (6, 'b'), (11, 'c')"
+    sql "create publication cdc_$NAME for table $NAME.p with (publish_via_partition_root = false)"
+    supervise "$(copy_line)"
+    for part in p1a p1b p2; do equal $part "id, v"; done
+    sql "alter table $NAME.p1 detach partition $NAME.p1a; update $NAME.p1a set v = 'away'; alter table $NAME.p1 attach partition $NAME.p1a for values from (0) to (5)"
+    equal p1a "id, v"
+    is "p1b" 0 "$(read_again p1b)"
+    # In one transaction, and with what is above it.
+    sql "begin; alter table $NAME.p detach partition $NAME.p1; delete from $NAME.p1b; alter table $NAME.p attach partition $NAME.p1 for values from (0) to (10); commit"
+    equal p1b "id, v"
+    is "p2" 0 "$(read_again p2)"
+    stop_supervised
+}
+
+@test "a publication that did not publish all operations for a while, and was altered in another respect since: all is read again" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'), (3, 'c'); create publication cdc_$NAME for table $NAME.t"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sql "alter publication cdc_$NAME set (publish = 'insert'); delete from $NAME.t where id = 2; alter publication cdc_$NAME set (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)"
+    equal t "id, v"
+    # It does not publish all of them since, either.
+    sql "alter publication cdc_$NAME set (publish = 'insert'); update $NAME.t set v = 'changed'; alter publication cdc_$NAME set (publish = 'insert, update, delete')"
+    equal t "id, v"
     stop_supervised
 }
 

@@ -242,7 +242,7 @@ static void test_gone(void)
 {
     static const char two[] = "{\"oid\":7,\"cols\":[[1,\"id\",23,-1,700,0],[2,\"v\\\"\",23,-1,700,0]]}";
     static const char one[] = "{\"oid\":7,\"cols\":[[1,\"id\",23,-1,700,0]]}", none[] = "{\"oid\":7,\"cols\":[]}";
-    struct pg_shapes shapes = {.known = true}, back = {.known = false};
+    struct pg_shapes shapes = {.known = true, .xids = strdup("760:760:")}, back = {.known = false};
     struct cdc_error error = {0};
     struct cdc_buf out = CDC_BUF_INIT;
     struct pg_shape *shape = pg_shapes_ensure(&shapes, "public", "t", &error);
@@ -274,13 +274,15 @@ static void test_publication(void)
         {"publication: made again", "16390 751 10 f t t t t f", "16399 751 10 f t t t t f",
          "its publication was made again"},
         {"publication: altered to what it was", "16390 751 10 f t t t t f", "16390 760 10 f t t t t f",
-         "its publication was altered to what it was before, and may have been another one meanwhile"},
-        {"publication: less", "16390 751 10 f t t t t f", "16390 760 10 f t f t t f", ""},
+         "its publication was altered, and may have been another one meanwhile"},
+        {"publication: less", "16390 751 10 f t t t t f", "16390 760 10 f t f t t f",
+         "its publication was altered, and may have been another one meanwhile"},
         {"publication: more", "16390 751 10 f t f t t f", "16390 760 10 f t t t t f",
          "its publication did not publish all operations before"},
-        {"publication: another owner", "16390 751 10 f t t t t f", "16390 760 11 f t t t t f", ""},
-        {"publication: by the root, which is a matter of names", "16390 751 10 f t t t t f", "16390 760 10 f t t t t t",
-         ""},
+        {"publication: another owner", "16390 751 10 f t t t t f", "16390 760 11 f t t t t f",
+         "its publication was altered, and may have been another one meanwhile"},
+        {"publication: by the root", "16390 751 10 f t t t t f", "16390 760 10 f t t t t t",
+         "its publication was altered, and may have been another one meanwhile"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *why = pg_judge_publication(rows[i].before, rows[i].now);
@@ -326,6 +328,11 @@ static void test_kept(void)
     read_both("kept: it has left", FORMS("0/10", OF_T("0/10", IS("1"))), FORMS("0/20", OF_T("0/20", "")), false,
               FORMS("0/20", OF_T("0/20", "")));
     read_both("kept: damaged", FORMS("x", OF_T("0/10", IS("1"))), NULL, true,
+              "\"shapes\" of the pipeline's state is damaged");
+    read_both("kept: the ids are damaged", "{\"publication\":\"1\",\"xids\":\"760\",\"at\":\"0/10\",\"tables\":[]}",
+              NULL, true, "\"shapes\" of the pipeline's state is damaged");
+    read_both("kept: those of before are damaged",
+              "{\"publication\":\"1\",\"xids\":\"760:760:\",\"began\":\"\",\"at\":\"0/10\",\"tables\":[]}", NULL, true,
               "\"shapes\" of the pipeline's state is damaged");
     read_both("kept: a table is damaged", FORMS("0/10", "{\"schema\":\"public\",\"at\":\"0/10\"}"), NULL, true,
               "\"shapes\" of the pipeline's state is damaged");

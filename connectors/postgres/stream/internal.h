@@ -79,7 +79,7 @@ struct pg_reading {
     PGconn *sql;
     char *schema, *name;    /* the one that is read; NULL: none */
     struct pg_table *table; /* as described for its rows */
-    char *form;             /* as its first piece saw it */
+    char *form;             /* that it had before that */
     struct pg_live live;
     char until[24];   /* transactions below were open, or over, when it was taken up */
     unsigned attempt; /* of the lines' positions, one a run */
