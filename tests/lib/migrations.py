@@ -5,9 +5,11 @@
 CLIENT reads SQL from its standard input, one statement after the other, and goes on after errors: the traffic does not know what a
 migration has just done to a table, and some of its statements fail."""
 import argparse
+import collections
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -17,61 +19,54 @@ import time
 import urllib.error
 import urllib.request
 
+import migration_kinds as kinds
+from migration_kinds import Model, value
+
 AGAIN = {0, 69, 74, 75}
 
 
 class Server:
-    """A database, and what differs between the two kinds of it."""
+    """A database, and what differs between the kinds of it."""
 
-    def __init__(self, url, client, index):
-        self.url, self.client, self.index = url, client, index
+    def __init__(self, url, client, index, restart):
+        self.url, self.client, self.index, self.restart_with = url, client, index, restart
         self.postgres = url.startswith("postgresql:")
         self.stream = "pg-cdc" if self.postgres else "mysql-binlog"
         self.prefix = "app." if self.postgres else ""
+        self.publication, self.composite = None, None
+        # Tables that somebody fills beside those of the application.
+        self.excludes = False
+        version, _ = self.run("select version()")
+        self.family = "postgresql" if self.postgres else "mariadb" if "MariaDB" in version else "mysql"
+        self.version = int(version.split()[1 if self.postgres else 0].split(".")[0])
 
     def run(self, statement):
         """Runs it alone; its output, and its errors as text."""
-        done = subprocess.run(self.client, input=statement + ";\n", capture_output=True, text=True, check=False)
-        return done.stdout, done.stderr.strip()
+        done = subprocess.run(self.client, input=(statement + ";\n").encode("utf-8", "surrogateescape"), capture_output=True, check=False, timeout=180)
+        return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace").strip()
 
-    def columns(self, name):
-        """The columns of a table besides id that the traffic may write, with their kinds, as they are now."""
-        where = "table_schema = 'app' and column_name <> 'id' and " + ("is_generated = 'NEVER'" if self.postgres else "extra not like '%GENERATED%'")
-        rows, _ = self.run(f"select concat(column_name, ' ', data_type) from information_schema.columns where table_name = '{name}' and {where} order by ordinal_position")
-        return [tuple(row.split(" ", 1)) for row in rows.splitlines()]
+    def tables(self):
+        """All tables, with the columns besides id that the traffic may write and their kinds, as they are now."""
+        where = "is_generated = 'NEVER'" if self.postgres else "extra not like '%GENERATED%'"
+        of = "case data_type when 'USER-DEFINED' then udt_name else data_type end" if self.postgres else "data_type"
+        rows, _ = self.run(f"select concat(table_name, ' ', column_name, ' ', {of}) from information_schema.columns where table_schema = 'app' and ({where} or column_name = 'id') "
+                           "and table_name in (select table_name from information_schema.tables where table_schema = 'app' and table_type <> 'VIEW') order by table_name, ordinal_position")
+        found = {}
+        for row in rows.splitlines():
+            table, column, of = row.split(" ", 2)
+            columns = found.setdefault(table, [])
+            if column != "id" and of in kinds.KINDS:
+                columns.append((column, kinds.KINDS[of]))
+        return found
+
+    def restart(self, how):
+        return subprocess.run([self.restart_with, how], check=False, timeout=240).returncode
 
     def session(self, log):
         return subprocess.Popen(self.client, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, text=True)
 
 
-class Model:
-    """The tables, as far as the traffic must know them: names of columns besides id, by table."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.tables = {}
-        self.next_column = 0
-
-    def pick(self, rng):
-        with self.lock:
-            name = rng.choice(sorted(self.tables))
-            return name, list(self.tables[name])
-
-
 # -- the application ------------------------------------------------------------
-
-# What an enum begins with, and what migrations add to it. The traffic writes all of them, and some statements are refused.
-MOODS = ["calm", "glad", "m0", "m1", "m2"]
-
-def value(rng, kind):
-    if kind == "int":
-        return str(rng.randrange(1000))
-    if kind == "num":
-        return f"{rng.randrange(100000) / 100:.2f}"
-    if kind == "enum":
-        return "'" + rng.choice(MOODS) + "'"
-    return "'" + rng.choice(["tea", "coffee", "Grüße", "x" * 300, "0", ""]) + str(rng.randrange(100)) + "'"
-
 
 def change(rng, server, name, columns):
     table, key = server.prefix + name, rng.randrange(400)
@@ -94,237 +89,74 @@ def traffic(server, model, seed, stop, log):
     while not stop.is_set():
         statements = [change(rng, server, *model.pick(rng)) for _ in range(rng.choice([1, 1, 3, 8]))]
         if len(statements) > 1:
+            if rng.random() < 0.05:
+                statements.insert(1, "select pg_sleep(0.5)" if server.postgres else "do sleep(0.5)")
             statements = ["begin"] + statements + [rng.choice(["commit", "commit", "commit", "rollback"])]
         try:
             session.stdin.write(";\n".join(statements) + ";\n")
             session.stdin.flush()
         except BrokenPipeError:
-            break
+            # The server was started again.
+            session.wait()
+            session = server.session(log)
         time.sleep(rng.random() * 0.05)
-    session.stdin.close()
+    try:
+        session.stdin.close()
+    except BrokenPipeError:
+        pass
     session.wait()
 
 
 # -- migrations -----------------------------------------------------------------
 
-TYPES = {"int": ("integer", "int"), "num": ("numeric(12,2)", "decimal(12,2)"), "text": ("text", "varchar(400)"),
-         "enum": ("app.mood", "enum('calm', 'glad')")}
-# As information_schema names them; what the traffic does not write is in none.
-KINDS = {"integer": "int", "int": "int", "numeric": "num", "decimal": "num", "text": "text", "varchar": "text", "enum": "enum", "USER-DEFINED": "enum"}
 
+class Migrations:
+    """One after the other, and what became of them."""
 
-def sql_type(server, kind):
-    return TYPES[kind][0 if server.postgres else 1]
+    def __init__(self, server, model, rng, log, only):
+        self.server, self.model, self.rng, self.log, self.only = server, model, rng, log, only
+        self.drawn, self.taken = collections.Counter(), collections.Counter()
 
+    def note(self, text):
+        self.log.write(text + "\n")
+        self.log.flush()
 
-def make(server, name, rng):
-    """Statements that make a table with rows in it."""
-    kinds = [("c1", "text"), ("c2", rng.choice(["int", "num"]))]
-    columns = ", ".join(f"{c} {sql_type(server, kind)}" for c, kind in kinds)
-    table = server.prefix + name
-    rows = ", ".join(f"({i}, {value(rng, 'text')}, {rng.randrange(1000)})" for i in rng.sample(range(400), 60))
-    return [f"create table {table} (id int not null, {columns}, primary key (id))",
-            f"insert into {table} (id, c1, c2) values {rows}"], kinds
-
-
-def drop_key(server, name):
-    if not server.postgres:
-        return "drop primary key"
-    found, _ = server.run(f"select conname from pg_constraint where conrelid = 'app.{name}'::regclass and contype = 'p'")
-    return f"drop constraint {found.strip()}"
-
-
-def partitions(server, rng):
-    """One partition of p1 is emptied, or taken out and put back, or replaced by another one."""
-    part, number = rng.choice(["p1_low", "p1_high"]), rng.randrange(1000)
-    low, high = ("minvalue", "200") if part == "p1_low" else ("200", "maxvalue")
-    if not server.postgres:
-        other = "p1_high values less than (maxvalue)" if part == "p1_high" else "p1_low values less than (200)"
-        if part == "p1_high":
-            return rng.choice([[f"alter table p1 truncate partition {part}"],
-                               [f"alter table p1 drop partition {part}", f"alter table p1 add partition (partition {other})"]])
-        return rng.choice([[f"alter table p1 truncate partition {part}"],
-                           ["create table other like p1", "alter table other remove partitioning", f"insert into other (id, c1) select id, 'other' from p1 where id < 200 and id % 2",
-                            f"alter table p1 exchange partition {part} with table other", "drop table other"]])
-    bounds = f"for values from ({low}) to ({high})"
-    meanwhile = rng.choice([f"update app.{part} set id = id", f"delete from app.{part} where id % 3 = 0", f"truncate app.{part}", "select 1"])
-    detach, attach = f"alter table app.p1 detach partition app.{part}", f"alter table app.p1 attach partition app.{part} {bounds}"
-    return rng.choice([
-        [f"truncate app.{part}"],
-        [detach, meanwhile, attach],
-        [f"begin; {detach}; {meanwhile}; {attach}; commit"],
-        [f"drop table app.{part}", f"create table app.{part} partition of app.p1 {bounds}"],
-        [f"create table app.{part}_{number} (like app.p1 including all)",
-         f"insert into app.{part}_{number} (id, c1) select i, 'new' from generate_series({0 if low == 'minvalue' else 200}, {190 if low == 'minvalue' else 390}, 9) i",
-         f"begin; {detach}; alter table app.p1 attach partition app.{part}_{number} {bounds}; drop table app.{part}; alter table app.{part}_{number} rename to {part}; commit"]])
-
-
-def exchange(server, model, rng, name, _new):
-    """Two tables change their names with each other, in one transaction or statement."""
-    other = rng.choice([t for t in sorted(model.tables) if t not in (name, "p1")])
-    if server.postgres:
-        statement = f"begin; alter table app.{name} rename to swapping; alter table app.{other} rename to {name}; alter table app.swapping rename to {other}; commit"
-    else:
-        statement = f"rename table {name} to swapping, {other} to {name}, swapping to {other}"
-    return [statement], {name: list(model.tables[other]), other: list(model.tables[name])}
-
-
-def generated(server, _model, _rng, name, new):
-    return [f"alter table {server.prefix}{name} add column {new} int generated always as (id * 2 + 1) stored"], {}
-
-
-def away(server, _model, rng, name, new):
-    """The schema, or a table, has another name for a while, and is written to under it."""
-    write = rng.choice(["select 1", f"update {{}}.{name} set id = id + 2000 where id % 10 = 3", f"delete from {{}}.{name} where id % 10 = 4"])
-    if server.postgres:
-        return [f"alter schema app rename to {new}", write.format(new), f"alter schema {new} rename to app"], {}
-    return ["create database if not exists elsewhere", f"rename table app.{name} to elsewhere.{name}", write.format("elsewhere"), f"rename table elsewhere.{name} to app.{name}"], {}
-
-
-def mood(server, model, rng, name, new):
-    """An enum has one value more, at its end or among the others."""
-    if server.postgres:
-        return [f"alter type app.mood add value if not exists 'm{rng.randrange(3)}'{rng.choice([''] + [' before ' + repr('glad')])}"], {}
-    labels = ", ".join(f"'{label}'" for label in rng.choice([MOODS[:3], MOODS[:4], MOODS, ["calm", "m1", "glad"]]))
-    enums = [column for column, kind in model.tables[name] if kind == "enum"]
-    if not enums:
-        return [f"alter table {name} add column {new} enum({labels})"], {name: model.tables[name] + [(new, "enum")]}
-    return [f"alter table {name} modify {enums[0]} enum({labels})"], {}
-
-
-def inside(server, model, rng, name, new):
-    """DDL in the midst of rows, in one transaction where the server knows that."""
-    table = server.prefix + name
-    kind = rng.choice(["int", "text"])
-    return [f"begin; delete from {table} where id % 9 = 1; update {table} set id = id + 3000 where id % 9 = 2; "
-            f"alter table {table} add column {new} {sql_type(server, kind)} default {value(rng, kind)}; "
-            f"update {table} set {new} = {value(rng, kind)} where id % 9 = 3; insert into {table} (id, {new}) values ({rng.randrange(5000, 6000)}, {value(rng, kind)}); commit"], {
-                name: model.tables[name] + [(new, kind)]}
-
-
-def undone(server, model, rng, name, new):
-    """DDL that is rolled back, the whole of it or up to a savepoint; MySQL commits before and after each statement."""
-    table = server.prefix + name
-    ddl = rng.choice([f"alter table {table} add column {new} int default 7", f"truncate table {table}", f"drop table {table}"])
-    if not server.postgres:
-        return [f"begin; delete from {table} where id % 9 = 4; rollback; alter table {table} add column {new} int default 7, drop column {new}_not_there"], {}
-    return [f"begin; update {table} set id = id + 4000 where id % 9 = 4; savepoint s; {ddl}; rollback to s; delete from {table} where id % 9 = 5; "
-            + rng.choice(["commit", "rollback"]), f"begin; {ddl}; rollback"], {}
-
-
-def unlogged(server, _model, rng, name, _new):
-    table = server.prefix + name
-    return [f"alter table {table} set unlogged", rng.choice(["select 1", f"delete from {table} where id % 7 = 3"]), f"alter table {table} set logged"], {}
-
-
-def identity(server, _model, rng, name, _new):
-    return [f"alter table {server.prefix}{name} replica identity {rng.choice(['full', 'default'])}"], {}
-
-
-def publication(server, _model, rng, name, _new):
-    """Some changes pass by for a while."""
-    write = rng.choice(["select 1", f"delete from {server.prefix}{name} where id % 8 = 5"])
-    return ["alter publication cdc_mig set (publish = 'insert, update')", write, "alter publication cdc_mig set (publish = 'insert, update, delete, truncate')"], {}
-
-
-def other_key(server, _model, _rng, name, new):
-    """Another column is the key, and id has none."""
-    column = "bigserial" if server.postgres else "bigint not null auto_increment"
-    first = drop_key(server, name)
-    return [f"alter table {server.prefix}{name} {first}, add column {new} {column}, add primary key ({new})"], {}
-
-
-OTHERS = {"exchange": exchange, "generated": generated, "away": away, "mood": mood, "inside": inside, "other key": other_key,
-          "undone": undone, "unlogged": unlogged, "identity": identity, "publication": publication}
-
-
-def migration(server, model, rng):
-    """One of them: its statements, and what becomes of the model."""
-    name, columns = model.pick(rng)
-    table = server.prefix + name
-    kind = rng.choice(["int", "num", "text", "enum"])
-    new = f"n{model.next_column}"
-    model.next_column += 1
-    some = rng.choice(columns) if columns else None
-    options = ["add", "add default", "add default", "harmless", "recreate", "swap", "exchange", "truncate", "generated", "away", "mood", "inside", "undone"]
-    if server.postgres:
-        options += ["unlogged", "identity", "publication"]
-    if some and len(columns) > 1:
-        options += ["drop", "rename", "retype", "drop and add", "rekey", "other key", "default", "two"]
-    if name == "p1":
-        options = [o for o in options if o not in ("recreate", "swap", "exchange", "rekey", "other key")] + ["partitions"] * 5
-    what = rng.choice(options)
-    add = f"alter table {table} add column {new} {sql_type(server, kind)}"
-    if what == "partitions":
-        return what, partitions(server, rng), {}
-    if what in OTHERS:
-        return what, *OTHERS[what](server, model, rng, name, new)
-    if what == "add":
-        return what, [add], {name: columns + [(new, kind)]}
-    if what == "add default":
-        strict = " not null" if rng.random() < 0.5 else ""
-        return what, [f"{add}{strict} default {value(rng, kind)}"], {name: columns + [(new, kind)]}
-    if what == "drop":
-        return what, [f"alter table {table} drop column {some[0]}"], {name: [c for c in columns if c != some]}
-    if what == "rename":
-        return what, [f"alter table {table} rename column {some[0]} to {new}"], {name: [(new, c[1]) if c == some else c for c in columns]}
-    if what == "retype":
-        if server.postgres:
-            kind = rng.choice(["int", "num", "text"])
-            using = "length({0}::text)" if kind == "int" else "length({0}::text) * 1.5" if kind == "num" else "'was ' || {0}"
-            statement = f"alter table {table} alter {some[0]} type {sql_type(server, kind)} using ({using.format(some[0])})"
+    def step(self):
+        what, statements, after, through = kinds.draw(self.server, self.model, self.rng, self.only)
+        failed = False
+        for statement in statements:
+            _, errors = self.server.run(statement)
+            errors = "\n".join(line for line in errors.splitlines() if "NOTICE" not in line)
+            self.note(f"-- {what}\n{statement};" + "".join(f"\n-- {line}" for line in errors.splitlines()))
+            failed = failed or bool(errors)
+            if errors and not through:
+                break
+        self.drawn[what] += 1
+        self.taken[what] += not failed
+        if failed:
+            self.look_again(after)
         else:
-            kind = "text"
-            statement = f"alter table {table} modify {some[0]} {rng.choice(['varchar(500)', 'varchar(400) character set latin1', 'text'])}"
-        return what, [statement], {name: [(c[0], kind) if c == some else c for c in columns]}
-    if what == "drop and add":
-        return what, [f"alter table {table} drop column {some[0]}, add column {some[0]} {sql_type(server, kind)} default {value(rng, kind)}"], {
-            name: [c for c in columns if c != some] + [(some[0], kind)]}
-    if what == "rekey":
-        serial = f"add column {new} bigserial" if server.postgres else f"add column {new} bigint not null default 7"
-        return what, [f"alter table {table} {serial}, {drop_key(server, name)}, add primary key (id, {new})"], {}
-    if what == "default":
-        return what, [f"alter table {table} alter {some[0]} set default {value(rng, some[1])}"], {}
-    if what == "two":
-        return what, [f"{add} default {value(rng, kind)}", f"alter table {table} drop column {some[0]}"], {
-            name: [c for c in columns if c != some] + [(new, kind)]}
-    if what == "harmless":
-        other = f"vacuum full {table}" if server.postgres else f"optimize table {table}"
-        return what, [rng.choice([f"create index {new} on {table} (id)", f"analyze {'' if server.postgres else 'table '}{table}", other])], {}
-    if what == "truncate":
-        return what, [f"truncate table {table}"], {}
-    statements, kinds = make(server, name if what == "recreate" else f"{name}_new", rng)
-    if what == "recreate":
-        return what, [f"drop table {table}"] + statements, {name: kinds}
-    old, fresh = f"{name}_old", f"{table}_new"
-    if server.postgres:
-        swap = [f"begin; alter table {table} rename to {old}; alter table {fresh} rename to {name}; commit"]
-    else:
-        swap = [f"rename table {name} to {old}, {name}_new to {name}"]
-    return what, statements + swap + [f"drop table {server.prefix}{old}"], {name: kinds}
+            self.model.change(after)
+        if self.server.publication == "list":
+            self.publish_new()
 
+    def look_again(self, after):
+        """Some of its statements may have been taken."""
+        now = self.server.tables()
+        for table in sorted(now):
+            if table in kinds.LEFT_OVER or table.endswith(("_new", "_old")) or re.fullmatch("p1_(low|high)_[0-9]+", table):
+                self.server.run(f"drop table {self.server.prefix}{table} cascade")
+        names = set(self.model.tables) | set(after)
+        self.model.change({name: now.get(name) for name in names})
 
-def migrate(server, model, rng, log):
-    what, statements, after = migration(server, model, rng)
-    failed = False
-    for statement in statements:
-        _, errors = server.run(statement)
-        log.write(f"-- {what}\n{statement};\n" + (f"-- {errors}\n" if errors else ""))
-        log.flush()
-        failed = failed or bool(errors)
-        # What has gone away is to come back in any case.
-        if errors and what not in ("away", "partitions", "unlogged", "publication"):
-            break
-    if failed:
-        # Some of its statements may have been taken.
-        for name in list(model.tables):
-            columns = [(column, KINDS[kind]) for column, kind in server.columns(name) if kind in KINDS]
-            with model.lock:
-                model.tables[name] = columns
-        return False
-    with model.lock:
-        model.tables.update(after)
-    return True
+    def publish_new(self):
+        """Who makes a table adds it to the publication."""
+        new, _ = self.server.run(
+            "select relname from pg_class c where relnamespace = 'app'::regnamespace and relkind in ('r', 'p') and not relispartition and relname !~ '_' and not exists "
+            "(select 1 from pg_publication_rel r join pg_publication p on p.oid = prpubid where pubname = 'cdc_mig' and prrelid = c.oid)")
+        for name in new.split():
+            _, errors = self.server.run(f"alter publication cdc_mig add table app.{name}")
+            self.note(f"-- published\nalter publication cdc_mig add table app.{name};" + (f"\n-- {errors}" if errors else ""))
 
 
 # -- the line -------------------------------------------------------------------
@@ -333,9 +165,12 @@ def migrate(server, model, rng, log):
 class Line:
     """The command line, started again and again as a supervisor does."""
 
-    def __init__(self, server, folder, rng, kills):
-        self.server, self.folder, self.rng, self.kills = server, folder, rng, kills
+    def __init__(self, server, folder, rng):
+        self.server, self.folder, self.rng = server, folder, rng
         self.stop = threading.Event()
+        self.paused = threading.Event()
+        self.steps_to_rest = 0
+        self.events = collections.Counter()
         self.failed = None
         self.statuses = {}
         self.process = None
@@ -343,8 +178,9 @@ class Line:
 
     def command(self):
         state, server = os.path.join(self.folder, "state"), self.server
-        tables = "-t 'app.*'"
-        source = f"--name mig {tables} --state-dir {state} '{server.url}'"
+        tables = "-t 'app.*'" + (" -T 'app.*_new' -T 'app.*_old'" if server.excludes else "")
+        composite = f"--composite {server.composite} " if server.composite else ""
+        source = f"--name mig {tables} {composite}--state-dir {state} '{server.url}'"
         index = ""
         if server.index:
             index = f"tee >(cdc-sink-http --elasticsearch --state-dir {state} '{server.index}'; echo $? >>{self.folder}/index-ends) | "
@@ -368,6 +204,9 @@ class Line:
     def supervise(self):
         with open(os.path.join(self.folder, "messages"), "ab") as log:
             while not self.stop.is_set() and not self.failed:
+                if self.paused.is_set():
+                    time.sleep(0.05)
+                    continue
                 self.process = subprocess.Popen(["bash", "-o", "pipefail", "-c", self.command()], stderr=log, start_new_session=True)
                 status = self.process.wait()
                 self.judge(status, "")
@@ -381,22 +220,87 @@ class Line:
         pids = [int(pid) for pid in pids if int(pid) != self.process.pid]
         return self.rng.choice(pids) if pids else None
 
-    def kill_one(self):
+    def signal_one(self, number):
         pid = self.member() if self.process and self.process.poll() is None else None
         if pid:
             try:
-                os.kill(pid, self.rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
+                os.kill(pid, number)
+            except ProcessLookupError:
+                return None
+        return pid
+
+    def signal_all(self, number):
+        if self.process and self.process.poll() is None:
+            try:
+                os.killpg(self.process.pid, number)
             except ProcessLookupError:
                 pass
 
+    def ask_again(self, model):
+        """Somebody wants a table to be read again."""
+        table = self.rng.choice(sorted(model.tables))
+        done = subprocess.run(["cdc-snapshot", "-q", "--again", "-t", f"app.{table}", "--name", "mig", "--state-dir", os.path.join(self.folder, "state"), self.server.url],
+                              capture_output=True, text=True, check=False, timeout=120)
+        self.statuses[f"again {done.returncode}"] = self.statuses.get(f"again {done.returncode}", 0) + 1
+        return done.stderr.strip()
+
+    def sessions_end(self):
+        """The server ends what the tools have of it."""
+        if self.server.postgres:
+            self.server.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ 'cdc' or backend_type = 'walsender'")
+            return
+        found, _ = self.server.run("select group_concat(id) from information_schema.processlist where user = 'cdc'")
+        for session in found.strip().replace("NULL", "").split(","):
+            if session:
+                self.server.run(f"kill {session}")
+
+    def disturb(self, what, model):
+        """Once in a while: what happens to the line, to its server, or to somebody's trust in a copy. What is to be noted of it."""
+        self.events[what] += 1
+        if what == "kill":
+            self.signal_one(signal.SIGKILL)
+        elif what == "stop":
+            self.signal_one(signal.SIGTERM)
+        elif what == "kill all":
+            self.signal_all(signal.SIGKILL)
+        elif what == "rest":
+            # Nobody reads for some migrations.
+            self.paused.set()
+            self.steps_to_rest = self.rng.randrange(2, 7)
+            self.signal_all(signal.SIGTERM)
+        elif what == "stuck":
+            pid = self.signal_one(signal.SIGSTOP)
+            time.sleep(1.5)
+            if pid:
+                try:
+                    os.kill(pid, signal.SIGCONT)
+                except ProcessLookupError:
+                    pass
+        elif what == "sessions end":
+            self.sessions_end()
+        elif what == "again":
+            return self.ask_again(model)
+        elif what in ("restart", "crash"):
+            status = self.server.restart("fast" if what == "restart" else "immediate")
+            if status:
+                self.failed = f"the server did not come back ({status})"
+        return ""
+
+    def rested(self):
+        self.steps_to_rest -= 1
+        if self.steps_to_rest <= 0:
+            self.paused.clear()
+
     def end(self):
         self.stop.set()
-        if self.process and self.process.poll() is None:
-            try:
-                os.killpg(self.process.pid, signal.SIGTERM)
-            except ProcessLookupError:
-                pass
+        self.signal_all(signal.SIGTERM)
         self.thread.join(60)
+        if self.thread.is_alive():
+            self.failed = self.failed or "the line did not end"
+            self.signal_all(signal.SIGKILL)
+
+
+EVENTS = {"kill": 8, "stop": 5, "kill all": 3, "rest": 6, "stuck": 2, "sessions end": 2, "again": 6, "restart": 2, "crash": 2}
 
 
 # -- the comparison -------------------------------------------------------------
@@ -406,13 +310,13 @@ def fresh_copy(server, folder, number):
     """What a snapshot taken now makes of the tables."""
     state, path = os.path.join(folder, f"check{number}"), os.path.join(folder, f"check{number}.db")
     os.mkdir(state)
-    publication = "--publication cdc_mig" if server.postgres else ""
+    publication = f"--publication cdc_mig --composite {server.composite}" if server.postgres else ""
     command = (f"cdc-snapshot -q --name check -t 'app.*' {publication} --state-dir {state} '{server.url}' | "
                f"tee {path}.lines | cdc-sink-sqlite -q --state-dir {state} {path}")
-    subprocess.run(["bash", "-o", "pipefail", "-c", command], check=True)
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], check=False)
     if server.postgres:
         server.run("select pg_drop_replication_slot('cdc_check')")
-    return path
+    return path, done.returncode
 
 
 def rows_of(path, table, columns):
@@ -473,7 +377,7 @@ def index_differences(server, check, tables):
     rows = {table: [] for table in tables}
     with open(check + ".lines", encoding="utf-8") as lines:
         for line in map(json.loads, lines):
-            if line["op"] == "r":
+            if line["op"] == "r" and line["source"]["table"] in rows:
                 rows[line["source"]["table"]].append(line["after"])
     found = {}
     for table in tables:
@@ -489,9 +393,9 @@ def settle(line, server, folder, model, seconds):
     """Until copy and source are equal, or the time is over."""
     end, number = time.monotonic() + seconds, 0
     while True:
-        check = fresh_copy(server, folder, number)
-        found = differences(os.path.join(folder, "copy.db"), check, sorted(model.tables))
-        if server.index:
+        check, status = fresh_copy(server, folder, number)
+        found = {"the snapshot to compare with": f"ended with {status}"} if status else differences(os.path.join(folder, "copy.db"), check, sorted(model.tables))
+        if server.index and not status:
             found.update(index_differences(server, check, sorted(model.tables)))
         number += 1
         if not found or line.failed or time.monotonic() > end:
@@ -503,12 +407,15 @@ def settle(line, server, folder, model, seconds):
 
 
 def prepare(server, model, rng):
+    server.excludes = rng.random() < 0.5
     if server.index:
         # No types are guessed from the first document: migrations change them.
         ask(f"{server.index}/_index_template/app", {"index_patterns": ["app-*"], "template": {"mappings": {"dynamic": False}}}, "PUT")
     if server.postgres:
         server.run("create schema app")
         server.run("create type app.mood as enum ('calm', 'glad')")
+        server.run("create type app.pair as (a int, b text)")
+        server.run("create domain app.word as text default 'word'")
         for statement in ("create table app.p1 (id int primary key, c1 text, c2 int) partition by range (id)",
                           "create table app.p1_low partition of app.p1 for values from (minvalue) to (200)",
                           "create table app.p1_high partition of app.p1 for values from (200) to (maxvalue)",
@@ -520,12 +427,14 @@ def prepare(server, model, rng):
         server.run("insert into p1 values " + ", ".join(f"({i}, 'row {i}', {i})" for i in range(1, 390, 7)))
     model.tables["p1"] = [("c1", "text"), ("c2", "int")]
     for name in ("t1", "t2", "t3", "t4"):
-        statements, kinds = make(server, name, rng)
+        model.tables[name] = []
+        statements, model.tables[name] = kinds.Draw(server, model, rng, name).create(name)
         for statement in statements:
             server.run(statement)
-        model.tables[name] = kinds
     if server.postgres:
-        which = "tables in schema app" if int(server.run("show server_version_num")[0]) >= 150000 else "all tables"
+        server.composite = rng.choice(["object", "text"])
+        server.publication = rng.choice(["list", "schema" if server.version >= 15 else "all"])
+        which = {"list": "table " + ", ".join(f"app.{name}" for name in model.tables), "schema": "tables in schema app", "all": "all tables"}[server.publication]
         server.run(f"create publication cdc_mig for {which} with (publish_via_partition_root)")
 
 
@@ -535,13 +444,21 @@ def main():
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--dir", required=True)
     parser.add_argument("--index")
+    parser.add_argument("--restart")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--events", default="")
     parser.add_argument("url")
     parser.add_argument("client", nargs=argparse.REMAINDER)
     options = parser.parse_args()
-    rng, model, server = random.Random(options.seed), Model(), Server(options.url, options.client, options.index)
+    options.only = {kind for kind in options.only.split(",") if kind}
+    options.events = [event for event in options.events.split(",") if event]
+    unknown = (options.only - set(kinds.BY_NAME)) | (set(options.events) - set(EVENTS))
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(kinds.BY_NAME)}; {', '.join(EVENTS)}")
+    rng, model, server = random.Random(options.seed), Model(), Server(options.url, options.client, options.index, options.restart)
     os.makedirs(os.path.join(options.dir, "state"), exist_ok=True)
     prepare(server, model, rng)
-    line, stop = Line(server, options.dir, random.Random(options.seed + 1), options.kills), threading.Event()
+    line, stop = Line(server, options.dir, random.Random(options.seed + 1)), threading.Event()
     # However it ends, the line does not outlive its server.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -551,21 +468,34 @@ def main():
         line.end()
 
 
+def go_on(options, migrations, line, rng, model):
+    """All migrations, with what happens meanwhile."""
+    events = options.events or [event for event in EVENTS if options.restart or event not in ("restart", "crash")]
+    weights = [EVENTS[event] for event in events]
+    event_at = set(rng.sample(range(options.steps), min(options.kills, options.steps)))
+    for step in range(options.steps):
+        if line.failed:
+            break
+        migrations.step()
+        if line.paused.is_set():
+            line.rested()
+        elif step in event_at:
+            event = rng.choices(events, weights)[0]
+            told = line.disturb(event, model)
+            migrations.note(f"-- -- {event}" + "".join(f"\n-- {text}" for text in told.splitlines()))
+        time.sleep(rng.random() * (0.2 if line.paused.is_set() else 1.5))
+    line.paused.clear()
+
+
 def run(options, server, model, rng, line, stop):
     line.thread.start()
-    with open(os.path.join(options.dir, "statements.sql"), "w", encoding="utf-8") as log, \
+    with open(os.path.join(options.dir, "statements.sql"), "w", encoding="utf-8", errors="surrogateescape") as log, \
             open(os.path.join(options.dir, "traffic.err"), "w", encoding="utf-8") as errors:
+        migrations = Migrations(server, model, rng, log, options.only)
         clients = [threading.Thread(target=traffic, args=(server, model, f"{options.seed} {i}", stop, errors)) for i in range(options.clients)]
         for client in clients:
             client.start()
-        done, kill_at = 0, set(rng.sample(range(options.steps), min(options.kills, options.steps)))
-        for step in range(options.steps):
-            if line.failed:
-                break
-            done += migrate(server, model, rng, log)
-            if step in kill_at:
-                line.kill_one()
-            time.sleep(rng.random() * 1.5)
+        go_on(options, migrations, line, rng, model)
         stop.set()
         for client in clients:
             client.join()
@@ -575,7 +505,10 @@ def run(options, server, model, rng, line, stop):
         print(f"not ok {table}: {text}")
     if line.failed:
         print(f"not ok {line.failed}: {os.path.join(options.dir, 'messages')}")
-    print(f"# seed {options.seed}: {done} of {options.steps} migrations, ends of the line: {line.statuses}")
+    taken, drawn = migrations.taken, migrations.drawn
+    print("# " + ", ".join(f"{kind} {taken[kind]} of {drawn[kind]}" for kind in sorted(drawn)))
+    print("# " + ", ".join(f"{event} {n}" for event, n in sorted(line.events.items())))
+    print(f"# seed {options.seed}: {sum(taken.values())} of {sum(drawn.values())} migrations, ends of the line: {line.statuses}")
     failed = len(found) + bool(line.failed)
     print(f"{len(model.tables) * (2 if server.index else 1) - len(found)} passed, {failed} failed")
     return 1 if failed else 0

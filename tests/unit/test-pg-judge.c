@@ -60,15 +60,24 @@ struct example {
 };
 
 /* With types, and how their values are written. */
-#define TYPED(types, nested)                                                                                           \
+#define TYPED(types, nested) TYPED_AT(types, nested, "700")
+#define TYPED_AT(types, nested, altered)                                                                               \
     "{\"oid\":16384,\"file\":16384,\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":" COLUMNS         \
-    ",\"parts\":null,\"types\":" types ",\"altered\":700,\"nested\":" nested "}"
+    ",\"parts\":null,\"types\":" types ",\"altered\":" altered ",\"nested\":" nested "}"
 #define PAIR "[[16390,\"c\",[[1,\"a\",23,-1],[2,\"b\",25,-1]]]]"
 #define MOOD "[[16390,\"e\",[[16391,\"sad\"],[16392,\"ok\"]]]]"
 #define ALTERED "a composite type in it was altered"
 
 static const struct example examples[] = {
     {"a composite type as it was", TYPED(PAIR, "\"object\""), TYPED(PAIR, "\"object\""), ""},
+    {"a field more for a while", TYPED(PAIR, "\"text\""), TYPED_AT(PAIR, "\"text\"", "705"),
+     ALTERED ", and altered back"},
+    {"another composite type, made later", TYPED(PAIR, "\"text\""),
+     TYPED_AT("[[16390,\"c\",[[1,\"a\",23,-1],[2,\"b\",25,-1]]],[16395,\"c\",[[1,\"x\",23,-1]]]]", "\"text\"", "705"),
+     ""},
+    {"a composite type less",
+     TYPED_AT("[[16390,\"c\",[[1,\"a\",23,-1],[2,\"b\",25,-1]]],[16395,\"c\",[[1,\"x\",23,-1]]]]", "\"text\"", "705"),
+     TYPED(PAIR, "\"text\""), ""},
     {"a field more", TYPED(PAIR, "\"object\""),
      TYPED("[[16390,\"c\",[[1,\"a\",23,-1],[2,\"b\",25,-1],[3,\"c\",23,-1]]]]", "\"object\""), ALTERED},
     {"a field less", TYPED(PAIR, "\"object\""), TYPED("[[16390,\"c\",[[1,\"a\",23,-1]]]]", "\"object\""), ALTERED},

@@ -43,6 +43,7 @@ struct pg_table {
      * none up to this LSN, from where on it is certain. 0: the key is that of the change. */
     uint64_t unsure_until;
     uint32_t unsure_key; /* the transaction that made it */
+    uint32_t seen_key;   /* the same of a key that the table was seen with before this change; 0: not known */
     /* Partitions whose changes come as this table's, and whose old rows may lack its key, by the log itself (relations.c). */
     size_t n_unlike;
     uint32_t unlike_of; /* of such a partition: that table; 0: it is none */

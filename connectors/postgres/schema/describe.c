@@ -27,16 +27,10 @@ static const char what[] = "cannot look a table up in the catalogs";
     "age(" x ") < 0 OR " x                                                                                             \
     " = " PG_MADE_BY("c") " OR age(" x                                                                                 \
                           ") > (SELECT age(s.catalog_xmin) FROM pg_replication_slots s WHERE s.slot_name = $3)"
-/* Of the primary key of c, whose own row is written anew when its index is (REINDEX CONCURRENTLY), or when it is renamed: d, that
- * it needs its columns, stays as it was made. now_at: the key, as it is seen here, is there for every transaction that commits
- * from there on. */
-#define PRIMARY_OF_C                                                                                                   \
-    "FROM pg_constraint o JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = o.oid AND "          \
-    "d.refclassid = 'pg_class'::regclass AND d.refobjid = o.conrelid AND d.refobjsubid <> 0 "                          \
-    "WHERE o.conrelid = c.oid AND o.contype = 'p' LIMIT 1"
+/* now_at: the key, as it is seen here, is there for every transaction that commits from there on. */
 #define AGE_OF_KEY                                                                                                     \
-    "coalesce((SELECT " IS_OLD("d.xmin") " " PRIMARY_OF_C "), NOT c.primary_exists) AS is_old, "                       \
-                                         "coalesce((SELECT d.xmin::text::int8 " PRIMARY_OF_C "), 0) AS made_by, "      \
+    "coalesce((SELECT " IS_OLD("d.xmin") " " PG_PRIMARY_OF_C "), NOT c.primary_exists) AS is_old, "                    \
+                                         "coalesce((SELECT d.xmin::text::int8 " PG_PRIMARY_OF_C "), 0) AS made_by, "   \
                                          "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "           \
                                          "pg_current_wal_insert_lsn() END AS now_at"
 /* Has no row that a change still tells of NULL in a? The row of the constraint (since 18) tells when it was validated. */
@@ -138,7 +132,8 @@ static void take_primary(struct pg_answer *row, const struct pg_key_facts *today
     uint64_t now_at = pg_answer_lsn(row, "now_at");
     uint32_t made_by = (uint32_t)pg_answer_int(row, "made_by");
     /* Asked again when the log has come to where that same key was seen. */
-    bool reached = table->unsure_until != 0 && table->unsure_key == made_by;
+    bool reached = (table->unsure_until != 0 && table->unsure_key == made_by) ||
+                   (table->seen_key != 0 && table->seen_key == made_by);
     bool sure = !today->primary_is_immediate ||
                 ((old || reached) && is_that_key(match, table, pg_answer_true(row, "lost_column")));
     table->unsure_until = sure ? 0 : now_at;

@@ -59,6 +59,12 @@
 
 /* struct pg_key_facts of c, a row of pg_class, and `unlike` (catalog.h): of the partitions whose UPDATE the server takes,
  * one whose old rows lack a column of the identity of c. */
+/* From the primary key of c, whose own row is written anew when its index is (REINDEX CONCURRENTLY), or when it is renamed: d, that
+ * it needs its columns, stays as it was made. */
+#define PG_PRIMARY_OF_C                                                                                                \
+    "FROM pg_constraint o JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = o.oid AND "          \
+    "d.refclassid = 'pg_class'::regclass AND d.refobjid = o.conrelid AND d.refobjsubid <> 0 "                          \
+    "WHERE o.conrelid = c.oid AND o.contype = 'p' LIMIT 1"
 #define PG_KEY_FACTS_SQL                                                                                               \
     PG_INSERTS_ONLY                                                                                                    \
     " AS inserts_only, " PG_UNSENT_SQL " AS unsent, " PG_IS_18                                                         \

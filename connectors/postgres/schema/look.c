@@ -96,7 +96,8 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
     ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'links', CASE WHEN c.relispartition AND NOT p.puballtables "           \
-    "THEN " links " END, 'key', " KEY_OF_C ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(    \
+    "THEN " links " END, 'keyed', (SELECT d.xmin::text::int8 " PG_PRIMARY_OF_C "), 'key', " KEY_OF_C                   \
+    ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                                           \
         listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST                                  \
                            " END, 'types', coalesce(k.types, '[]'), 'altered', k.altered, 'nested', k.nested)"
 #define SHAPES_SQL(schemas, listed, generated, links, since_18)                                                        \
@@ -518,7 +519,7 @@ static int leave_missing(struct looking *looking, const PGresult *result, struct
         if (shape->is && !key)
             status = cdc_error_memory(error);
         else if (key && !bsearch(&key, keys, n, sizeof *keys, compare_names))
-            status = pg_shapes_set(shape, (struct cdc_span){NULL, 0}, -1, looking->at, true, error);
+            pg_shapes_leave(shape, looking->at);
         free(key);
     }
     for (size_t i = 0; i < n; i++)

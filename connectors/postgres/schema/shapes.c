@@ -109,6 +109,18 @@ int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, int64_t columns, u
     return 0;
 }
 
+void pg_shapes_leave(struct pg_shape *shape, uint64_t at)
+{
+    free(shape->was);
+    free(shape->gone);
+    shape->was = shape->is;
+    shape->is = shape->gone = NULL;
+    shape->columns = -1;
+    shape->oid = 0;
+    shape->at = at;
+    shape->own = true;
+}
+
 /* [1,"id",23,...]: the name, as it is written. */
 static struct cdc_span name_of(struct cdc_span column)
 {
@@ -210,17 +222,19 @@ static int read_table(struct pg_shapes *shapes, struct cdc_span item, bool own, 
     char *schema = cdc_json_member_text(item, "schema"), *name = cdc_json_member_text(item, "table");
     int result = 0;
     if (!schema || !name || !lsn_of(item, "at", &at) || (is.p && cdc_json_type(is) != CDC_JSON_OBJECT) ||
-        (was.p && (!is.p || cdc_json_type(was) != CDC_JSON_OBJECT)) ||
-        (gone.p && cdc_json_type(gone) != CDC_JSON_ARRAY))
+        (was.p && cdc_json_type(was) != CDC_JSON_OBJECT) || (gone.p && cdc_json_type(gone) != CDC_JSON_ARRAY))
         result = damaged(error);
     struct pg_shape *known = result == 0 ? pg_shapes_find(shapes, schema, name) : NULL;
     /* Seen by both at the same place of a quiet log: what was read there has all that came before. */
     bool same = known && known->at == at && known->is && is.p && cdc_span_is(is, known->is);
     if (result == 0 && !same && (!known || known->at <= at)) {
         struct pg_shape *shape = pg_shapes_ensure(shapes, schema, name, error);
-        result = !shape  ? -1
-                 : was.p ? pg_shapes_follow(shape, was, is, columns, at, error)
-                         : pg_shapes_set(shape, is, columns, at, own, error);
+        bool follows = was.p && is.p;
+        result = !shape    ? -1
+                 : follows ? pg_shapes_follow(shape, was, is, columns, at, error)
+                           : pg_shapes_set(shape, is.p ? is : was, columns, at, own, error);
+        if (result == 0 && was.p && !is.p)
+            pg_shapes_leave(shape, at);
         if (result == 0)
             result = keep_gone(shape, gone, error);
     }
@@ -435,7 +449,7 @@ bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *tab
     const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
     if (!shape || (lsn < shape->at && !shape->was))
         return false;
-    struct cdc_span is = cdc_span_text(shape->is);
+    struct cdc_span is = cdc_span_text(shape->is ? shape->is : "");
     if (lsn < shape->at)
         return differs_between(cdc_span_text(shape->was), is, table);
     return shape->oid != table->oid || !same_columns(is, table) || !same_key(is, table);
@@ -445,6 +459,24 @@ bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table)
 {
     const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
     return shape && shape->oid == table->oid;
+}
+
+/* Where the last look was that of a read, the changes of before are in its rows, and come as no lines. */
+uint32_t pg_shapes_key(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
+{
+    const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
+    int64_t made;
+    if (!shape || !shape->is || shape->oid != table->oid || (lsn < shape->at && (shape->own || shape->was)) ||
+        !cdc_json_int64(cdc_json_member(cdc_span_text(shape->is), "keyed"), &made))
+        return 0;
+    return (uint32_t)made;
+}
+
+bool pg_shapes_keyed(const struct pg_shapes *shapes, const struct pg_table *table)
+{
+    const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
+    const char *form = !shape ? NULL : shape->is ? shape->is : shape->was;
+    return form && cdc_json_type(cdc_json_member(cdc_span_text(form), "key")) == CDC_JSON_ARRAY;
 }
 
 /* Was it there between the two looks? Where nothing is known of before, its rows were read with this form. */

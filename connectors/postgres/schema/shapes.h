@@ -56,6 +56,9 @@ int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, int64_t columns, u
 int pg_shapes_follow(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, int64_t columns, uint64_t at,
                      struct cdc_error *error);
 
+/* It is there no more under its name. Changes from before may still come, with the form that it has had. */
+void pg_shapes_leave(struct pg_shape *shape, uint64_t at);
+
 /* Takes a table whose rows in a copy are not the source's any more. 0 or -1 */
 typedef int pg_shapes_stale(void *context, const char *schema, const char *name, const char *why,
                             struct cdc_error *error);
@@ -82,6 +85,10 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
  * transaction; or, in one from before the last look, than any that is known of the time between the looks? A table that was never
  * seen is none. */
 bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
+/* The transaction that made the primary key which the table had at a change of a transaction at lsn, where that was seen; 0 */
+uint32_t pg_shapes_key(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
+/* Was it seen with a key, last? */
+bool pg_shapes_keyed(const struct pg_shapes *shapes, const struct pg_table *table);
 /* Is it this table? After a look: if not, it is one that was there meanwhile. */
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table);
 /* Do changes that a transaction at lsn made of a table of ours come under another name? (Its schema was renamed for a while.) The

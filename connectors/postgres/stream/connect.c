@@ -21,6 +21,12 @@
 
 /* -- descriptions -- */
 
+static int settle_description(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
+{
+    pg_heal_composites(stream, table);
+    return pg_heal_key(stream, table, error);
+}
+
 /* Called by the decoder for each Relation message, in the middle of the stream. */
 static int describe(void *context, struct pg_table *table, struct cdc_error *error)
 {
@@ -31,10 +37,8 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
         pgoutput_transaction(stream->decoder, &xid);
     if (pg_heal_relation(stream, table, error) < 0 || (!table->stale && pg_stream_ensure_sql(stream, error) < 0))
         return -1;
-    if (table->stale || pg_describe_relation(stream->sql, stream->pg, xid, table, &first) == 0) {
-        pg_heal_composites(stream, table);
-        return 0;
-    }
+    if (table->stale || pg_describe_relation(stream->sql, stream->pg, xid, table, &first) == 0)
+        return settle_description(stream, table, error);
     if (first.status != CDC_EXIT_UNAVAILABLE) {
         if (error)
             *error = first;
@@ -44,8 +48,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     pg_stream_close_sql(stream);
     if (pg_stream_ensure_sql(stream, error) < 0 || pg_describe_relation(stream->sql, stream->pg, xid, table, error) < 0)
         return -1;
-    pg_heal_composites(stream, table);
-    return 0;
+    return settle_description(stream, table, error);
 }
 
 /* Where a copy heals itself, a table is read again once somebody who is altering one of its types is done. */

@@ -62,6 +62,21 @@ void pg_heal_composites(struct pg_stream *stream, struct pg_table *table)
         table->composites_from = shape->at;
 }
 
+/* Old rows come whole (FULL), so that the log does not say what the key is, and that of the catalogs may be younger than the change,
+ * or the table was dropped since. Without one the sinks would take the table for one that has none. */
+int pg_heal_key(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
+{
+    struct pg_heal *heal = &stream->heal;
+    if (!heal->on || table->stale || pg_key_is_marked(&table->key_facts) || table->key_facts.primary_is_immediate ||
+        !pg_shapes_keyed(&heal->shapes, table))
+        return 0;
+    if (pg_heal_add(stream, table->schema, table->name, "its key was made again, or dropped", error) < 0 ||
+        pg_heal_plan(stream, error) < 0)
+        return -1;
+    table->stale = true;
+    return pg_heal_save(stream, error);
+}
+
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
 {
     struct pg_heal *heal = &stream->heal;
@@ -81,6 +96,7 @@ int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cd
             return -1;
     }
     table->stale = cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name);
+    table->seen_key = pg_shapes_key(&heal->shapes, table, lsn);
     return 0;
 }
 

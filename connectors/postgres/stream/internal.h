@@ -225,7 +225,9 @@ int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
 /* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
-/* After it was described: from where on the fields of its composites are certain. */
+/* After it was described: stale as well where its key is not certain, but it was seen with one. */
+int pg_heal_key(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
+/* The same: from where on the fields of its composites are certain. */
 void pg_heal_composites(struct pg_stream *stream, struct pg_table *table);
 /* Before that, and of a table that is not selected: are these changes of a table that a copy has, by another name? */
 int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
