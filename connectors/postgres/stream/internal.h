@@ -5,6 +5,7 @@
 
 #include "connectors/postgres/pgoutput/live.h"
 #include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/scan/scan.h"
 #include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/schema/shapes.h"
@@ -67,7 +68,7 @@ struct pg_heal {
 };
 
 /* Tables that are read again while the stream goes on (reading.c), one after the other. */
-enum pg_reading_phase { PG_READING_NONE, PG_READING_SETTLES, PG_READING_PASSES };
+enum pg_reading_phase { PG_READING_NONE, PG_READING_SETTLES, PG_READING_ROWS, PG_READING_PASSES };
 struct pg_reading {
     bool loaded;
     bool begun;             /* in this run */
@@ -81,8 +82,10 @@ struct pg_reading {
     struct pg_table *table; /* as described for its rows */
     char *form;             /* as its first piece saw it */
     struct pg_live live;
-    char until[24];   /* transactions below were open, or over, when it was taken up */
-    unsigned attempt; /* of the lines' positions, one a run */
+    struct pg_scan_source source; /* of a table in one piece; its filter is ours */
+    struct pg_scan scan;          /* its rows, while the phase is ROWS: nothing else is read meanwhile */
+    char until[24];               /* transactions below were open, or over, when it was taken up */
+    unsigned attempt;             /* of the lines' positions, one a run */
     uint64_t line, since, total;
     unsigned restarts;  /* of this table */
     size_t rows, bytes; /* of the next piece; of the last one */
@@ -258,7 +261,20 @@ void pg_reading_disconnected(struct pg_stream *stream);
 int pg_reading_ask(struct pg_stream *stream, const struct cdc_stale_table *table, struct cdc_error *error);
 /* Between transactions: what there is to do now. May append whole lines. */
 int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error);
+/* The rows of a table in one piece: the log waits for them. */
+bool pg_reading_has_rows(const struct pg_stream *stream);
+int pg_reading_rows(struct pg_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error);
 void pg_reading_clear(struct pg_reading *reading);
+
+/* -- whole.c: a table in one piece, for reading.c -- */
+
+/* In the transaction whose view was taken. */
+int pg_whole_begin(struct pg_reading *reading, struct cdc_error *error);
+/* Lines of what has come, up to limit; waits a moment where nothing has. 1: these were the last ones; 0; -1, and the transaction is
+ * over */
+int pg_whole_rows(struct pg_reading *reading, struct pg_live_lines *lines, struct cdc_buf *out, size_t limit,
+                  struct cdc_error *error);
+void pg_whole_clear(struct pg_reading *reading);
 
 /* -- asked.c -- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables that are read again while the stream goes on (pgoutput/live.h): what people ask for, where the table's key allows it. All
- * others wait for no longer than it takes to read one piece. An example of what is kept of it, in our own state, before its first
+/* Tables that are read again while the stream goes on (pgoutput/live.h): what people ask for. All others wait for no longer than it
+ * takes to read one piece; which is the whole table where its key is of another kind (whole.c). An example of what is kept of it, in our own state, before its first
  * line leaves, and after its last one:
  *
  *      "again":[{"at":"POS of the first line","tables":[{"db":"shop","schema":"public","table":"t"}],"attempt":3,"written":null}]
@@ -40,6 +40,7 @@ void pg_reading_clear(struct pg_reading *reading)
     cdc_stale_clear(&reading->open);
     cdc_rounds_clear(&reading->rounds);
     pg_live_clear(&reading->live);
+    pg_whole_clear(reading);
     pg_table_free(reading->table);
     free(reading->schema);
     free(reading->name);
@@ -137,6 +138,7 @@ static void forget(struct pg_stream *stream)
     if (stream->decoder)
         pgoutput_set_live(stream->decoder, NULL, &reading->open);
     pg_live_clear(&reading->live);
+    pg_whole_clear(reading);
     pg_table_free(reading->table);
     reading->table = NULL;
     free(reading->schema);
@@ -156,6 +158,11 @@ static void restart(struct pg_stream *stream, const char *why)
     reading->live.broken = reading->live.begun || reading->live.broken ? why : NULL;
     reading->live.begun = reading->live.all_read = reading->live.has_done = reading->live.has_read = false;
     pg_visible_clear(&reading->live.visible);
+    pg_whole_clear(reading);
+    if (reading->phase == PG_READING_ROWS) { /* in the middle of a COPY */
+        PQfinish(reading->sql);
+        reading->sql = NULL;
+    }
     pg_table_free(reading->table);
     reading->table = NULL;
     free(reading->form);
@@ -246,11 +253,36 @@ static const struct pg_catalog_table *find_table(const struct pg_catalog *catalo
     return NULL;
 }
 
+static bool is_readable(const struct pg_catalog_table *found)
+{
+    return found && found->listed && !found->under_root && (found->kind == 'r' || found->kind == 'p') &&
+           found->persistence == 'p' && found->readable && !found->hidden && !found->unlike && !found->nullable_key &&
+           !found->columnless && !found->detaching;
+}
+
 static bool is_plain(const struct pg_catalog_table *found)
 {
-    return found && found->listed && !found->under_root && found->kind == 'r' && found->persistence == 'p' &&
-           found->readable && !found->hidden && !found->filter && !found->lists_columns && !found->unlike &&
-           !found->nullable_key;
+    return found->kind == 'r' && !found->filter && !found->lists_columns;
+}
+
+/* 1, 0: it has no column, -1 */
+static int take_source(struct pg_reading *reading, const struct pg_catalog_table *found, bool generated,
+                       struct cdc_error *error)
+{
+    char *filter = found->filter ? strdup(found->filter) : NULL;
+    if (found->filter && !filter)
+        return cdc_error_memory(error);
+    reading->source = (struct pg_scan_source){
+        .table = reading->table, .partitioned = found->kind == 'p', .filter = filter, .generated = generated};
+    return reading->table->n_columns > 0;
+}
+
+/* In pieces by the key, or in one? */
+static int take_way(struct pg_reading *reading, const struct pg_catalog_table *found, struct cdc_error *error)
+{
+    int keyed = reading->table->has_key && is_plain(found) ? read_key(reading, error) : 0;
+    reading->live.whole = keyed == 0;
+    return keyed < 0 ? -1 : 1;
 }
 
 /* Describes it. 1; 0: it cannot be read so; -1. */
@@ -261,18 +293,22 @@ static int describe(struct pg_stream *stream, struct cdc_error *error)
     bool generated = false;
     int result = pg_catalog_read(reading->sql, stream->pg->publication, 200, &catalog, error);
     const struct pg_catalog_table *found = result == 0 ? find_table(&catalog, reading->schema, reading->name) : NULL;
+    pg_whole_clear(reading);
     pg_table_free(reading->table);
     reading->table = NULL;
-    if (result == 0 && is_plain(found)) {
+    if (result == 0 && is_readable(found)) {
         reading->table = pg_describe_table(reading->sql, found, &generated, error);
-        result =
-            reading->table && pg_table_prepare(reading->table, stream->pg->name, stream->identity.database, error) == 0
-                ? 1
-                : -1;
+        bool ready =
+            reading->table && pg_table_prepare(reading->table, stream->pg->name, stream->identity.database, error) == 0;
+        result = ready ? take_source(reading, found, generated, error) : -1;
+        if (result > 0)
+            result = take_way(reading, found, error);
     }
     pg_catalog_free(&catalog);
-    if (result > 0)
-        result = reading->table->has_key ? read_key(reading, error) : 0;
+    if (result == 0) {
+        pg_table_free(reading->table);
+        reading->table = NULL;
+    }
     return result;
 }
 
@@ -417,8 +453,10 @@ static int read_piece(struct pg_stream *stream, struct piece *piece, struct cdc_
 {
     static const char what[] = "cannot read a table again";
     struct pg_reading *reading = &stream->reading;
+    bool first = !reading->live.begun;
     struct cdc_buf lock = CDC_BUF_INIT;
-    cdc_buf_lit(&lock, "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE ONLY ");
+    cdc_buf_lit(&lock, "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = 200; LOCK TABLE ");
+    cdc_buf_text(&lock, reading->source.partitioned ? "" : "ONLY ");
     pg_query_table(&lock, reading->schema, reading->name);
     cdc_buf_append(&lock, " IN ACCESS SHARE MODE", sizeof " IN ACCESS SHARE MODE");
     int status = lock.failed ? cdc_error_memory(error) : pg_query_run(reading->sql, lock.data, what, error);
@@ -431,6 +469,14 @@ static int read_piece(struct pg_stream *stream, struct piece *piece, struct cdc_
     }
     if (!pg_live_is_whole(&reading->live, &piece->visible))
         return 0;
+    /* It may have been altered since it was looked at: the lock keeps it as it is now. */
+    int can = first ? describe(stream, error) : 1;
+    if (can <= 0) {
+        reading->live.broken = can == 0 ? "it has become another one" : reading->live.broken;
+        return can;
+    }
+    if (reading->live.whole)
+        return pg_whole_begin(reading, error) < 0 ? -1 : 1;
     if (select_rows(stream, piece, error) < 0)
         return -1;
     PGresult *result = pg_query_rows(reading->sql, "SELECT pg_current_xact_id()", 0, NULL, what, error);
@@ -602,6 +648,25 @@ static int is_after_all(struct pg_stream *stream, struct cdc_error *error)
     return after;
 }
 
+/* A table in one piece: its rows come in the steps after this one. */
+static void begin_rows(struct pg_stream *stream, struct piece *piece, struct cdc_buf *out)
+{
+    struct pg_live_lines lines = lines_of(stream);
+    pg_live_begin_lines(&lines, out);
+    pg_live_commit_line(&lines, out);
+    lines_are_out(stream, &lines);
+    pg_live_take_piece(&stream->reading.live, NULL, &piece->visible);
+    stream->reading.phase = PG_READING_ROWS;
+}
+
+static int ask_end(struct pg_stream *stream, struct cdc_error *error)
+{
+    stream->reading.phase = PG_READING_PASSES;
+    (void)poll(NULL, 0, 2); /* the walsender comes to our commit meanwhile, and then says so at once */
+    stream->reading.asked_at = cdc_clock_ms();
+    return pg_status_send(stream, true, error);
+}
+
 static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
@@ -611,7 +676,7 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
     int got = read_piece(stream, &piece, error);
     if (got <= 0)
         end_transaction(reading);
-    if (got == 0 && reading->live.broken && !first)
+    if (got == 0 && (first ? !reading->table : reading->live.broken != NULL))
         restart(stream, reading->live.broken);
     if (got == 0)
         reading->due = cdc_clock_ms() + STEP_MS / 2;
@@ -623,15 +688,15 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
         cdc_stale_remove(&reading->open, stream->identity.database, reading->schema, reading->name);
         got = note_begin(stream, error) < 0 ? -1 : 1;
     }
-    if (got > 0) {
+    if (got > 0 && reading->live.whole) {
+        begin_rows(stream, &piece, out);
+    } else if (got > 0) {
         int n = PQntuples(piece.rows);
         got = write_piece(stream, &piece, first, out, error);
         learn(reading, cdc_clock_ms() - began, n, reading->bytes);
         reading->phase = PG_READING_PASSES;
-        (void)poll(NULL, 0, 2); /* the walsender comes to our commit meanwhile, and then says so at once */
-        reading->asked_at = cdc_clock_ms();
         if (got == 0)
-            got = pg_status_send(stream, true, error);
+            got = ask_end(stream, error);
     }
     piece_free(&piece);
     return got < 0 ? -1 : 0;
@@ -761,6 +826,7 @@ static int step(struct pg_stream *stream, struct cdc_buf *out, int64_t now, stru
     switch (stream->reading.phase) {
     case PG_READING_SETTLES: return settle_step(stream, out, now, error);
     case PG_READING_PASSES: return pass_step(stream, out, now, error);
+    case PG_READING_ROWS: return 0;
     case PG_READING_NONE: break;
     }
     int can = first_step(stream, error);
@@ -780,6 +846,24 @@ static int leave_all(struct pg_stream *stream, struct cdc_error *error)
     return pg_heal_save(stream, error);
 }
 
+/* What was appended is whole; then it is what is kept that failed. */
+static int take_failure(struct pg_stream *stream, const struct cdc_error *failed, bool appended,
+                        struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    if (failed->status == CDC_EXIT_INTERNAL || appended) {
+        *error = *failed;
+        return -1;
+    }
+    cdc_log_write(stream->log, CDC_LOG_WARNING, "a table that is to be read again waits: %s", failed->text);
+    if (reading->name)
+        restart(stream, "it could not be read");
+    PQfinish(reading->sql);
+    reading->sql = NULL;
+    reading->due = cdc_clock_ms() + RETRY_MS;
+    return 0;
+}
+
 int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
@@ -793,16 +877,31 @@ int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_er
     size_t before = out->len;
     if (step(stream, out, now, &failed) == 0)
         return 0;
-    /* What was appended is whole; then it is what is kept that failed. */
-    if (failed.status == CDC_EXIT_INTERNAL || out->len != before) {
-        *error = failed;
-        return -1;
+    return take_failure(stream, &failed, out->len != before, error);
+}
+
+bool pg_reading_has_rows(const struct pg_stream *stream)
+{
+    return stream->reading.phase == PG_READING_ROWS && !stream->ended && !stream->heal.done;
+}
+
+int pg_reading_rows(struct pg_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    struct pg_live_lines lines = lines_of(stream);
+    struct cdc_error failed = {0};
+    size_t before = out->len;
+    if (stream->heal.mark.n > 0)
+        return leave_all(stream, error) < 0 ? -1 : 1;
+    int last = pg_whole_rows(reading, &lines, out, limit, &failed);
+    stream->last_receive = cdc_clock_ms(); /* we do not listen */
+    if (last < 0) {
+        out->len = before;
+        return take_failure(stream, &failed, false, error) < 0 ? -1 : 1;
     }
-    cdc_log_write(stream->log, CDC_LOG_WARNING, "a table that is to be read again waits: %s", failed.text);
-    PQfinish(reading->sql);
-    reading->sql = NULL;
-    if (reading->name)
-        restart(stream, "it could not be read");
-    reading->due = now + RETRY_MS;
-    return 0;
+    reading->total += lines.events;
+    if (lines.events > 0)
+        pg_live_commit_line(&lines, out);
+    lines_are_out(stream, &lines);
+    return last > 0 && ask_end(stream, error) < 0 ? -1 : 1;
 }
