@@ -147,6 +147,15 @@ static bool applies(struct pg_live *live, const struct pg_table *table, const st
     return (live->all_read || (live->has_read && compare(live, &key, &live->read) <= 0)) && !live->seen;
 }
 
+bool pg_live_omits(struct pgoutput *decoder, const struct pg_table *table)
+{
+    const struct pg_live *live = decoder->live;
+    if (!pg_live_is(decoder, table))
+        return true; /* withheld */
+    note(decoder, decoder->live);
+    return live->broken || (live->begun && live->seen && (live->whole || !live->has_done));
+}
+
 void pg_live_begin(struct pgoutput *decoder)
 {
     struct pg_live *live = decoder->live;

@@ -222,8 +222,12 @@ void pg_heal_clear(struct pg_heal *heal);
 /* A look at the catalogs: what of the tables has changed since the last one. ended: pg_shapes_ended, before they were read. */
 int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended,
                  struct cdc_error *error);
-/* It is stale, as pg_shapes_stale takes it: its changes are omitted from now on. Then W is to be planned, and all of it saved. */
+/* It is stale, as pg_shapes_stale takes it: its changes are omitted from now on, until it is read while the stream goes on (reading.c),
+ * or else after W. Then W is to be planned, and all of it saved. */
 int pg_heal_add(void *stream, const char *schema, const char *name, const char *why, struct cdc_error *error);
+/* The same, after W in any case. */
+int pg_heal_mark(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                 struct cdc_error *error);
 int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
 /* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
@@ -259,6 +263,14 @@ void pg_reading_attach(struct pg_stream *stream);
 void pg_reading_disconnected(struct pg_stream *stream);
 /* Somebody asks for the table: is it to be read while the stream goes on? 1; 0: the stream must end for it; -1 */
 int pg_reading_ask(struct pg_stream *stream, const struct cdc_stale_table *table, struct cdc_error *error);
+/* It is stale: the same. Its changes are withheld until its read begins; to be saved (pg_heal_save). */
+int pg_reading_take(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                    struct cdc_error *error);
+/* Are its changes withheld? */
+bool pg_reading_withholds(const struct pg_stream *stream, const char *schema, const char *name);
+/* It cannot be read so: the stream ends for it. */
+int pg_reading_give_up(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                       struct cdc_error *error);
 /* Between transactions: what there is to do now. May append whole lines. */
 int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error);
 /* The rows of a table in one piece: the log waits for them. */

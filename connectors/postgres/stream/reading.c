@@ -31,6 +31,7 @@
 #define PIECE_MS 20 /* of time, and */
 #define PIECE_BYTES ((size_t)4 << 20)
 enum { ROWS_FIRST = 16, ROWS_MAX = 10000, RESTARTS_MAX = 5 };
+#define ASKED_MAX 64 /* stale at a time: where all tables are, one round for all of them costs less */
 
 /* -- what is kept ------------------------------------------------------------------------------------------ */
 
@@ -75,7 +76,7 @@ static int hand_over(struct pg_stream *stream, const struct cdc_stale *tables, s
 {
     for (size_t i = 0; i < tables->n; i++) {
         const struct cdc_stale_table *table = &tables->tables[i];
-        if (pg_heal_add(stream, table->schema, table->table, table->why, error) < 0)
+        if (pg_heal_mark(stream, table->schema, table->table, table->why, error) < 0)
             return -1;
         remove_rounds(&stream->reading.rounds, table->db, table->schema, table->table);
     }
@@ -285,8 +286,25 @@ static int take_way(struct pg_reading *reading, const struct pg_catalog_table *f
     return keyed < 0 ? -1 : 1;
 }
 
-/* Describes it. 1; 0: it cannot be read so; -1. */
-static int describe(struct pg_stream *stream, struct cdc_error *error)
+/* From here on its rows are as this form has them. A copy has others until all are read, and is not taken for one that has these:
+ * the table is in our state until then (note_round). */
+static int take_shape(struct pg_stream *stream, const struct pg_catalog *catalog, struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    struct cdc_stale only = {.at = NULL};
+    struct pg_shapes *shapes = &stream->heal.shapes;
+    int result = cdc_stale_add(&only, stream->identity.database, reading->schema, reading->name, "", error);
+    if (result == 0)
+        result = pg_shapes_take(shapes, reading->sql, stream->pg, catalog, &only, error);
+    cdc_stale_clear(&only);
+    struct pg_shape *shape = result == 0 ? pg_shapes_find(shapes, reading->schema, reading->name) : NULL;
+    if (shape)
+        shape->own = true;
+    return result < 0 ? -1 : 1;
+}
+
+/* Describes it. taken: for its rows, in their transaction. 1; 0: it cannot be read so; -1. */
+static int describe(struct pg_stream *stream, bool taken, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
     struct pg_catalog catalog;
@@ -304,6 +322,8 @@ static int describe(struct pg_stream *stream, struct cdc_error *error)
         if (result > 0)
             result = take_way(reading, found, error);
     }
+    if (result > 0 && taken)
+        result = take_shape(stream, &catalog, error);
     pg_catalog_free(&catalog);
     if (result == 0) {
         pg_table_free(reading->table);
@@ -334,12 +354,79 @@ int pg_reading_ask(struct pg_stream *stream, const struct cdc_stale_table *table
     return cdc_stale_add(&reading->asked, table->db, table->schema, table->table, table->why, error) < 0 ? -1 : 1;
 }
 
-/* -- pieces ------------------------------------------------------------------------------------------------------ */
-
 static uint64_t place(const struct pg_stream *stream)
 {
     return stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
 }
+
+/* -- tables that are stale ------------------------------------------------------------------------------------------ */
+
+/* It is in our state from now on, as one that not all sinks have. line: of its position, which no other round has. */
+static int note_round(struct pg_stream *stream, const char *schema, const char *name, uint64_t line,
+                      struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    struct cdc_stale mark = {.at = NULL};
+    struct cdc_buf pos = CDC_BUF_INIT;
+    pg_pos_round(&pos, place(stream), reading->attempt, line);
+    cdc_buf_byte(&pos, '\0');
+    mark.at = pos.data;
+    int result =
+        pos.failed ? cdc_error_memory(error) : cdc_stale_add(&mark, stream->identity.database, schema, name, "", error);
+    struct cdc_round *round =
+        result == 0 ? cdc_rounds_begin(&reading->rounds, &mark, place(stream), stream->pg->name, "", error) : NULL;
+    cdc_stale_clear(&mark);
+    if (!round)
+        return -1;
+    round->attempt.number = reading->attempt;
+    stream->heal.unsaved = true;
+    return 0;
+}
+
+static bool is_current(const struct pg_reading *reading, const char *schema, const char *name)
+{
+    return reading->name && strcmp(reading->name, name) == 0 && strcmp(reading->schema, schema) == 0;
+}
+
+bool pg_reading_withholds(const struct pg_stream *stream, const char *schema, const char *name)
+{
+    const struct pg_reading *reading = &stream->reading;
+    return cdc_stale_has(&reading->open, stream->identity.database, schema, name) ||
+           (is_current(reading, schema, name) && reading->live.broken);
+}
+
+static int withhold(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                    struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    const char *db = stream->identity.database;
+    if (cdc_stale_add(&reading->asked, db, schema, name, why, error) < 0 ||
+        cdc_stale_add(&reading->open, db, schema, name, why, error) < 0 ||
+        note_round(stream, schema, name, ++reading->line, error) < 0)
+        return -1;
+    if (is_current(reading, schema, name))
+        reading->live.broken = "it was altered";
+    cdc_log_write(stream->log, CDC_LOG_INFO, "table \"%s\".\"%s\" is to be read again: %s", schema, name, why);
+    pg_reading_attach(stream);
+    return 1;
+}
+
+int pg_reading_take(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                    struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    if (!reading->begun || stream->on_standby || stream->converts || stream->heal.mark.n > 0)
+        return 0;
+    if (pg_reading_withholds(stream, schema, name))
+        return 1;
+    if (is_current(reading, schema, name) && reading->live.begun) {
+        restart(stream, why);
+        return 1;
+    }
+    return reading->asked.n < ASKED_MAX ? withhold(stream, schema, name, why, error) : 0;
+}
+
+/* -- pieces ------------------------------------------------------------------------------------------------------ */
 
 struct piece {
     struct pg_visible visible;
@@ -470,7 +557,7 @@ static int read_piece(struct pg_stream *stream, struct piece *piece, struct cdc_
     if (!pg_live_is_whole(&reading->live, &piece->visible))
         return 0;
     /* It may have been altered since it was looked at: the lock keeps it as it is now. */
-    int can = first ? describe(stream, error) : 1;
+    int can = first ? describe(stream, true, error) : 1;
     if (can <= 0) {
         reading->live.broken = can == 0 ? "it has become another one" : reading->live.broken;
         return can;
@@ -586,22 +673,9 @@ static int settle(struct pg_stream *stream, struct cdc_error *error)
 /* Before the first line: a start that finds this begins anew. */
 static int note_begin(struct pg_stream *stream, struct cdc_error *error)
 {
-    struct pg_reading *reading = &stream->reading;
-    const char *db = stream->identity.database;
-    struct cdc_stale mark = {.at = NULL};
-    struct cdc_buf pos = CDC_BUF_INIT;
-    pg_pos_round(&pos, place(stream), reading->attempt, reading->line + 1);
-    cdc_buf_byte(&pos, '\0');
-    mark.at = pos.data;
-    int result =
-        pos.failed ? cdc_error_memory(error) : cdc_stale_add(&mark, db, reading->schema, reading->name, "", error);
-    struct cdc_round *round =
-        result == 0 ? cdc_rounds_begin(&reading->rounds, &mark, place(stream), stream->pg->name, "", error) : NULL;
-    cdc_stale_clear(&mark);
-    if (!round)
+    const struct pg_reading *reading = &stream->reading;
+    if (note_round(stream, reading->schema, reading->name, reading->line + 1, error) < 0)
         return -1;
-    round->attempt.number = reading->attempt;
-    stream->heal.unsaved = true;
     return pg_heal_save(stream, error) < 0 ? -1 : settle(stream, error);
 }
 
@@ -754,11 +828,14 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     if (open_session(stream, error) < 0)
         return -1;
-    if (reading->restarts > RESTARTS_MAX)
+    if (reading->restarts > RESTARTS_MAX || stream->converts || stream->on_standby)
         return 1;
-    int can = describe(stream, error);
+    int can = describe(stream, false, error);
     if (can <= 0)
         return can < 0 ? -1 : 1;
+    /* From where on the fields of a composite are what they are now, a round tells. */
+    if (reading->table->n_composites > 0 && pg_reading_withholds(stream, reading->schema, reading->name))
+        return 1;
     if (!reading->live.broken &&
         cdc_stale_has(&reading->open, stream->identity.database, reading->schema, reading->name))
         reading->live.broken = "not all sinks have what was read";
@@ -770,20 +847,26 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
     return take_bound(reading, error);
 }
 
+int pg_reading_give_up(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                       struct cdc_error *error)
+{
+    char *of = strdup(schema), *table = strdup(name), *cause = strdup(why); /* they may be ours */
+    int result = of && table && cause ? pg_heal_mark(stream, of, table, cause, error) : cdc_error_memory(error);
+    if (result == 0)
+        leave(stream, of, table);
+    free(of);
+    free(table);
+    free(cause);
+    return result < 0 || pg_heal_plan(stream, error) < 0 ? -1 : pg_heal_save(stream, error);
+}
+
 /* The stream ends, and cdc-snapshot reads it. */
 static int give_up(struct pg_stream *stream, struct cdc_error *error)
 {
-    struct pg_reading *reading = &stream->reading;
+    const struct pg_reading *reading = &stream->reading;
     const struct cdc_stale_table *table =
         cdc_stale_find(&reading->asked, stream->identity.database, reading->schema, reading->name);
-    char why[160], *schema = strdup(reading->schema), *name = strdup(reading->name);
-    snprintf(why, sizeof why, "%s", table ? table->why : "it was asked for");
-    int result = schema && name ? pg_heal_add(stream, schema, name, why, error) : cdc_error_memory(error);
-    if (result == 0)
-        leave(stream, schema, name);
-    free(schema);
-    free(name);
-    return result < 0 || pg_heal_plan(stream, error) < 0 ? -1 : pg_heal_save(stream, error);
+    return pg_reading_give_up(stream, reading->schema, reading->name, table ? table->why : "it was asked for", error);
 }
 
 static int settle_step(struct pg_stream *stream, struct cdc_buf *out, int64_t now, struct cdc_error *error)

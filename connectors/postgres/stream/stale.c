@@ -6,6 +6,9 @@
  *   log      ... U t | ALTER t ... | U t ... U v |            the last commit ends at W: all other tables are whole up to there
  *   lines    ... U t                      U v    | heartbeat at W, exit 75
  *
+ * So it is where the stream itself cannot read the table. Where it can (reading.c), nothing of this is needed: lines of the table wait
+ * until its read begins, at the first place that is after all that any sink has, and come with its rows from there on.
+ *
  * W is the first place that is after all that any sink has, since a round's lines bear its position, and sinks drop what they are
  * past; and after the rounds before it, and the snapshot, whose rows have their positions as seq. */
 #include "connectors/postgres/stream/internal.h"
@@ -96,9 +99,9 @@ static int set_stop(struct pg_stream *stream, uint64_t lsn, struct cdc_error *er
 
 /* -- what is stale -- */
 
-int pg_heal_add(void *context, const char *schema, const char *name, const char *why, struct cdc_error *error)
+int pg_heal_mark(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                 struct cdc_error *error)
 {
-    struct pg_stream *stream = context;
     struct pg_heal *heal = &stream->heal;
     const char *database = stream->identity.database;
     if (cdc_stale_has(&heal->mark, database, schema, name))
@@ -110,6 +113,15 @@ int pg_heal_add(void *context, const char *schema, const char *name, const char 
         pgoutput_set_stale(stream->decoder, schema, name);
     heal->unsaved = true;
     return 0;
+}
+
+int pg_heal_add(void *context, const char *schema, const char *name, const char *why, struct cdc_error *error)
+{
+    struct pg_stream *stream = context;
+    if (cdc_stale_has(&stream->heal.mark, stream->identity.database, schema, name))
+        return 0;
+    int reads = pg_reading_take(stream, schema, name, why, error);
+    return reads != 0 ? (reads < 0 ? -1 : 0) : pg_heal_mark(stream, schema, name, why, error);
 }
 
 /* W, once something is stale: not before where the log was when we looked. What has come by then is delivered, and who changes
