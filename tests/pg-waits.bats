@@ -318,20 +318,48 @@ meanwhile() {
 }
 
 # The commit is in the log, and nobody sees it before the standby has it.
+hidden_commit() { PGHOST=$OTHER PGUSER=postgres PGOPTIONS='-c synchronous_commit=on' spawn psql -Xq -d postgres -c "begin; $1; commit" 2>/dev/null; }
+# Longer than a commit takes by itself.
+asks_on() { [ "$(on "select count(*) from pg_stat_activity where query like '%()::text AS xids%' and pid <> pg_backend_pid() and now() - backend_start > interval '$1 s'")" != 0 ]; }
+seen_at_last() { on "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'" >/dev/null; }
+changes() { jq -r 'select(.op == "c") | "\(.source.table) \(.key) \(.after)"' "$@"; }
+
 @test "a table that is made in a commit which waits for a synchronous standby: its key and types are waited for" {
     other_server "synchronous_standby_names = 'nobody'" "synchronous_commit = local"
     spawn pg-cdc --name p -t 'public.*' --ack stdout "$OTHER_URL" 2>"$DIR/err" >"$DIR/out"
     local pid=$SPAWNED
     wait_for_match "$DIR/err" 'created slot'
-    PGHOST=$OTHER PGUSER=postgres PGOPTIONS='-c synchronous_commit=on' spawn psql -Xq -d postgres -c "begin; create domain n as int; create table made (id int primary key, a n[], b int not null); alter table made replica identity full; insert into made values (1, '{1,2}', 3); commit" 2>/dev/null
-    looks() { grep -q '"op":"c"' "$DIR/out" || [ "$(on "select count(*) from pg_stat_activity where query like '% AS now_at%' and pid <> pg_backend_pid()")" != 0 ]; }
-    wait_until looks
-    on "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'" >/dev/null
+    hidden_commit "create domain n as int; create table made (id int primary key, a n[], b int not null); alter table made replica identity full; insert into made values (1, '{1,2}', 3)"
+    wait_until asks_on 6
+    seen_at_last
     wait_for_match "$DIR/out" '"op":"commit"'
     kill -TERM "$pid"
     status_of "$pid"
     is "columns" 'id:false a:true b:false key id' "$(jq -r 'select(.op == "schema") | ([.columns[] | "\(.name):\(.nullable)"] | join(" ")) + " key " + (.key_columns | join(","))' "$DIR/out")"
-    is "line" '{"id":1} {"id":1,"a":[1,2],"b":3}' "$(jq -r 'select(.op == "c") | "\(.key) \(.after)"' "$DIR/out")"
+    is "line" 'made {"id":1} {"id":1,"a":[1,2],"b":3}' "$(changes "$DIR/out")"
+}
+
+@test "a table that is made in such a commit: no line that lacks its key when the program is stopped meanwhile" {
+    other_server "synchronous_standby_names = 'nobody'" "synchronous_commit = local"
+    local line=(pg-cdc --name p -t 'public.*' --offset-file "$DIR/o" "$OTHER_URL")
+    spawn "${line[@]}" 2>"$DIR/err" >"$DIR/out"
+    local pid=$SPAWNED
+    wait_for_match "$DIR/err" 'created slot'
+    hidden_commit "create table keyed (id int primary key, a text); alter table keyed replica identity full; insert into keyed values (7, 'x')"
+    wait_until asks_on 0
+    kill -TERM "$pid"
+    local status=0
+    status_of "$pid" || status=$?
+    is "status" 75 $status
+    is "lines" '' "$(changes "$DIR/out")"
+    spawn "${line[@]}" 2>"$DIR/err" >>"$DIR/out"
+    pid=$SPAWNED
+    wait_until asks_on 0
+    seen_at_last
+    wait_for_match "$DIR/out" '"op":"commit"'
+    kill -TERM "$pid"
+    status_of "$pid"
+    is "line" 'keyed {"id":7} {"id":7,"a":"x"}' "$(changes "$DIR/out")"
 }
 
 @test "a new slot says that it waits for a prepared transaction" {

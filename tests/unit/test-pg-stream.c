@@ -10,7 +10,7 @@
 #define RELATION                                                                                                       \
     "oid|relreplident|reltype|inserts_only|unsent|is_18|replica_identity|partitioned|primary_exists|primary_is_"       \
     "immediate|index_exists|unlike|is_old|made_by|now_at|name|not_null|never_null|generated|same_name|primary|"        \
-    "identity|omitted\n"
+    "identity|omitted|xids\n"
 static const struct fake_answer for_stream[] = {
     {"SET statement_timeout", NULL, false},
     {"wal_level", "wal_level|timeout\nlogical|60000", false},
@@ -39,13 +39,14 @@ static const struct fake_answer for_stream[] = {
     /* asked again on another session */
     {"WITH RECURSIVE c AS", TYPES, true},
     {"SELECT c.*, coalesce",
-     RELATION
-     "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|t|f|t|t|t|f\n16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/"
-     "1543F48|v|f|f|f|t|f|f|f",
+     RELATION "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/"
+              "1543F48|id|t|t|f|t|t|t|f|900:900:\n16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/"
+              "1543F48|v|f|f|f|t|f|f|f|900:900:",
      true},
     {"SELECT c.*, coalesce",
-     RELATION "16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/1543F48|a|f|f|f|t|f|f|f\n16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/"
-              "1543F48|b|f|f|f|t|f|f|f",
+     RELATION
+     "16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/1543F48|a|f|f|f|t|f|f|f|900:900:\n16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/"
+     "1543F48|b|f|f|f|t|f|f|f|900:900:",
      true},
     {NULL, NULL, false}};
 
@@ -323,7 +324,7 @@ static const struct other others[] = {
      CDC_EXIT_UNAVAILABLE,
      "it is waited for until it has the position"},
     {stream,
-     {A("SELECT c.*, coalesce", RELATION "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|t|f|t|t|t|f")},
+     {A("SELECT c.*, coalesce", RELATION "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|t|f|t|t|t|f|900:900:")},
      0,
      "\"name\":\"v\""},
 };

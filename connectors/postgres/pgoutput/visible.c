@@ -24,24 +24,26 @@ static bool number(const char **p, const char *end, char stop, uint64_t *value)
     return true;
 }
 
+enum parsed { GOOD, DAMAGED, NO_MEMORY };
+
 /* xmin:xmax:xip,xip,... as pg_current_snapshot() writes it, with 64-bit ids: 750:760:755,758. Transactions below 750
  * had ended, none from 760 on had, and of those between them 755 and 758 were still running. */
-static bool parse_xids(struct pg_visible *visible, struct cdc_span text)
+static enum parsed parse_xids(struct pg_visible *visible, struct cdc_span text)
 {
     const char *p = text.p, *end = text.p + text.n;
     if (!number(&p, end, ':', &visible->xmin) || !p || !number(&p, end, ':', &visible->xmax) || !p ||
         visible->xmax < visible->xmin)
-        return false;
+        return DAMAGED;
     size_t most = p < end ? 1 : 0;
     for (const char *comma = p; comma < end; comma++)
         most += *comma == ',';
     visible->running = calloc(most ? most : 1, sizeof *visible->running);
     if (!visible->running)
-        return false;
+        return NO_MEMORY;
     for (; visible->n_running < most; visible->n_running++)
         if (!number(&p, end, ',', &visible->running[visible->n_running]))
-            return false;
-    return most == 0 || p == NULL;
+            return DAMAGED;
+    return most == 0 || p == NULL ? GOOD : DAMAGED;
 }
 
 int pg_visible_parse(struct pg_visible *visible, struct cdc_span json, struct cdc_error *error)
@@ -57,11 +59,27 @@ int pg_visible_parse(struct pg_visible *visible, struct cdc_span json, struct cd
     }
     if (lsn_text.p && lsn_text.n < sizeof lsn)
         memcpy(lsn, lsn_text.p, lsn_text.n);
+    enum parsed parsed = xids.p && pg_lsn_parse(lsn, &visible->lsn) ? parse_xids(visible, xids) : DAMAGED;
     visible->json = cdc_span_copy(json);
-    if (visible->json && xids.p && pg_lsn_parse(lsn, &visible->lsn) && parse_xids(visible, xids))
+    if (visible->json && parsed == GOOD)
+        return 0;
+    bool memory = !visible->json || parsed == NO_MEMORY;
+    pg_visible_clear(visible);
+    if (memory)
+        return cdc_error_memory(error);
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "\"read_at\" of the position is damaged");
+}
+
+int pg_visible_parse_xids(struct pg_visible *visible, const char *xids, struct cdc_error *error)
+{
+    pg_visible_clear(visible);
+    enum parsed parsed = parse_xids(visible, cdc_span_text(xids));
+    if (parsed == GOOD)
         return 0;
     pg_visible_clear(visible);
-    return cdc_error_set(error, CDC_EXIT_CONFIG, "\"read_at\" of the position is damaged");
+    if (parsed == NO_MEMORY)
+        return cdc_error_memory(error);
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server's snapshot \"%.64s\" is damaged", xids);
 }
 
 void pg_visible_clear(struct pg_visible *visible)

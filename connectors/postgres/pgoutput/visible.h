@@ -20,6 +20,8 @@ struct pg_visible {
 };
 /* Replaces the content; json.p NULL or JSON null: nothing was seen. CONFIG when damaged. */
 int pg_visible_parse(struct pg_visible *visible, struct cdc_span json, struct cdc_error *error);
+/* The same of pg_current_snapshot() alone: of its members xmin, xmax and running only. */
+int pg_visible_parse_xids(struct pg_visible *visible, const char *xids, struct cdc_error *error);
 void pg_visible_clear(struct pg_visible *visible);
 /* Had the transaction of this id ended for the snapshot? */
 bool pg_visible_ended(const struct pg_visible *visible, uint32_t xid);

@@ -2,6 +2,7 @@
 /* A table's columns, types and key, from the catalogs. */
 #include "connectors/postgres/schema/describe.h"
 
+#include "connectors/postgres/pgoutput/visible.h"
 #include "connectors/postgres/schema/internal.h"
 #include "connectors/postgres/schema/types.h"
 #include "connectors/postgres/session/query.h"
@@ -50,7 +51,8 @@ static const char what[] = "cannot look a table up in the catalogs";
 /* One row a column; one with a NULL name for a table without columns; none for a table that is gone. omitted: the
  * publication never sends it. */
 #define RELATION_SQL(omitted)                                                                                          \
-    "SELECT c.*, " AGE_OF_KEY ", " LOST_COLUMN " AS lost_column, a.attname AS name, coalesce(" PG_NOT_NULL             \
+    "SELECT c.*, " AGE_OF_KEY ", " LOST_COLUMN                                                                         \
+    " AS lost_column, pg_current_snapshot()::text AS xids, a.attname AS name, coalesce(" PG_NOT_NULL                   \
     ", false) AS not_null, coalesce(" NEVER_NULL ", false) AS never_null, "                                            \
     "coalesce(a.attgenerated <> '', false) AS generated, coalesce(" IS_OLD(                                            \
         "a.xmin") ", true) AS "                                                                                        \
@@ -84,6 +86,8 @@ static const char what[] = "cannot look a table up in the catalogs";
 #define NOT_LISTED                                                                                                     \
     "EXISTS (SELECT 1 FROM pg_publication_rel pr JOIN pg_publication pp ON pp.oid = pr.prpubid "                       \
     "WHERE pp.pubname = $1 AND pr.prrelid = c.oid AND a.attnum <> ALL (pr.prattrs::int2[]))"
+
+enum { UNSEEN_MS = 30000, UNSEEN_STEP_MS = 20 };
 
 static struct pg_column *find_column(struct pg_table *table, const char *name)
 {
@@ -189,60 +193,83 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
     return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, true, error) : 0;
 }
 
-/* 1: described; 0: there is no such table; -1 */
-static int ask_relation(PGconn *sql, const char *const values[3], struct pg_table *table, struct cdc_error *error)
+/* Had the transaction ended where xids, as pg_current_snapshot() has them, were taken? One without an id had. Or -1 */
+static int has_ended(const char *xids, uint32_t xid, struct cdc_error *error)
+{
+    struct pg_visible seen = {.json = NULL};
+    int ended = pg_visible_parse_xids(&seen, xids, error) < 0 ? -1 : xid == 0 || pg_visible_ended(&seen, xid);
+    pg_visible_clear(&seen);
+    return ended;
+}
+
+static int has_ended_now(PGconn *sql, uint32_t xid, struct cdc_error *error)
+{
+    PGresult *result = pg_query_often(sql, "SELECT pg_current_snapshot()::text AS xids", 0, NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    const char *xids = pg_answer_text(&row, "xids");
+    int ended = pg_answer_good(&row, what, error) < 0 ? -1 : has_ended(xids, xid, error);
+    PQclear(result);
+    return ended;
+}
+
+enum found { FAILED = -1, NOT_THERE, DESCRIBED, OLDER /* as it was before the transaction */ };
+
+static enum found read_answer(PGresult *result, uint32_t xid, struct pg_table *table, struct cdc_error *error)
+{
+    struct pg_answer row = {.result = result};
+    if (PQntuples(result) == 0)
+        return NOT_THERE;
+    const char *xids = pg_answer_text(&row, "xids");
+    int ended = pg_answer_good(&row, what, error) < 0 ? -1 : has_ended(xids, xid, error);
+    if (ended <= 0)
+        return ended < 0 ? FAILED : OLDER;
+    return read_relation(&row, table, error) < 0 ? FAILED : DESCRIBED;
+}
+
+static enum found ask_relation(PGconn *sql, const char *const values[3], uint32_t xid, struct pg_table *table,
+                               struct cdc_error *error)
 {
     bool v15 = PQserverVersion(sql) >= 150000;
     PGresult *result =
         pg_query_often(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 3, values, what, error);
-    if (!result)
-        return -1;
-    struct pg_answer row = {.result = result};
-    int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error) < 0 ? -1 : 1;
+    enum found found = result ? read_answer(result, xid, table, error) : FAILED;
     PQclear(result);
     /* After it: who sees the table sees types that were made with it. */
-    return status < 0 || pg_types_read(sql, values[2], table, error) < 0 ? -1 : status;
+    return found != FAILED && found != OLDER && pg_types_read(sql, values[2], table, error) < 0 ? FAILED : found;
 }
 
-static int is_held(PGconn *sql, uint32_t table, struct cdc_error *error)
+/* -1 with why the lines of the transaction cannot be written; 0: ask again */
+static int wait_unseen(const struct pg_settings *settings, uint32_t xid, int waited, struct cdc_error *error)
 {
-    char text[16];
-    const char *oid = text;
-    snprintf(text, sizeof text, "%lu", (unsigned long)table);
-    PGresult *result = pg_query_rows(
-        sql,
-        "SELECT count(*) > 0 AS held FROM pg_locks WHERE locktype = 'relation' AND relation = $1::oid AND database = "
-        "(SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'AccessExclusiveLock' AND granted",
-        1, &oid, what, error);
-    if (!result)
-        return -1;
-    struct pg_answer row = {.result = result};
-    bool held = pg_answer_true(&row, "held");
-    int status = pg_answer_good(&row, what, error);
-    PQclear(result);
-    return status < 0 ? -1 : held;
+    static const char commit[] = "a commit that others do not see yet";
+    if (waited < UNSEEN_MS && !cdc_retry_wait(UNSEEN_STEP_MS, settings->control, commit))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "transaction %lu has changed a table and is in the log, but cannot be seen yet", (unsigned long)xid);
+    return cdc_error_hint(error, "its commit waits for a synchronous standby (synchronous_standby_names)");
 }
 
-enum { UNSEEN_MS = 5000, UNSEEN_STEP_MS = 20 };
-
-/* A commit is in the log before others see it: with synchronous standbys for as long as these take to confirm it. A table that
- * was made in such a transaction is not in the catalogs yet, but is locked until then; who asks after the lock is gone sees it.
- * One that was dropped since is written with what the log knows: types by their oids, marks of the key. */
-int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct pg_table *table,
+/* A commit is in the log before others see it: a moment, or for as long as synchronous standbys take to confirm it. What the
+ * catalogs show until then may be another table: without its new key, or none. So an answer counts that was given after the
+ * transaction had ended. One that was dropped since is written with what the log knows: types by their oids, marks of the key. */
+int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, uint32_t xid, struct pg_table *table,
                          struct cdc_error *error)
 {
     char oid[16];
     const char *values[3] = {settings->publication, oid, settings->slot};
+    bool ended = xid == 0; /* before it was asked for */
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
-    int found = ask_relation(sql, values, table, error);
-    for (int waited = 0; found == 0 && waited < UNSEEN_MS; waited += UNSEEN_STEP_MS) {
-        int held = is_held(sql, table->oid, error);
-        if (held < 0 || (found = ask_relation(sql, values, table, error)) < 0)
+    for (int waited = 0;; waited += UNSEEN_STEP_MS) {
+        enum found found = ask_relation(sql, values, xid, table, error);
+        if (found == FAILED || found == DESCRIBED || (found == NOT_THERE && ended))
+            return found == FAILED ? -1 : 0;
+        int now = has_ended_now(sql, xid, error);
+        ended = now > 0;
+        if (now < 0 || (!ended && wait_unseen(settings, xid, waited, error) < 0))
             return -1;
-        if (!held || found || cdc_retry_wait(UNSEEN_STEP_MS, settings->control, "a commit that others do not see yet"))
-            break;
     }
-    return found < 0 ? -1 : 0;
 }
 
 /* -- a table of the publication -- */

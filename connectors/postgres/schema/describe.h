@@ -8,9 +8,10 @@
 
 /* Completes a table that a Relation message described: names of types, nullability, generated columns, and what the
  * message does not say of the key. They are today's catalogs, the message may be older: types are asked for by the
- * message's own oids, the rest is taken by name. Waits, some seconds at most, for a table whose commit others do not see yet.
- * CONFIG when rows would come without what identifies them. */
-int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct pg_table *table,
+ * message's own oids, the rest is taken by name. xid: the transaction that has the message (0: none). Waits until others see what
+ * that did; TEMPORARY when that takes half a minute, or a signal ends it. CONFIG when rows would come without what identifies
+ * them. */
+int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, uint32_t xid, struct pg_table *table,
                          struct cdc_error *error);
 /* A table of the publication as the catalogs have it, to read its rows; pg_table_prepare makes it ready for lines.
  * *generated: has it such columns? RETURNS NEW (pg_table_free), or NULL. */

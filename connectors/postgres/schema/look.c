@@ -516,22 +516,12 @@ static int leave_missing(struct looking *looking, const PGresult *result, struct
     return status;
 }
 
-static int parse_xids(struct pg_visible *visible, const char *xids, struct cdc_error *error)
-{
-    struct cdc_buf json = CDC_BUF_INIT;
-    cdc_buf_printf(&json, "{\"lsn\":\"0/0\",\"xids\":\"%s\"}", xids);
-    int status =
-        json.failed ? cdc_error_memory(error) : pg_visible_parse(visible, cdc_span(json.data, json.len), error);
-    cdc_buf_free(&json);
-    return status;
-}
-
 bool pg_shapes_saw(const struct pg_shapes *shapes, uint32_t xid)
 {
     const char *xids = shapes->began ? shapes->began : shapes->xids;
     struct pg_visible ended = {.json = NULL};
     struct cdc_error ignored = {0};
-    bool saw = xids && parse_xids(&ended, xids, &ignored) == 0 && pg_visible_ended(&ended, xid);
+    bool saw = xids && pg_visible_parse_xids(&ended, xids, &ignored) == 0 && pg_visible_ended(&ended, xid);
     pg_visible_clear(&ended);
     return saw;
 }
@@ -553,9 +543,9 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
     PGresult *result = ask(look->sql, look->settings, look->catalog, NULL, error);
     struct pg_answer row = {.result = result};
     bool any = result && PQntuples(result) > 0;
-    int status = !result ? -1 : any ? parse_xids(&looking.now, pg_answer_text(&row, "xids"), error) : 0;
+    int status = !result ? -1 : any ? pg_visible_parse_xids(&looking.now, pg_answer_text(&row, "xids"), error) : 0;
     if (status == 0 && !first)
-        status = parse_xids(&looking.before, shapes->began ? shapes->began : shapes->xids, error);
+        status = pg_visible_parse_xids(&looking.before, shapes->began ? shapes->began : shapes->xids, error);
     if (status == 0 && any) {
         looking.at = pg_answer_lsn(&row, "at");
         if (!first && !look->settings->allow_republished)

@@ -26,9 +26,12 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
 {
     struct pg_stream *stream = context;
     struct cdc_error first = {0};
+    uint32_t xid = 0;
+    if (stream->decoder)
+        pgoutput_transaction(stream->decoder, &xid);
     if (pg_heal_relation(stream, table, error) < 0 || (!table->stale && pg_stream_ensure_sql(stream, error) < 0))
         return -1;
-    if (table->stale || pg_describe_relation(stream->sql, stream->pg, table, &first) == 0) {
+    if (table->stale || pg_describe_relation(stream->sql, stream->pg, xid, table, &first) == 0) {
         pg_heal_composites(stream, table);
         return 0;
     }
@@ -36,14 +39,14 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
         table->stale = true;
         return pg_reading_give_up(stream, table->schema, table->name, first.text, error);
     }
-    if (!cdc_error_is_transient(&first)) {
+    if (first.status != CDC_EXIT_UNAVAILABLE) {
         if (error)
             *error = first;
         return -1;
     }
     /* An idle connection may have been cut without our noticing. */
     pg_stream_close_sql(stream);
-    if (pg_stream_ensure_sql(stream, error) < 0 || pg_describe_relation(stream->sql, stream->pg, table, error) < 0)
+    if (pg_stream_ensure_sql(stream, error) < 0 || pg_describe_relation(stream->sql, stream->pg, xid, table, error) < 0)
         return -1;
     pg_heal_composites(stream, table);
     return 0;

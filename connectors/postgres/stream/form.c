@@ -19,9 +19,12 @@ static int look_until_seen(struct pg_stream *stream, uint32_t xid, struct cdc_er
             return -1;
         if (stream->heal.looks == looks || waited >= UNSEEN_MS)
             return 1;
-        if (pg_shapes_saw(&stream->heal.shapes, xid) ||
-            cdc_retry_wait(UNSEEN_STEP_MS, stream->pg->control, "a commit that others do not see yet"))
+        if (pg_shapes_saw(&stream->heal.shapes, xid))
             return 0;
+        if (cdc_retry_wait(UNSEEN_STEP_MS, stream->pg->control, "a commit that others do not see yet"))
+            return cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                                 "stopped before others could see transaction %lu, which is in the log",
+                                 (unsigned long)xid);
     }
 }
 
