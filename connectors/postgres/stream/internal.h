@@ -219,13 +219,7 @@ int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error)
 /* Once, with the first connection: what the pipeline knows of its tables, and which of them are stale already. */
 int pg_heal_begin(struct pg_stream *stream, struct cdc_error *error);
 void pg_heal_clear(struct pg_heal *heal);
-/* A look at the catalogs: what of the tables has changed since the last one. ended: pg_shapes_ended, before they were read. */
-int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended,
-                 struct cdc_error *error);
-/* It is stale, as pg_shapes_stale takes it: its changes are omitted from now on, until it is read while the stream goes on (reading.c),
- * or else after W. Then W is to be planned, and all of it saved. */
-int pg_heal_add(void *stream, const char *schema, const char *name, const char *why, struct cdc_error *error);
-/* The same, after W in any case. */
+/* A table is stale, and is read after W (cdc/stale.h): its changes are omitted from now on. */
 int pg_heal_mark(struct pg_stream *stream, const char *schema, const char *name, const char *why,
                  struct cdc_error *error);
 int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
@@ -250,6 +244,15 @@ int pg_heal_end(void *source, struct cdc_error *error);
 
 /* Rows of the snapshot have this seq; 0: it is not known. */
 uint64_t pg_heal_consistent_point(const struct pg_stream *stream);
+
+/* -- heal.c -- */
+
+/* A look at the catalogs: what of the tables has changed since the last one. ended: pg_shapes_ended, before they were read. */
+int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended,
+                 struct cdc_error *error);
+/* It is stale, as pg_shapes_stale takes it: its changes are omitted from now on, until it is read while the stream goes on (reading.c),
+ * or else after W. Then W is to be planned, and all of it saved. */
+int pg_heal_add(void *stream, const char *schema, const char *name, const char *why, struct cdc_error *error);
 
 /* -- reading.c -- */
 

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables that are read again while the stream goes on (pgoutput/live.h): what people ask for. All others wait for no longer than it
- * takes to read one piece; which is the whole table where its key is of another kind (whole.c). An example of what is kept of it, in our own state, before its first
+ * takes to read one piece; which is the whole table where its key is of another kind (whole.c). An example of what is kept of it, in our
+ * own state, before its first
  * line leaves, and after its last one:
  *
  *      "again":[{"at":"POS of the first line","tables":[{"db":"shop","schema":"public","table":"t"}],"attempt":3,"written":null}]
  *      ...                                                                                              "written":"POS of the last commit"
+ *
+ * So it is with tables that are stale: they are in that list from the moment that this is known, with a position that no line has, and
+ * their changes are withheld until their read begins. No order of the log is lost by that: the first piece is read once all
+ * transactions have ended that were open or over when it was the table's turn, so it shows whatever was withheld before, and those that
+ * come between are noted as for any piece. Nothing is held back in memory. The form that the catalogs show is taken for the copy's with
+ * the first piece, in its transaction; until all sinks have the last line the list says that the copy has another one.
  *
  * A start that finds one which not all sinks have stored begins it anew, after the position of the foremost sink, and withholds the
  * table's changes until then: sinks may be anywhere in it, and take the table as it comes from the new first line on. */

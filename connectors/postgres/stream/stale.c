@@ -115,15 +115,6 @@ int pg_heal_mark(struct pg_stream *stream, const char *schema, const char *name,
     return 0;
 }
 
-int pg_heal_add(void *context, const char *schema, const char *name, const char *why, struct cdc_error *error)
-{
-    struct pg_stream *stream = context;
-    if (cdc_stale_has(&stream->heal.mark, stream->identity.database, schema, name))
-        return 0;
-    int reads = pg_reading_take(stream, schema, name, why, error);
-    return reads != 0 ? (reads < 0 ? -1 : 0) : pg_heal_mark(stream, schema, name, why, error);
-}
-
 /* W, once something is stale: not before where the log was when we looked. What has come by then is delivered, and who changes
  * tables all day does not keep the stream at one place. */
 int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error)
@@ -171,20 +162,6 @@ static int save(struct pg_stream *stream, struct cdc_error *error)
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error)
 {
     return stream->heal.unsaved ? save(stream, error) : 0;
-}
-
-int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended, struct cdc_error *error)
-{
-    const struct pg_shapes_look look = {.sql = stream->sql,
-                                        .settings = stream->pg,
-                                        .catalog = catalog,
-                                        .xids = ended,
-                                        .stale = pg_heal_add,
-                                        .context = stream};
-    if (pg_shapes_compare(&stream->heal.shapes, &look, error) < 0)
-        return -1;
-    stream->heal.looks++;
-    return pg_heal_plan(stream, error);
 }
 
 /* -- the start -- */
