@@ -358,6 +358,33 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     stop_supervised
 }
 
+@test "partitions by their own names: one that was away from the partitioned table, written to, and is back, is read again" {
+    sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10) partition by range (id); create table $NAME.p1a partition of $NAME.p1 for values from (0) to (5); create table $NAME.p1b partition of $NAME.p1 for values from (5) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20); insert into $NAME.p values (1, 'a'), (6, 'b'), (11, 'c')"
+    sql "create publication cdc_$NAME for table $NAME.p with (publish_via_partition_root = false)"
+    supervise "$(copy_line)"
+    for part in p1a p1b p2; do equal $part "id, v"; done
+    sql "alter table $NAME.p1 detach partition $NAME.p1a; update $NAME.p1a set v = 'away'; alter table $NAME.p1 attach partition $NAME.p1a for values from (0) to (5)"
+    equal p1a "id, v"
+    is "p1b" 0 "$(read_again p1b)"
+    # In one transaction, and with what is above it.
+    sql "begin; alter table $NAME.p detach partition $NAME.p1; delete from $NAME.p1b; alter table $NAME.p attach partition $NAME.p1 for values from (0) to (10); commit"
+    equal p1b "id, v"
+    is "p2" 0 "$(read_again p2)"
+    stop_supervised
+}
+
+@test "a publication that did not publish all operations for a while, and was altered in another respect since: all is read again" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'), (3, 'c'); create publication cdc_$NAME for table $NAME.t"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sql "alter publication cdc_$NAME set (publish = 'insert'); delete from $NAME.t where id = 2; alter publication cdc_$NAME set (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)"
+    equal t "id, v"
+    # It does not publish all of them since, either.
+    sql "alter publication cdc_$NAME set (publish = 'insert'); update $NAME.t set v = 'changed'; alter publication cdc_$NAME set (publish = 'insert, update, delete')"
+    equal t "id, v"
+    stop_supervised
+}
+
 @test "a schema that has another name for a while, and is written to under it: its tables are read again, those that were not written are not" {
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row' from generate_series(1, 20) g; create table $NAME.u (id int primary key, v text); insert into $NAME.u values (1, 'u')"
     supervise "$(copy_line)"

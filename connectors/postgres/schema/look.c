@@ -58,6 +58,16 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "rank, r.oid::text::int8 AS oid, r.xmin::text::int8 AS by FROM pg_publication_rel r WHERE r.prpubid = p.oid "      \
     "AND (r.prrelid = c.oid OR (c.relispartition AND r.prrelid IN (SELECT relid FROM "                                 \
     "pg_partition_ancestors(c.oid))))" schemas ") q)"
+/* Of a partition that is published by a table above it alone: what makes it part of the nearest such one. Whoever detaches it, or one
+ * between the two, and attaches it again, writes another row. */
+#define LINKS_OF_C(schemas)                                                                                            \
+    "(SELECT json_agg(i.xmin::text::int8 ORDER BY a.up) FROM pg_partition_ancestors(c.oid) WITH ORDINALITY a(relid, "  \
+    "up) JOIN pg_inherits i ON i.inhrelid = a.relid WHERE a.up < (SELECT min(x.up) FROM "                              \
+    "pg_partition_ancestors(c.oid) WITH ORDINALITY x(relid, up) WHERE EXISTS (SELECT 1 FROM pg_publication_rel r "     \
+    "WHERE r.prpubid = p.oid AND r.prrelid = x.relid)" schemas "))"
+#define LINKS_BY_SCHEMA                                                                                                \
+    " OR EXISTS (SELECT 1 FROM pg_publication_namespace s JOIN pg_class l ON l.relnamespace = s.pnnspid WHERE "        \
+    "s.pnpubid = p.oid AND l.oid = x.relid)"
 #define PARTS_AS_LIST                                                                                                  \
     "(SELECT json_agg(json_build_array(t.inhrelid::text::int8, t.file::text::int8, t.by::text::int8"                   \
     ", t.toast::text::int8) ORDER BY t.inhrelid) FROM " PARTS_OF_C " t)"
@@ -82,14 +92,14 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "f.oid) FILTER (WHERE f.typtype IN ('c', 'e')) AS types, (SELECT x.xmin::text::int8 FROM f fc JOIN pg_attribute "  \
     "x ON x.attrelid = fc.typrelid AND x.attnum > 0 WHERE fc.typtype = 'c' ORDER BY age(x.xmin) LIMIT 1) AS altered, " \
     "CASE WHEN bool_or(f.nested) THEN $3 END AS nested FROM f)"
-#define FORM_OF_C(listed, generated)                                                                                   \
+#define FORM_OF_C(listed, generated, links)                                                                            \
     "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
-    ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'key', " KEY_OF_C                                                      \
-    ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                                           \
+    ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'links', CASE WHEN c.relispartition AND NOT p.puballtables "           \
+    "THEN " links " END, 'key', " KEY_OF_C ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(    \
         listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST                                  \
                            " END, 'types', coalesce(k.types, '[]'), 'altered', k.altered, 'nested', k.nested)"
-#define SHAPES_SQL(schemas, listed, generated, since_18)                                                               \
+#define SHAPES_SQL(schemas, listed, generated, links, since_18)                                                        \
     "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "         \
     "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "          \
     "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS "    \
@@ -97,12 +107,13 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, "                     \
     "c.oid::text::int8 AS oid, m.xmin::text::int8 AS made, y.xmin::text::int8 AS named, coalesce(b.by, 0) AS by, "     \
     "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, c.relnatts AS columns, " FORM_OF_C(             \
-        listed, generated) "::text AS is "                                                                             \
-                           "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON "     \
-                           "y.oid = c.reltype LEFT JOIN "                                                              \
-                           "pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 LEFT JOIN LATERAL " PUBLISHED_BY(   \
-                               schemas) " b ON true LEFT JOIN LATERAL " TYPES_OF_C                                     \
-                                        " k ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
+        listed, generated,                                                                                             \
+        links) "::text AS is "                                                                                         \
+               "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON "                 \
+               "y.oid = c.reltype LEFT JOIN "                                                                          \
+               "pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 LEFT JOIN LATERAL " PUBLISHED_BY(               \
+                   schemas) " b ON true LEFT JOIN LATERAL " TYPES_OF_C                                                 \
+                            " k ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
 #define SCHEMAS                                                                                                        \
     " UNION ALL SELECT 2, s.oid::text::int8, s.xmin::text::int8 FROM pg_publication_namespace s WHERE s.pnpubid "      \
     "= p.oid AND (s.pnnspid = c.relnamespace OR (c.relispartition AND s.pnnspid IN (SELECT "                           \
@@ -118,9 +129,9 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
 static const char *shapes_sql(PGconn *sql)
 {
     int version = PQserverVersion(sql);
-    return version >= 180000   ? SHAPES_SQL(SCHEMAS, LISTED, GENERATED, ", p.pubgencols")
-           : version >= 150000 ? SHAPES_SQL(SCHEMAS, LISTED, "false", "")
-                               : SHAPES_SQL("", "true", "false", "");
+    return version >= 180000   ? SHAPES_SQL(SCHEMAS, LISTED, GENERATED, LINKS_OF_C(LINKS_BY_SCHEMA), ", p.pubgencols")
+           : version >= 150000 ? SHAPES_SQL(SCHEMAS, LISTED, "false", LINKS_OF_C(LINKS_BY_SCHEMA), "")
+                               : SHAPES_SQL("", "true", "false", LINKS_OF_C(""), "");
 }
 
 /* Those under whose names changes come. */
