@@ -176,15 +176,17 @@ waits_for_standby() { [ "$(sql "select count(*) from pg_stat_activity where wait
     two_tables
     supervise "$(copy_line)"
     equal t "id, v"
+    sql "insert into $NAME.t values (0, 'first')" # the table is described with it
+    equal t "id, v"
     standby nobody
     PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -c "update $NAME.t set v = 'nobody sees it' where id = 3"
     local writer=$SPAWNED
     wait_until waits_for_standby
-    wait_until spoiled t "1row 1 2row 2 3nobody sees it"
+    wait_until spoiled t "0first 1row 1 2row 2 3nobody sees it"
     spoil t
     again 0 -t "$NAME.t"
     pause_ms 2500 # it would have been read
-    is "the copy, meanwhile" "1spoiled 3nobody sees it 99ghost" "$(rows_copied t "id || v" | xargs)"
+    is "the copy, meanwhile" "0first 1spoiled 3nobody sees it 99ghost" "$(rows_copied t "id || v" | xargs)"
     standby ""
     wait_until gone "$writer"
     equal t "id, v"
