@@ -194,6 +194,32 @@ waits_for_standby() { [ "$(sql "select count(*) from pg_stat_activity where wait
     stop_supervised
 }
 
+# Connections of the stream besides the walsender: one that looks, and one that reads.
+reads() { [ "$(sql "select count(*) from pg_stat_activity where application_name = 'pg-cdc' and backend_type = 'client backend'")" = 2 ]; }
+holds() { [ "$(sql "select count(*) from pg_stat_activity where state = 'idle in transaction'")" = 1 ]; }
+@test "a column comes while a read waits for transactions that run: the copy has its values" {
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    mkfifo "$DIR/session"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/session" "$DATABASE"
+    exec 8>"$DIR/session"
+    echo "begin; insert into $NAME.u values (77, 'never');" >&8
+    wait_until -t 30 holds
+    again 0 -t "$NAME.t"
+    wait_until -t 30 reads
+    sql "alter table $NAME.t add d int; update $NAME.t set d = 9 where id = 1"
+    echo "rollback; insert into $NAME.t (id, d) values (4, 10);" >&8
+    exec 8>&-
+    wait_until -t 30 not test -e "$(request)"
+    sql "update $NAME.t set d = 11 where id = 2"
+    equal t "id, v, d"
+    is "runs that ended with 75" 0 "$(ends_with_75)"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
 @test "rows that move to where it was read, a truncate, and another form of the table, while it is read: the copy ends as the source" {
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 30000) g"
     supervise "$(copy_line)"

@@ -209,6 +209,43 @@ five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $N
     stop_supervised
 }
 
+# open_transaction NAME FD: it writes to t, and is still there when something else is.
+open_transaction() {
+    mkfifo "$DIR/$1"
+    PGAPPNAME=$1 PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/$1" "$DATABASE"
+    eval "exec $2>'$DIR/$1'"
+    echo "begin; insert into $NAME.t values (7$2, 'never');" >&"$2"
+    wait_until -t 30 is_open "$1"
+}
+is_open() { [ -n "$(sql "select backend_xid from pg_stat_activity where application_name = '$1' and state = 'idle in transaction'")" ]; }
+slot_waits_for() { [ "$(sql "select count(*) from pg_stat_activity w, pg_stat_activity t where w.backend_type = 'walsender' and t.pid = any (pg_blocking_pids(w.pid)) and t.application_name = '$1'")" = 1 ]; }
+roll_back() {
+    echo "rollback;" >&"$1"
+    eval "exec $1>&-"
+}
+@test "a slot that is made while transactions are rolled back: what is done to tables later is seen" {
+    local xids
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b')"
+    open_transaction first 7
+    supervise "$(copy_line)"
+    wait_until -t 30 slot_waits_for first
+    open_transaction second 8
+    roll_back 7
+    wait_until -t 30 slot_waits_for second
+    open_transaction third 9
+    roll_back 8
+    equal t "id, v"
+    roll_back 9
+    wait_until test -s "$STATE/pg-cdc-$NAME.offset"
+    xids=$(jq -r '.offsets[].state.shapes.xids' "$STATE/cdc-snapshot-$NAME.offset")
+    [ "$(cut -d: -f1 <<<"$xids")" -gt "$(cut -d: -f2 <<<"$xids")" ] || fail "its snapshot is as any other: $xids"
+    sql "alter table $NAME.t add d int default 7"
+    equal t "id, v, d"
+    sql "insert into $NAME.t values (3, 'c', 8)"
+    equal t "id, v, d"
+    stop_supervised
+}
+
 @test "a generated column becomes a plain one: rows of before have its values, too" {
     sql "create table $NAME.t (id int primary key, x int, g int generated always as (x * 2) stored); insert into $NAME.t select g, g from generate_series(1, 5) g"
     supervise "$(copy_line)"

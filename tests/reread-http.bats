@@ -324,6 +324,19 @@ END
     is "of an attempt before" a "$(log 'select(.path | startswith("/_bulk")).body' | jq -r '.delete._id')"
 }
 
+@test "while the log goes on: a row that comes and goes in one transaction, under the key of one that is gone, is no second row" {
+    old 1 2 3 >"$IN"
+    elastic
+    # 3 is deleted meanwhile, which no line says: it was not read yet.
+    { line t '"read":"live"'; items; have r new 1; chunk; tx; } >"$IN"
+    { have c other 3; change d '{"id":3}' '{"id":3,"v":"other"}' null; have c later 4; commit; } >>"$IN"
+    elastic
+    is "before the end" "1=new 2=old 4=later" "$(rows)"
+    { have r new 2; chunk; the_end | sed 's/}$/,"since":110}/'; commit; } >"$IN"
+    elastic
+    is "at the end" "1=new 2=new 4=later" "$(rows)"
+}
+
 @test "another index under the alias, copied while the table is read: none of its documents is taken for one of an attempt before" {
     local meta
     meta="{\"cdc\":{\"name\":\"$SOURCE_NAME\",\"db\":\"d\",\"schema\":\"$SCHEMA\",\"table\":\"t\"}}"

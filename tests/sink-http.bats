@@ -388,6 +388,11 @@ with_pipeline() {
     with_pipeline '{"set":{"field":"name","value":"same"}}'
     elastic
     is "changed fields" "1 same 2 same 3 same" "$(docs | jq -r '.[0], .[2].name' | xargs)"
+    # It would get what it has made of a column once more.
+    { users; change u '{"id":1}' null '{"id":1,"name":"x"}' '["big"]'; change u '{"id":2}' null '{"id":2,"name":"x"}' '["big"]'; commit; } >"$IN"
+    run -0 --separate-stderr elastic
+    is "said of columns that it gets again" 1 "$(grep -c 'has an ingest pipeline, and columns that the log omits' <<<"$stderr")"
+    three >"$IN"
     with_pipeline '{"set":{"field":"_id","value":"one"}}'
     run -78 --separate-stderr elastic
     [[ $stderr == *"index \"$SCHEMA-t\": an ingest pipeline writes its documents under another _id"* ]]
@@ -814,6 +819,50 @@ with_pipeline() {
     curl -fsS "$OPENSEARCH_URL/_aliases" -H 'Content-Type: application/json' -d "{\"actions\":[{\"add\":{\"index\":\"$SCHEMA-000001\",\"alias\":\"$SCHEMA-t\",\"is_write_index\":true}}]}" >/dev/null
     elastic
     is documents "1 3" "$(docs | jq -r '.[0]' | xargs)"
+}
+
+@test "OpenSearch: an alias with a filter or a routing, through which not all documents are found, is exit 78 and loses no delete" {
+    local stored limit
+    curl -fsS -XPUT "$OPENSEARCH_URL/$SCHEMA-1" -H 'Content-Type: application/json' -d "{\"settings\":{\"number_of_shards\":3},\"aliases\":{\"$SCHEMA-t\":{}}}" >/dev/null
+    three >"$IN"
+    elastic
+    stored=$(pos)
+    # Of another run: one that the sink has seen as a plain one, and a truncate.
+    { line t '"x":1'; commit; } >"$IN"
+    for limit in '"filter":{"term":{"id":1}}' '"routing":"a"' '"search_routing":"a"'; do
+        curl -fsS "$OPENSEARCH_URL/_aliases" -H 'Content-Type: application/json' -d "{\"actions\":[{\"remove\":{\"index\":\"$SCHEMA-1\",\"alias\":\"$SCHEMA-t\"}},{\"add\":{\"index\":\"$SCHEMA-1\",\"alias\":\"$SCHEMA-t\",$limit}}]}" >/dev/null
+        run -78 --separate-stderr elastic
+        [[ $stderr == *"index \"$SCHEMA-t\" is an alias with a "* ]]
+        is "position, $limit" "$stored" "$(pos)"
+    done
+    # And one that is new to the sink.
+    rm "$DIR/o"
+    three >"$IN"
+    run -78 --separate-stderr elastic
+    is position "" "$(pos)"
+}
+
+@test "OpenSearch: unchanged columns that _source does not keep are exit 78; others of it are nobody's concern" {
+    curl -fsS -XPUT "$OPENSEARCH_URL/$SCHEMA-t" -H 'Content-Type: application/json' -d '{"mappings":{"_source":{"excludes":["secret*","doc.key"]}}}' >/dev/null
+    {
+        schema id id:integer name:text big:text doc:json secret:text
+        change c '{"id":1}' null '{"id":1,"name":"one","big":"B","doc":{"key":1,"n":2},"secret":"S"}'
+        commit
+        change u '{"id":1}' null '{"id":1,"name":"uno","doc":{"key":1,"n":2},"secret":"S"}' '["big"]'
+        commit
+    } >"$IN"
+    elastic
+    is found 1 "$(docs >/dev/null; curl -fsS "$OPENSEARCH_URL/$SCHEMA-t/_count?q=name:uno+AND+big:B+AND+secret:S&default_operator=AND" | jq .count)"
+    local stored column rest
+    stored=$(pos)
+    for column in secret doc; do
+        rest=$(jq -cn --arg c "$column" '{id:1,name:"eins",big:"B",doc:{key:1,n:2},secret:"S"} | del(.[$c])')
+        { schema id id:integer name:text big:text doc:json secret:text; change u '{"id":1}' null "$rest" "[\"$column\"]"; commit; } >"$IN"
+        run -78 --separate-stderr elastic
+        [[ $stderr == *"does not keep all of column \"$column\" in _source"* ]]
+        is position "$stored" "$(pos)"
+    done
+    is "still found" 1 "$(docs >/dev/null; curl -fsS "$OPENSEARCH_URL/$SCHEMA-t/_count?q=name:uno+AND+secret:S" | jq .count)"
 }
 
 block() { curl -fsS -XPUT "$OPENSEARCH_URL/_cluster/settings" -H 'Content-Type: application/json' -d "{\"persistent\":{\"cluster.blocks.$1\":$2}}" >/dev/null; }

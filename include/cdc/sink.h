@@ -27,7 +27,7 @@ struct cdc_sink_loop;
 struct cdc_sink_ops {
     /* Takes one event in: r c u d t m, schema, ddl. Lines at or before the offset never arrive here, but schema
      * lines always do (they describe the rows that follow), also one that is the end of a table's read: it must do no
-     * harm a second time. The event's bytes are valid during the call only.
+     * harm a second time, and is inside a transaction up to the next boundary line, as it replaces rows. The event's bytes are valid during the call only.
      * Transient errors: the sink tries again by itself (cdc_retry_next and cdc_retry_wait). 0 or -1. */
     int (*event)(void *sink, const struct cdc_event *event, struct cdc_error *error);
     /* Makes everything taken in so far durable. Called only at the end of a transaction (or chunk), with `offsets`

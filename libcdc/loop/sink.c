@@ -189,8 +189,8 @@ static int pass_over_unknown(struct cdc_sink_loop *loop)
     return 0;
 }
 
-/* It describes the lines after it, whether we had it before or not. One that cannot be used is a bad line. */
-static int take_schema(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
+/* It describes the lines after it, whether we had it before or not. One that cannot be used is a bad line: 1. */
+static int give_schema(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
 {
     struct cdc_error why = {0};
 
@@ -198,10 +198,27 @@ static int take_schema(struct cdc_sink_loop *loop, const struct cdc_event *event
         return 0;
     loop->in_event &= why.status != CDC_EXIT_DATA; /* looked at before anything is done */
     if (why.status == CDC_EXIT_DATA)
-        return bad_line(loop, event->line, why.text, error);
+        return bad_line(loop, event->line, why.text, error) == 0 ? 1 : -1;
     if (error != NULL)
         *error = why;
     return -1;
+}
+
+/* The line after the rows of a table that was read again replaces these rows. So it is inside a transaction, up to the next
+ * boundary: what another source has to take back must not take the replacing with it, and leave the boundary. */
+static int take_schema(struct cdc_sink_loop *loop, struct sink_stream *stream, const struct cdc_event *event,
+                       bool again, struct cdc_error *error)
+{
+    bool opens = !again && cdc_span_is(event->read, "end");
+
+    if (opens && implied_boundary(loop, stream, event, error) != 0)
+        return -1;
+    int result = give_schema(loop, event, error);
+    if (result != 0 || !opens)
+        return result < 0 ? -1 : 0;
+    loop->stored |= loop->ops->discard == NULL;
+    stream->open_lines++;
+    return stream_remember(stream, event, error);
 }
 
 /* A heartbeat is a boundary as well: in a quiet database it is what moves the offset, so that the server can drop its
@@ -255,7 +272,7 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     if (stream_check_origin(stream, event, again, error) != 0)
         return -1;
     if (event->op == CDC_OP_SCHEMA)
-        return take_schema(loop, event, error);
+        return take_schema(loop, stream, event, again, error);
     if (again) {
         loop->metrics.duplicates++;
         loop->dropped += cdc_event_has_row(event) || event->op == CDC_OP_TRUNCATE;

@@ -401,6 +401,25 @@ static bool includes(enum my_flavor flavor, const char *all, const char *part)
     return result;
 }
 
+static bool reaches(enum my_flavor flavor, const char *all, const char *part)
+{
+    struct my_gtid_set *other = my_gtid_set_new(flavor, NULL);
+    fresh_set(flavor);
+    bool result = my_gtid_set_parse(set, cdc_span_text(all), NULL) == 0 &&
+                  my_gtid_set_parse(other, cdc_span_text(part), NULL) == 0 && my_gtid_set_reaches(set, other);
+    my_gtid_set_free(other);
+    return result;
+}
+
+static void test_set_reaches(void)
+{
+    check(reaches(MY_FLAVOR_MARIADB, "0-1-8,1-1-3", "0-1-8"), "the very transaction");
+    check(reaches(MY_FLAVOR_MARIADB, "0-2-9", "0-1-8"), "a later one, of whatever server");
+    check(!reaches(MY_FLAVOR_MARIADB, "0-2-8", "0-1-8"), "one of its number, of another server");
+    check(!reaches(MY_FLAVOR_MARIADB, "0-1-8", "0-1-8,1-1-3"), "not of every domain");
+    check(reaches(MY_FLAVOR_MYSQL, A ":1-5", A ":2") && !reaches(MY_FLAVOR_MYSQL, A ":1-5", A ":6"), "MySQL's");
+}
+
 static void test_set_includes(void)
 {
     static const struct {
@@ -484,6 +503,7 @@ int main(void)
     test_set_add();
     test_set_random();
     test_set_mariadb();
+    test_set_reaches();
     test_set_includes();
     test_set_binary();
     my_gtid_set_free(set);

@@ -43,7 +43,7 @@ static void check(bool good, const char *what)
         {"FROM information_schema.COLUMNS", 15, columns_of_t, false},                                                  \
         {"FROM information_schema.STATISTICS", 3, "id|A|~", false},                                                    \
         {"SHOW GRANTS", 1, "GRANT SELECT ON *.* TO u", false},                                                         \
-        {"'log_slave_updates'", 2, "log_slave_updates|ON", true}, {"SHOW MASTER STATUS", 4, "b.000007|900||", true},   \
+        {"'log_slave_updates'", 2, "log_slave_updates|ON", true}, {"SHOW MASTER STATUS", 4, "b.000007|567||", true},   \
         {"XA RECOVER", 4, "", true}, {"Com\\_xa\\_prepare", 2, "Com_xa_prepare|3", false},                             \
         {"USER_PRIVILEGES", 1, "1", false}, {"UNIX_TIMESTAMP", 1, "1764000000123", false},                             \
         {"SELECT * FROM", 2, "", false}, {"SET ", 0, NULL, false}, {"START TRANSACTION", 0, NULL, false},              \
@@ -55,6 +55,7 @@ static void check(bool good, const char *what)
 #define MARIADB                                                                                                        \
     {"VERSION()", 1, "10.11.6-MariaDB", false}, {"'gtid_domain_id'", 2, "gtid_domain_id|0", false},                    \
         {"CONCAT(@@server_id", 1, "1/host:3306", false}, {"CHECK_CONSTRAINTS", 1, "json_valid(`x`)", false},           \
+        {"gtid_binlog_pos", 1, "0-1-5", false},                                                                        \
         {"binlog\\_snapshot", 2, "binlog_snapshot_file|b.000007\nbinlog_snapshot_position|567", false},                \
     {                                                                                                                  \
         "BINLOG_GTID_POS", 1, "0-1-5", false                                                                           \
@@ -360,6 +361,9 @@ static void test_said(void)
                                    "2 SET SESSION lock_wait_timeout = 50\n"
                                    "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE ... A AS BINARY), "
                                    "CAST(TABLE_NAME AS BINARY)\n"
+                                   "1 SELECT @@GLOBAL.gtid_binlog_pos\n"
+                                   "1 SHOW MASTER STATUS\n"
+                                   "1 SELECT BINLOG_GTID_POS('b.000007', 567)\n"
                                    "1 SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)\n"
                                    "2 prepare SELECT `id`,`v` FROM `d`.`t` FORCE INDEX (PRIMARY) ORDER BY `id`\n");
     use(mysql_keyless);
@@ -420,6 +424,8 @@ static void test_said(void)
                                                      "2 SET SESSION lock_wait_timeout = 50\n"
                                                      "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE "
                                                      "... A AS BINARY), CAST(TABLE_NAME AS BINARY)\n"
+                                                     "1 SELECT @@GLOBAL.gtid_executed\n"
+                                                     "1 SHOW MASTER STATUS\n"
                                                      "1 SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)\n"
                                                      "2 prepare SELECT `a`,`b` FROM `d`.`t`\n");
     use(mysql_with_gtids);
@@ -458,7 +464,8 @@ static void test_said(void)
                           "LIKE TABLE_SCHEMA)\n"
                           "1 SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5')\n"
                           "1 SELECT GTID_SUBSET('3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5', "
-                          "@@GLOBAL.gtid_executed)\n" OPENED_MYSQL(
+                          "@@GLOBAL.gtid_executed)\n"
+                          "1 SHOW BINARY LOGS\n" OPENED_MYSQL(
                               "3") "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', "
                                    "@mariadb_slave_capability = 4\n"
                                    "3 dump from coordinates\n"
@@ -470,6 +477,8 @@ static void test_said(void)
                                    "2 SET SESSION lock_wait_timeout = 50\n"
                                    "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE ... A AS BINARY), "
                                    "CAST(TABLE_NAME AS BINARY)\n"
+                                   "1 SELECT @@GLOBAL.gtid_executed\n"
+                                   "1 SHOW MASTER STATUS\n"
                                    "1 SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)\n"
                                    "2 prepare SELECT `id`,`v` FROM `d`.`t` FORCE INDEX (PRIMARY) WHERE (`id` > 1) "
                                    "ORDER BY `id`\n");

@@ -233,7 +233,7 @@ static void test_gone(void)
 {
     static const char two[] = "{\"oid\":7,\"cols\":[[1,\"id\",23,-1,700,0],[2,\"v\\\"\",23,-1,700,0]]}";
     static const char one[] = "{\"oid\":7,\"cols\":[[1,\"id\",23,-1,700,0]]}", none[] = "{\"oid\":7,\"cols\":[]}";
-    struct pg_shapes shapes = {.known = true}, back = {.known = false};
+    struct pg_shapes shapes = {.known = true, .xids = strdup("760:760:")}, back = {.known = false};
     struct cdc_error error = {0};
     struct cdc_buf out = CDC_BUF_INIT;
     struct pg_shape *shape = pg_shapes_ensure(&shapes, "public", "t", &error);
@@ -319,6 +319,11 @@ static void test_kept(void)
     read_both("kept: it has left", FORMS("0/10", OF_T("0/10", IS("1"))), FORMS("0/20", OF_T("0/20", "")), false,
               FORMS("0/20", OF_T("0/20", "")));
     read_both("kept: damaged", FORMS("x", OF_T("0/10", IS("1"))), NULL, true,
+              "\"shapes\" of the pipeline's state is damaged");
+    read_both("kept: the ids are damaged", "{\"publication\":\"1\",\"xids\":\"760\",\"at\":\"0/10\",\"tables\":[]}",
+              NULL, true, "\"shapes\" of the pipeline's state is damaged");
+    read_both("kept: those of before are damaged",
+              "{\"publication\":\"1\",\"xids\":\"760:760:\",\"began\":\"\",\"at\":\"0/10\",\"tables\":[]}", NULL, true,
               "\"shapes\" of the pipeline's state is damaged");
     read_both("kept: a table is damaged", FORMS("0/10", "{\"schema\":\"public\",\"at\":\"0/10\"}"), NULL, true,
               "\"shapes\" of the pipeline's state is damaged");

@@ -106,8 +106,8 @@ static void line_of(struct fake *fake, const char *name, const char *op, const c
                    op, pos, seq, name, server);
 }
 
-/* "c1 c2 k3": lines of that op and pos; k a commit, h a heartbeat, ? an op of the future, s a schema, ! a bad line, | half a
- * line; with ' they are of a second source, with * of another server. seq counts commits; h< has the one before. */
+/* "c1 c2 k3": lines of that op and pos; k a commit, h a heartbeat, ? an op of the future, s a schema, e one that ends a read, ! a bad
+ * line, | half a line; with ' they are of a second source, with * of another server. seq counts commits; h< has the one before. */
 static void script(struct fake *fake, const char *text)
 {
     int seq[2] = {1, 1};
@@ -117,6 +117,7 @@ static void script(struct fake *fake, const char *text)
                          : *at == 'h' ? "heartbeat"
                          : *at == '?' ? "future"
                          : *at == 's' ? "schema"
+                         : *at == 'e' ? "schema\",\"read\":\"end"
                                       : "c";
         size_t n = strcspn(at, " ");
         int second = memchr(at, '\'', n) != NULL;
@@ -300,6 +301,16 @@ static void test_two_sources(void)
     check(run(&fake, "c1 k2 c1' k2' c3 k4 c5 c3' k4'") == CDC_EXIT_TEMPORARY, "exit 75");
     stored_is("east", "4 2 2");
     stored_is("west", "4 2 2");
+    forget();
+    prepare(&fake, "the end of a read is not taken back with another source's transaction");
+    check(run(&fake, "e1' c1 k2' c2") == CDC_EXIT_TEMPORARY, "exit 75");
+    diary_is(&fake, "e1 b e1 e2 x D(2) ");
+    stored_is("west", "2 1 0");
+    forget();
+    prepare(&fake, "the end of a read without its boundary comes again, and then is passed on without one");
+    check(run(&fake, "e1' c1 k2") == CDC_EXIT_TEMPORARY, "exit 75");
+    check(run(&fake, "e1' k2' e1' c3' k4'") == 0, "exit 0");
+    stored_is("west", "4 2 1");
     cdc_buf_free(&fake.diary);
 }
 

@@ -19,6 +19,7 @@ static const struct cdc_target_ops target_ops = {
 static void release(struct cdc_table *table)
 {
     free(((struct es_table *)table)->place);
+    free(((struct es_table *)table)->kept);
     free(((struct es_table *)table)->identity);
 }
 
@@ -283,7 +284,8 @@ static int empty(struct es_sink *sink, struct es_table *table, const struct cdc_
 {
     struct es_sweep all = {.index = table->source.target, .seq = event->seq, .all = true, .shard = -1};
 
-    if (es_sweep_index(sink, &all, error) != 0)
+    /* Whether all documents can be found is looked at first. */
+    if ((!table->no_index && es_owner_verify_table(sink, table, error) != 0) || es_sweep_index(sink, &all, error) != 0)
         return -1;
     es_identity_forget(table);
     return 0;

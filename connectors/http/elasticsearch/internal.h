@@ -155,6 +155,8 @@ struct es_table {
     char *identity;           /* of the rows of this run (identity.c); NULL: it has none */
     bool identified;          /* it is that of the definition in hand */
     bool settled;             /* the index knows what to do with the columns of that definition (hstore.c) */
+    bool asked_kept;          /* what its mapping says of _source was asked for */
+    char *kept;               /* that, where not all fields are kept there; else NULL */
     bool emptied;             /* since the last delivery, by a TRUNCATE */
 };
 
@@ -208,6 +210,8 @@ int es_twice_check(struct es_sink *sink, struct cdc_error *error);
 /* -- places.c: what an ingest pipeline makes of documents -- */
 /* Are the answers for its rows to tell where the documents are? */
 bool es_places_watched(const struct es_table *table);
+/* Do the settings of an index name one? */
+bool es_places_has_pipeline(struct cdc_span settings);
 /* The answer to an item that was taken. 0; 1: it was dropped; CONFIG where another document was written than the line's. */
 int es_places_check(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,
                     struct cdc_error *error);
@@ -249,6 +253,9 @@ int es_reread_begin(struct es_sink *sink, struct es_table *table, const struct c
 int es_reread_end(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error);
 /* An item met a newer document: is it a row of a read that has begun? Then that may be one of before. */
 bool es_reread_has_row(const struct es_sink *sink, size_t index);
+/* Was the newest read of the table one during which the log goes on? Then a document may be that of a row which is gone, though
+ * no line says so: up to the end of the read, and of one that began and broke off in any lines of the log. */
+bool es_reread_goes_on(const struct es_sink *sink, const struct es_table *table);
 /* The documents that rows have met are looked at: a row that goes over one gets its version. */
 int es_reread_look(struct es_sink *sink, struct cdc_error *error);
 

@@ -6,6 +6,10 @@
  *
  * _mget gets documents by _id, which is real-time: it sees what was indexed a moment ago, where a search would see it
  * only after a refresh. */
+#include <stdio.h>
+
+#include <cdc/pattern.h>
+
 #include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/internal.h"
 
@@ -123,6 +127,140 @@ void es_merge_forget(struct es_batch *batch, size_t from)
         batch->items[i].base_read = false;
 }
 
+/* -- does the index give back what it was given? -------------------------------------------- */
+
+/* Does one of the patterns (texts, with `*` for anything) match the name? head: what is before their first dot alone. */
+static bool is_listed(struct cdc_span source, const char *list, struct cdc_span name, bool head)
+{
+    struct cdc_span patterns = cdc_json_member(source, list), item;
+    struct cdc_json_iter iter;
+    bool found = false;
+
+    if (patterns.p == NULL || cdc_json_type(patterns) != CDC_JSON_ARRAY)
+        return false;
+    for (cdc_json_iter_begin(&iter, patterns); !found && cdc_json_next_element(&iter, &item);) {
+        struct cdc_span raw = cdc_json_string_raw(item);
+        const char *dot = raw.p != NULL && head ? memchr(raw.p, '.', raw.n) : NULL;
+        found = raw.p != NULL && cdc_pattern_matches(raw.p, dot != NULL ? (size_t)(dot - raw.p) : raw.n, name);
+    }
+    return found;
+}
+
+static bool is_empty(struct cdc_span source, const char *list)
+{
+    struct cdc_span patterns = cdc_json_member(source, list), item;
+    struct cdc_json_iter iter;
+
+    if (patterns.p == NULL || cdc_json_type(patterns) != CDC_JSON_ARRAY)
+        return true;
+    cdc_json_iter_begin(&iter, patterns);
+    return !cdc_json_next_element(&iter, &item);
+}
+
+/* {"includes":["a*"],"excludes":["secret","doc.key"]}: a document that is read from there and written again would lose these
+ * fields. name: as it stands in the line; one with escapes matches no pattern of plain text, and is taken for left out. */
+static bool gives_back(struct cdc_span source, struct cdc_span name)
+{
+    return memchr(name.p, '\\', name.n) == NULL && !is_listed(source, "excludes", name, true) &&
+           (is_empty(source, "includes") || is_listed(source, "includes", name, false));
+}
+
+/* The columns of the line that are taken from the index must all be there, with all that is in them. */
+static int check_kept(const struct es_item *item, const struct cdc_event *event, struct cdc_error *error)
+{
+    const char *kept = ((const struct es_table *)item->table)->kept;
+    struct cdc_json_iter iter;
+    struct cdc_span element;
+
+    if (kept == NULL)
+        return 0;
+    for (cdc_json_iter_begin(&iter, event->unchanged); cdc_json_next_element(&iter, &element);) {
+        struct cdc_span raw = cdc_json_string_raw(element);
+        if (raw.n == 0 || es_document_member(event->before, raw).p != NULL || gives_back(cdc_span_text(kept), raw))
+            continue;
+        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not keep all of column \"%.*s\" in _source",
+                      item->table->target, (int)(raw.n < 80 ? raw.n : 80), raw.p);
+        return cdc_error_hint(error, "columns that the log omits are taken from it: keep the whole _source in the "
+                                     "mapping, or set REPLICA IDENTITY FULL");
+    }
+    return 0;
+}
+
+static struct cdc_span object_in(struct cdc_span object, const char *name)
+{
+    struct cdc_span value = object.p != NULL ? cdc_json_member(object, name) : object;
+
+    return value.p != NULL && cdc_json_type(value) == CDC_JSON_OBJECT ? value : cdc_span(NULL, 0);
+}
+
+/* What such a pipeline makes of a column is in the document, and it gets that again. */
+static void tell_pipeline(const struct es_sink *sink, const struct es_table *table, struct cdc_span index)
+{
+    struct cdc_span settings = object_in(object_in(index, "settings"), "index");
+
+    if (!es_places_has_pipeline(settings))
+        return;
+    cdc_log_write(
+        sink->client->context->log, CDC_LOG_WARNING,
+        "index \"%s\" has an ingest pipeline, and columns that the log omits are taken from its documents: it "
+        "gets those as it left them, and must leave them so the second time; else set REPLICA IDENTITY FULL",
+        table->source.target);
+}
+
+/* Keeps what the mapping says of _source; nothing where all of it is kept. Without _source at all there is no document to read
+ * (ES_HIDDEN). 0 or -1. */
+static int note_kept(const struct es_sink *sink, struct es_table *table, struct cdc_span body, struct cdc_error *error)
+{
+    struct cdc_json_iter indexes;
+    struct cdc_span name, index;
+
+    if (cdc_json_validate(body.p, body.n, NULL) != 0 || cdc_json_type(body) != CDC_JSON_OBJECT)
+        return 0;
+    cdc_json_iter_begin(&indexes, body);
+    if (!cdc_json_next_member(&indexes, &name, &index) || cdc_json_type(index) != CDC_JSON_OBJECT)
+        return 0;
+    tell_pipeline(sink, table, index);
+    struct cdc_span source = object_in(object_in(index, "mappings"), "_source");
+    if (source.p == NULL || (is_empty(source, "includes") && is_empty(source, "excludes")))
+        return 0;
+    table->kept = cdc_span_copy(source);
+    return table->kept != NULL ? 0 : cdc_error_memory(error);
+}
+
+/* Once for each table in a run. Who may not see mappings is not asked for more. */
+static int check_source(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
+{
+    struct http_request request = {.method = "GET", .content_type = "application/json"};
+    const struct cdc_buf *response = &sink->client->response;
+    char path[400];
+    long status = 0;
+
+    if (table->asked_kept)
+        return 0;
+    /* A name of an index has at most 255 bytes (index.c). */
+    snprintf(path, sizeof path, "/%s?filter_path=*.mappings._source,*.settings.index.uuid,*.settings.index.*_pipeline",
+             table->source.target);
+    request.path = path;
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+    bool unseen = outcome == HTTP_ANSWERED && (status == 403 || status == 404 || status == 405);
+    if (!unseen && http_client_check(sink->client, outcome, status, error) != 0)
+        return -1;
+    table->asked_kept = true;
+    return unseen ? 0 : note_kept(sink, table, cdc_span(response->data, response->len), error);
+}
+
+/* Of all items from `from` on that need a document. */
+static int check_sources(struct es_sink *sink, size_t from, struct cdc_error *error)
+{
+    for (size_t i = from; !sink->batch.looking && i < sink->batch.lines.n; i++)
+        if (es_merge_needs_base(&sink->batch, &sink->batch.items[i]) &&
+            check_source(sink, (struct es_table *)sink->batch.items[i].table, error) != 0)
+            return -1;
+    return 0;
+}
+
+/* -- documents --------------------------------------------------------------------------- */
+
 /* Reads the documents for the next items that need one; they stay in the client's response until the next request. */
 int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error)
 {
@@ -130,6 +268,8 @@ int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error)
     size_t most = MGET_MAX;
     int result;
 
+    if (check_sources(sink, from, error) != 0)
+        return -1;
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     do {
         long status;
@@ -195,6 +335,8 @@ int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_e
     }
     if (item->base_version > event->seq) /* this line, and later ones, were applied before */
         return 0;
+    if (check_kept(item, event, error) != 0)
+        return -1;
     es_document_rest(&sink->rest, event->unchanged, event->before, item->base, &missing);
     if (missing > 0)
         say_lack(sink, item);

@@ -186,7 +186,7 @@ static int compare_index(struct es_sink *sink, const char *index, struct cdc_spa
 #define SETTINGS "*.settings.index.uuid,*.settings.index.*_pipeline,*.settings.index.translog.durability"
 #define IDS                                                                                                            \
     "/_settings/index.uuid,index.*_pipeline,index.translog.durability?ignore_unavailable=true&filter_path=" SETTINGS
-#define IDS_AND_OWNERS "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc," SETTINGS
+#define IDS_AND_OWNERS "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc,*.aliases," SETTINGS
 
 /* Asks for several indexes (names with commas). 1: the answer lies in the client's response, 0: none of them is there, or it
  * may not be seen (*seen false), -1. */
@@ -259,6 +259,25 @@ static int is_several(const char *index, struct cdc_error *error)
     return cdc_error_hint(error, "let the alias lead to one index that has all documents, without a rollover");
 }
 
+/* An alias may have a filter, or a routing. A search through it finds some of the documents only, and so do a truncate and the
+ * end of a read, which are to find them all; with another routing than before, a row gets a second document. */
+static int check_alias(const char *index, struct cdc_span found, struct cdc_error *error)
+{
+    static const char *const limits[] = {"filter", "search_routing", "index_routing"};
+    struct cdc_span alias = object_member(object_member(found, "aliases"), index);
+
+    for (size_t i = 0; alias.p != NULL && i < sizeof limits / sizeof limits[0]; i++)
+        if (cdc_json_member(alias, limits[i]).p != NULL) {
+            cdc_error_set(error, CDC_EXIT_CONFIG,
+                          "index \"%s\" is an alias with a %s: documents that are not found through it would stay "
+                          "when they are to go",
+                          index, limits[i]);
+            return cdc_error_hint(error, "let this sink write through the index itself (--index), or through an alias "
+                                         "without filter and routing");
+        }
+    return 0;
+}
+
 /* table: whose it is; NULL: there is no owner in it. 0: the same index, or it may not be looked at (sink->hidden); -1. */
 static int verify_one(struct es_sink *sink, const char *index, struct es_table *table, struct cdc_error *error)
 {
@@ -276,6 +295,8 @@ static int verify_one(struct es_sink *sink, const char *index, struct es_table *
     struct cdc_span found = there == 1 ? choose(response_of(sink), &name) : cdc_span(NULL, 0);
     if (found.p == NULL)
         return is_gone(index, error);
+    if (check_alias(index, found, error) != 0)
+        return -1;
     if (table == NULL)
         return compare_index(sink, index, found, NULL, false, error);
     return compare_index(sink, index, found, &table->source.id, table->ownerless, error) == 0

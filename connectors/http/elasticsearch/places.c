@@ -51,6 +51,11 @@ static bool is_set(struct cdc_span index, const char *name)
     return value.n > 0 && !cdc_span_is(value, "_none");
 }
 
+bool es_places_has_pipeline(struct cdc_span settings)
+{
+    return settings.p != NULL && (is_set(settings, "default_pipeline") || is_set(settings, "final_pipeline"));
+}
+
 /* {"uuid":"...","translog":{"durability":"ASYNC"}} */
 static bool is_lazy(struct cdc_span index)
 {
@@ -63,7 +68,7 @@ static bool is_lazy(struct cdc_span index)
 int es_places_learn(struct es_table *table, struct cdc_span raw_name, struct cdc_span settings, struct cdc_error *error)
 {
     table->looked_at = true;
-    table->pipeline = is_set(settings, "default_pipeline") || is_set(settings, "final_pipeline");
+    table->pipeline = es_places_has_pipeline(settings);
     table->lazy = is_lazy(settings);
     if (table->place != NULL && !cdc_json_raw_is(raw_name, cdc_span_text(table->place)))
         return is_elsewhere(table, "to another index", error);

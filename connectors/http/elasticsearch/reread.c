@@ -247,6 +247,12 @@ bool es_reread_has_row(const struct es_sink *sink, size_t index)
            shards_of(sink, table, &event).p != NULL;
 }
 
+bool es_reread_goes_on(const struct es_sink *sink, const struct es_table *table)
+{
+    struct cdc_span read = read_of(sink, table, INT64_MAX);
+    return read.p != NULL && cdc_json_member(read, "live").p != NULL;
+}
+
 /* Asks for the documents of at most LOOK_MAX items that are behind, from `from` on. *to is the first that is not among them. Returns
  * how many. */
 static size_t build_look(struct es_sink *sink, size_t from, size_t *to)

@@ -52,6 +52,7 @@ void my_decoder_free(struct my_decoder *decoder)
     cdc_buf_free(&decoder->event_tail);
     cdc_buf_free(&decoder->of_temporary);
     my_temporaries_clear(&decoder->temporaries);
+    my_seen_clear(&decoder->seen);
     cdc_buf_free(&decoder->boundary_pos);
     cdc_buf_free(&decoder->boundary_source);
     free(decoder);
@@ -67,6 +68,7 @@ int my_decoder_start(struct my_decoder *decoder, uint64_t number, const char *gt
     decoder->buffered.len = decoder->fresh.len = 0;
     decoder->number = number;
     decoder->numbering.n = 0;
+    my_seen_clear(&decoder->seen);
     decoder->coord = decoder->gtids_coord = *coord;
     /* Tables are forgotten, too: another server counts its ids anew. Counters go on, they are of the program's run. */
     decoder->gtids_file_created = 0;
@@ -127,6 +129,11 @@ int my_decoder_set_temporaries(struct my_decoder *decoder, const struct my_tempo
                                struct cdc_error *error)
 {
     return my_temporaries_copy(&decoder->temporaries, temporaries, error);
+}
+
+int my_decoder_set_seen(struct my_decoder *decoder, const struct my_seen *seen, struct cdc_error *error)
+{
+    return my_seen_copy(&decoder->seen, seen, error);
 }
 
 void my_decoder_set_cascades(struct my_decoder *decoder, bool logged)

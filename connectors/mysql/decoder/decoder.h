@@ -18,6 +18,7 @@
 #include "connectors/mysql/decoder/numbering.h"
 #include "connectors/mysql/decoder/position.h"
 #include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/decoder/seen.h"
 #include "connectors/mysql/decoder/temporary.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
@@ -111,6 +112,8 @@ void my_decoder_set_numbering(struct my_decoder *decoder, const struct my_number
 /* The same: which temporary tables sessions have there, instead of those that are known. 0 or -1: MEMORY. */
 int my_decoder_set_temporaries(struct my_decoder *decoder, const struct my_temporaries *temporaries,
                                struct cdc_error *error);
+/* The same: what the rows of the copy have seen. 0 or -1: MEMORY. */
+int my_decoder_set_seen(struct my_decoder *decoder, const struct my_seen *seen, struct cdc_error *error);
 /* As the settings say, or the last FORMAT_DESCRIPTION. */
 enum my_flavor my_decoder_flavor(const struct my_decoder *decoder);
 /* The sinks have stored everything up to transaction number. */

@@ -18,6 +18,7 @@
 #include "connectors/mysql/decoder/image.h"
 #include "connectors/mysql/decoder/numbering.h"
 #include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/decoder/seen.h"
 #include "connectors/mysql/decoder/temporary.h"
 #include "connectors/mysql/decoder/xa.h"
 #include "connectors/mysql/event/coord.h"
@@ -100,6 +101,7 @@ struct my_decoder {
     uint64_t number;           /* C of the open transaction, or of the last one */
     struct my_numbering numbering;
     struct my_temporaries temporaries; /* of sessions */
+    struct my_seen seen;               /* by the rows of the copy, and not passed yet */
 
     /* The tables by id: open addressing, the size is a power of two. */
     struct my_table **tables;

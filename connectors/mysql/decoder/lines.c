@@ -102,6 +102,19 @@ static void keep_boundary(struct my_decoder *decoder, struct cdc_span pos, struc
     decoder->has_boundary = !decoder->boundary_pos.failed && !decoder->boundary_source.failed;
 }
 
+static void append_seen(struct my_decoder *decoder, struct cdc_buf *out)
+{
+    struct cdc_error ignored = {0};
+    if (!decoder->seen.given)
+        return;
+    int passed = my_seen_is_passed(&decoder->seen, decoder->gtids, &decoder->gtids_coord, decoder->server_uuid,
+                                   decoder->flavor, &ignored);
+    out->failed |= passed < 0;
+    if (passed > 0)
+        my_seen_clear(&decoder->seen);
+    my_seen_append(out, &decoder->seen);
+}
+
 /* The common part of commit and heartbeat lines: up to and with source. pos is appended already, from pos_at on.
  * Both are kept as the boundary, from which reading may begin again:
  *     "source":{"connector":"mysql","name":"p","ts_ms":...,"gtid":"fb7d...:20","server_id":1,"file":"binlog.000001",
@@ -140,6 +153,7 @@ static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_
     }
     my_numbering_append(out, &decoder->numbering);
     my_temporaries_append(out, &decoder->temporaries);
+    append_seen(decoder, out);
     cdc_buf_byte(out, '}');
     decoder->counts.lines++;
     if (!out->failed)

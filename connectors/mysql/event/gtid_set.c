@@ -323,3 +323,15 @@ bool my_gtid_set_includes(const struct my_gtid_set *all, const struct my_gtid_se
             return false;
     return true;
 }
+
+bool my_gtid_set_reaches(const struct my_gtid_set *all, const struct my_gtid_set *part)
+{
+    if (!my_gtid_set_includes(all, part) || all->flavor != MY_FLAVOR_MARIADB)
+        return my_gtid_set_includes(all, part);
+    for (size_t i = 0; i < part->n; i++) {
+        const struct my_gtid_domain *wanted = &part->domains[i], *has = &all->domains[domain_at(all, wanted->id)];
+        if (has->number == wanted->number && has->server_id != wanted->server_id)
+            return false;
+    }
+    return true;
+}

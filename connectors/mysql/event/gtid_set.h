@@ -30,6 +30,9 @@ bool my_gtid_set_equal(const struct my_gtid_set *a, const struct my_gtid_set *b)
 bool my_gtid_set_is_rest(const struct my_gtid_set *all, const struct my_gtid_set *part);
 /* Has all what part has? MariaDB: domain by domain, none of part's is newer. */
 bool my_gtid_set_includes(const struct my_gtid_set *all, const struct my_gtid_set *part);
+/* The same, but MariaDB's newest transaction of each domain must be part's very one, or a later one: a server that took over without
+ * it gives its number to another. */
+bool my_gtid_set_reaches(const struct my_gtid_set *all, const struct my_gtid_set *part);
 /* Appends the binary form that COM_BINLOG_DUMP_GTID takes and PREVIOUS_GTIDS has (MySQL), or that of GTID_LIST
  * (MariaDB). */
 void my_gtid_set_encode(struct cdc_buf *out, const struct my_gtid_set *set);

@@ -118,6 +118,7 @@ void my_again_close(struct my_snapshot *run)
         return;
     cdc_stale_clear(&again->mark);
     free(again->point.gtids);
+    my_seen_clear(&again->seen);
     free(again->source);
     cdc_buf_free(&again->gone);
     free(again);

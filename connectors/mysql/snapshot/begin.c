@@ -81,6 +81,18 @@ static int start_anew(struct my_snapshot *run, struct cdc_error *error)
                           "their changes before it would be in neither rows nor log; let them rest for a moment");
 }
 
+/* Some of the rows that are not read again may be of transactions that the server has lost since, in a crash. */
+static int keep_what_stands(struct my_snapshot *run, struct cdc_error *error)
+{
+    int stands = run->kept_pos[0] ? my_consistent_point_has_seen(run, error) : 1;
+    if (stands != 0)
+        return stands < 0 ? -1 : 0;
+    cdc_log_write(run->log, CDC_LOG_WARNING,
+                  "the server has lost transactions that attempts before have seen: all tables are read again");
+    my_resume_discard(run);
+    return 0;
+}
+
 /* Rows that are read again are newer than the point of the first attempt, and the log that is replayed from there makes the
  * copy the same only where it finds rows by a key. Of a table without one, read after all of
  *
@@ -90,7 +102,8 @@ static int start_anew(struct my_snapshot *run, struct cdc_error *error)
  * So with such a table still to read, all are read again, at a point of their own. */
 static int start_again(struct my_snapshot *run, struct cdc_error *error)
 {
-    if (my_consistent_point_check(run, error) < 0 || my_resume_begin(run, error) < 0)
+    if (my_consistent_point_check(run, error) < 0 || my_resume_begin(run, error) < 0 ||
+        keep_what_stands(run, error) < 0)
         return -1;
     if (!my_resume_reads_keyless(run))
         return my_workers_start_transactions(run, error);
@@ -226,7 +239,7 @@ int my_snapshot_begin(struct my_snapshot *run, struct cdc_error *error)
 {
     run->sql = my_guard_connect(run->guard, &run->settings->connection, error);
     if (!run->sql || read_server(run, error) < 0 || my_workers_open(run, error) < 0 || hold_and_start(run, error) < 0 ||
-        read_clock(run, error) < 0)
+        my_consistent_point_see(run, error) < 0 || read_clock(run, error) < 0)
         return -1;
     return my_lines_begin(run, error) < 0 ? -1 : begin_attempt(run, error);
 }

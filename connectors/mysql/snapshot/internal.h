@@ -109,6 +109,7 @@ struct my_again {
     struct my_consistent_point point;
     uint64_t origin;     /* number of the transaction that follows; seq of all lines */
     unsigned attempt;    /* once it has begun */
+    struct my_seen seen; /* by the rows of this attempt */
     char *source;        /* of the boundary that all sinks have: where the log goes on */
     struct cdc_buf gone; /* the tables that are no more: "db\0table\0" ... */
 };
@@ -160,6 +161,10 @@ int my_consistent_point_file_created(struct my_snapshot *run, const char *file, 
 /* -- consistent_point_check.c -- */
 /* Does the server's log still go on from the point of the first attempt? LOST: not any more. */
 int my_consistent_point_check(struct my_snapshot *run, struct cdc_error *error);
+/* Does it have what rows of attempts have seen, which are not read again? A crash may have taken that back. 1, 0, -1 */
+int my_consistent_point_has_seen(struct my_snapshot *run, struct cdc_error *error);
+/* Keeps what those of this attempt see: once its transactions have begun. */
+int my_consistent_point_see(struct my_snapshot *run, struct cdc_error *error);
 
 /* -- workers.c -- */
 /* Connects them. */
@@ -219,6 +224,8 @@ int my_resume_keep(struct my_worker *worker, const struct my_key_value *key, str
 /* The reading begins after the latest checkpoint that is stored, when what it says still holds; else with the first
  * table. */
 int my_resume_begin(struct my_snapshot *run, struct cdc_error *error);
+/* The reading begins with the first table after all. */
+void my_resume_discard(struct my_snapshot *run);
 /* Is a table without a key among those that are to be read? */
 bool my_resume_reads_keyless(const struct my_snapshot *run);
 /* The reading begins with the first table after all, and at another point of the log. LOST where a sink has come too far for

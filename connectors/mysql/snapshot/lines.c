@@ -17,20 +17,27 @@ int my_lines_begin(struct my_snapshot *run, struct cdc_error *error)
     return tail->failed ? cdc_error_memory(error) : 0;
 }
 
-/* The source of the boundary that the sinks have, but for "snapshot". */
-static void append_boundary(struct cdc_buf *out, const char *source, const char *snapshot)
+/* The source of the boundary that the sinks have, but for "snapshot" and "seen". */
+static void append_boundary(struct cdc_buf *out, const struct my_again *again, const char *snapshot)
 {
-    struct cdc_span whole = cdc_span_text(source), value = cdc_json_member(whole, "snapshot");
+    struct cdc_buf source = CDC_BUF_INIT;
+    my_seen_append_into(&source, cdc_span_text(again->source), &again->seen);
+    struct cdc_span whole = cdc_span(source.data, source.len);
+    struct cdc_span value = source.failed ? cdc_span(NULL, 0) : cdc_json_member(whole, "snapshot");
     size_t before = value.p ? (size_t)(value.p - whole.p) : whole.n - 1;
-    cdc_buf_append(out, whole.p, before);
-    my_snapshot_append_member(out, value.p ? "" : ",\"snapshot\":", snapshot);
-    cdc_buf_append(out, whole.p + before + value.n, whole.n - before - value.n);
+    if (!source.failed) {
+        cdc_buf_append(out, whole.p, before);
+        my_snapshot_append_member(out, value.p ? "" : ",\"snapshot\":", snapshot);
+        cdc_buf_append(out, whole.p + before + value.n, whole.n - before - value.n);
+    }
+    out->failed |= source.failed;
+    cdc_buf_free(&source);
 }
 
 void my_lines_append_source(struct cdc_buf *out, const struct my_snapshot *run, const char *snapshot)
 {
     if (run->again) {
-        append_boundary(out, run->again->source, snapshot);
+        append_boundary(out, run->again, snapshot);
         return;
     }
     const struct my_consistent_point *from = run->point;
@@ -42,6 +49,7 @@ void my_lines_append_source(struct cdc_buf *out, const struct my_snapshot *run, 
         my_snapshot_append_member(out, ",\"server_uuid\":", from->server_uuid);
     if (from->file_created)
         cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
+    my_seen_append(out, &run->state.seen);
     cdc_buf_byte(out, '}');
 }
 

@@ -239,6 +239,12 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
     return run->acks ? list_sinks(run, error) : 0;
 }
 
+void my_resume_discard(struct my_snapshot *run)
+{
+    begin_with_first(run);
+    forget_points(run);
+}
+
 /* -- reading all again -------------------------------------------------------------------- */
 
 bool my_resume_reads_keyless(const struct my_snapshot *run)
@@ -281,8 +287,7 @@ int my_resume_forget(struct my_snapshot *run, struct cdc_error *error)
 {
     if (check_sinks(run, error) < 0)
         return -1;
-    begin_with_first(run);
-    forget_points(run);
+    my_resume_discard(run);
     cdc_log_write(run->log, CDC_LOG_INFO,
                   "a table without a key is to be read again: all are, as of a new point of the log");
     return 0;

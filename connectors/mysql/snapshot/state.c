@@ -11,6 +11,7 @@ void my_snapshot_state_clear(struct my_snapshot_state *state)
     cdc_attempt_clear(&state->attempt);
     cdc_rounds_clear(&state->rounds);
     free(state->from.gtids);
+    my_seen_clear(&state->seen);
     free(state->selection);
     my_checkpoints_drop_but(&state->checkpoints, NULL);
     free(state->sinks);
@@ -64,7 +65,9 @@ int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
         return 0;
     errno = 0;
     if (offset->state && read_state(&run->state, cdc_span_text(offset->state)))
-        return cdc_rounds_read(&run->state.rounds, cdc_span_text(offset->state), error);
+        return my_seen_read(&run->state.seen, cdc_span_text(offset->state), error) < 0
+                   ? -1
+                   : cdc_rounds_read(&run->state.rounds, cdc_span_text(offset->state), error);
     if (errno == ENOMEM)
         return cdc_error_memory(error);
     cdc_error_set(error, CDC_EXIT_CONFIG,
@@ -89,6 +92,7 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
     if (from->file_created)
         cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
     cdc_buf_printf(out, ",\"server_id\":%u}", (unsigned)from->server_id);
+    my_seen_append(out, &state->seen);
     if (state->checkpoints.n > 0) {
         cdc_buf_lit(out, ",\"points\":");
         my_checkpoints_append(out, &state->checkpoints);

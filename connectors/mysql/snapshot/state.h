@@ -3,6 +3,7 @@
 #ifndef MY_STATE_H
 #define MY_STATE_H
 
+#include "connectors/mysql/decoder/seen.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/snapshot/checkpoint.h"
 
@@ -28,6 +29,7 @@ struct my_snapshot_state {
     bool has_start;
     struct cdc_attempt attempt; /* its origin is X, the wall clock in microseconds at the first attempt */
     struct my_consistent_point from;
+    struct my_seen seen;               /* by the rows of the last attempt, and of those that it went on from */
     char *selection;                   /* -t and -T of the last attempt, JSON (session.h); NULL: not known */
     struct cdc_rounds rounds;          /* what was read again since */
     struct my_checkpoints checkpoints; /* of the last attempt, and the one it went on from */

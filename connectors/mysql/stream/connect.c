@@ -102,7 +102,8 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     my_decoder_set_cascades(stream->decoder, my_cascades_are_logged(sql, &stream->session.server));
     if (my_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.coord, error) < 0)
         return -1;
-    if (my_decoder_set_temporaries(stream->decoder, &stream->start.temporaries, error) < 0)
+    if (my_decoder_set_temporaries(stream->decoder, &stream->start.temporaries, error) < 0 ||
+        my_decoder_set_seen(stream->decoder, &stream->start.seen, error) < 0)
         return -1;
     my_decoder_set_numbering(stream->decoder, &stream->start.numbering);
     my_decoder_set_by_gtid(stream->decoder, my_start_by_gtid(stream));

@@ -156,7 +156,7 @@ static int is_same_log(struct my_stream *stream, const struct sink_positions *si
 /* -- does the server have what the sinks have, in whatever order? ------------------------------------ */
 
 struct search {
-    const struct sink_position *sink;
+    const struct my_gtid_set *wanted;
     struct my_gtid_set *found;
 };
 
@@ -170,23 +170,23 @@ static int take_if_wanted(void *context, const struct my_event_header *header, s
         return 0;
     if (my_gtid_parse(header, body, &gtid, error) < 0)
         return -1;
-    if (!my_gtid_set_contains(search->sink->gtids, &gtid))
+    if (!my_gtid_set_contains(search->wanted, &gtid))
         return 0;
     if (my_gtid_set_add(search->found, &gtid, error) < 0)
         return -1;
-    return my_gtid_set_equal(search->found, search->sink->gtids) ? MY_LOG_ENOUGH : 0;
+    return my_gtid_set_reaches(search->found, search->wanted) ? MY_LOG_ENOUGH : 0;
 }
 
-/* MariaDB: 1 when the newest transaction of each domain that the sink has is in this log, too; 0; -1. */
-static int finds_in_log(struct my_stream *stream, const struct sink_position *sink, struct cdc_error *error)
+int my_failover_has(struct my_stream *stream, const struct my_gtid_set *wanted, struct cdc_error *error)
 {
     const char *start = stream->start.gtids;
-    struct search search = {sink, my_gtid_set_new(MY_FLAVOR_MARIADB, error)};
+    struct search search = {wanted, my_gtid_set_new(MY_FLAVOR_MARIADB, error)};
     int result = search.found ? my_gtid_set_parse(search.found, cdc_span_text(start), error) : -1;
-    if (result == 0)
+    int found = result == 0 && my_gtid_set_reaches(search.found, wanted);
+    if (result == 0 && !found)
         result = my_log_read_after(&stream->session, start, take_if_wanted, &search, error);
     if (result == 0)
-        result = my_gtid_set_equal(search.found, sink->gtids);
+        result = found || my_gtid_set_reaches(search.found, wanted);
     my_gtid_set_free(search.found);
     return result;
 }
@@ -211,7 +211,7 @@ static int check_sinks(struct my_stream *stream, const struct sink_positions *si
     for (size_t i = 0; i < sinks->n; i++) {
         const struct sink_position *sink = &sinks->items[i];
         int known = stream->session.server.flavor == MY_FLAVOR_MYSQL ? is_executed(stream, sink, error)
-                                                                     : finds_in_log(stream, sink, error);
+                                                                     : my_failover_has(stream, sink->gtids, error);
         if (known < 0)
             return -1;
         if (!known)

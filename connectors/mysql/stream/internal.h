@@ -28,6 +28,7 @@ struct my_start {
     struct my_numbering numbering; /* of what follows */
     bool after_refusal;            /* the dump before met a transaction without a GTID */
     struct my_temporaries temporaries; /* that sessions have there; owned */
+    struct my_seen seen;               /* by the rows of the copy; owned */
 };
 
 /* Where reading ends (--until). */
@@ -130,6 +131,12 @@ int my_anonymous_refused(struct my_stream *stream, struct cdc_error *error);
 /* Once the start is settled and the server has it: stream->start.numbering. IO: the transaction that was truncated cannot
  * go on there; LOST: a sink has stored what that server does not have. */
 int my_failover_number(struct my_stream *stream, struct cdc_error *error);
+/* MariaDB: is the newest transaction of each domain of these in the log after stream->start, or before that? 1, 0, -1 */
+int my_failover_has(struct my_stream *stream, const struct my_gtid_set *wanted, struct cdc_error *error);
+
+/* -- seen.c -- */
+/* stream->start is checked: LOST when the server does not have what the rows of the copy have seen. */
+int my_seen_check(struct my_stream *stream, struct cdc_error *error);
 
 /* -- start.c -- */
 /* Settles stream->start, and checks that the server has what comes after it: LOST when not. */

@@ -406,6 +406,13 @@ static int lost(struct cdc_error *error)
     return my_start_lost(error, "tables were read again at a server that had transactions which this one has not");
 }
 
+/* Another MariaDB counts on in the same domain, where it took over without the last transactions: 0-1-8 may be 0-2-8 there. */
+static int check_found(struct my_stream *stream, const struct my_round *round, struct cdc_error *error)
+{
+    int has = my_failover_has(stream, round->at.set, error);
+    return has < 0 ? -1 : has > 0 ? 0 : lost(error);
+}
+
 static int check_end(struct my_stream *stream, MYSQL *sql, const struct my_round *round, struct cdc_error *error)
 {
     struct my_coord end;
@@ -420,7 +427,9 @@ static int check_end(struct my_stream *stream, MYSQL *sql, const struct my_round
         (by_coord ? my_coord_compare(&end, &round->at.coord) < 0 : !my_gtid_set_includes(set, round->at.set)))
         result = lost(error);
     my_gtid_set_free(set);
-    return result;
+    return result < 0 || by_coord || stream->session.server.flavor != MY_FLAVOR_MARIADB
+               ? result
+               : check_found(stream, round, error);
 }
 
 /* MariaDB: are the same transactions before that place of the log? A server that was set back to a copy of itself goes on with others

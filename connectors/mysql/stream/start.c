@@ -57,6 +57,8 @@ static int start_from(struct my_start *start, const struct cdc_offset *from, str
         return cdc_error_set(error, CDC_EXIT_CONFIG, "the source of position '%.80s' is damaged", from->pos);
     if (my_temporaries_read(&start->temporaries, source, error) < 0)
         return cdc_error_prefix(error, "'%.80s'", from->pos);
+    if (my_seen_read(&start->seen, source, error) < 0)
+        return cdc_error_prefix(error, "'%.80s'", from->pos);
     cdc_json_int64(cdc_json_member(source, "pos"), &position);
     start->file_created = 0;
     cdc_json_int64(cdc_json_member(source, "file_created"), &start->file_created);
@@ -140,6 +142,7 @@ static int start_fresh(struct my_stream *stream, struct cdc_error *error)
     start->number = (uint64_t)cdc_clock_wall_ms() * 1000;
     start->numbering.n = 0;
     my_temporaries_clear(&start->temporaries);
+    my_seen_clear(&start->seen);
     snprintf(start->server_uuid, sizeof start->server_uuid, "%s", stream->session.server.uuid);
     if (check_nothing_stored(stream, error) < 0)
         return -1;
@@ -169,7 +172,8 @@ static int settle(struct my_stream *stream, const struct cdc_offset *from, struc
 
 int my_start_find(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
-    if (settle(stream, from, error) < 0 || my_start_verify(stream, error) < 0 || my_failover_number(stream, error) < 0)
+    if (settle(stream, from, error) < 0 || my_start_verify(stream, error) < 0 || my_seen_check(stream, error) < 0 ||
+        my_failover_number(stream, error) < 0)
         return -1;
     return my_start_leave_old_coord(stream, error);
 }

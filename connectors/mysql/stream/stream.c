@@ -59,6 +59,7 @@ void my_stream_free(struct my_stream *stream)
     my_stale_close(stream);
     free(stream->start.gtids);
     my_temporaries_clear(&stream->start.temporaries);
+    my_seen_clear(&stream->start.seen);
     free(stream);
 }
 

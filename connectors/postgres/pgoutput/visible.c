@@ -27,13 +27,15 @@ static bool number(const char **p, const char *end, char stop, uint64_t *value)
 enum parsed { GOOD, DAMAGED, NO_MEMORY };
 
 /* xmin:xmax:xip,xip,... as pg_current_snapshot() writes it, with 64-bit ids: 750:760:755,758. Transactions below 750
- * had ended, none from 760 on had, and of those between them 755 and 758 were still running. */
+ * had ended, none from 760 on had, and of those between them 755 and 758 were still running. Of the snapshot that comes with a
+ * slot, xmax follows the commits alone: 752:750: where 750 and 751 were rolled back while it was made. All below 752 had ended. */
 static enum parsed parse_xids(struct pg_visible *visible, struct cdc_span text)
 {
     const char *p = text.p, *end = text.p + text.n;
-    if (!number(&p, end, ':', &visible->xmin) || !p || !number(&p, end, ':', &visible->xmax) || !p ||
-        visible->xmax < visible->xmin)
+    if (!number(&p, end, ':', &visible->xmin) || !p || !number(&p, end, ':', &visible->xmax) || !p)
         return DAMAGED;
+    if (visible->xmax < visible->xmin)
+        visible->xmax = visible->xmin;
     size_t most = p < end ? 1 : 0;
     for (const char *comma = p; comma < end; comma++)
         most += *comma == ',';

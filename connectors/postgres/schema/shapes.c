@@ -3,6 +3,7 @@
 #include "connectors/postgres/schema/shapes.h"
 
 #include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/pgoutput/visible.h"
 
 #include <cdc/json.h>
 #include <inttypes.h>
@@ -175,6 +176,16 @@ static int damaged(struct cdc_error *error)
     return cdc_error_set(error, CDC_EXIT_CONFIG, "\"shapes\" of the pipeline's state is damaged");
 }
 
+/* What no look could begin with would be found by none of them. */
+static bool are_ids(const char *xids)
+{
+    struct pg_visible ended = {.json = NULL};
+    struct cdc_error ignored = {0};
+    bool are = xids && pg_visible_parse_xids(&ended, xids, &ignored) == 0;
+    pg_visible_clear(&ended);
+    return are;
+}
+
 static bool lsn_of(struct cdc_span object, const char *name, uint64_t *lsn)
 {
     char text[24];
@@ -226,16 +237,18 @@ static int read_list(struct pg_shapes *shapes, struct cdc_span object, bool own,
     if (!object.p || cdc_json_is_null(object))
         return 0;
     char *publication = cdc_json_member_text(object, "publication"), *xids = cdc_json_member_text(object, "xids");
-    if (!publication || !xids || !lsn_of(object, "at", &at)) {
+    char *began = cdc_json_member_text(object, "began");
+    if (!publication || !are_ids(xids) || (began && !are_ids(began)) || !lsn_of(object, "at", &at)) {
         free(publication);
         free(xids);
+        free(began);
         return damaged(error);
     }
     if (!shapes->known || shapes->at <= at) {
         free(shapes->publication);
         free(shapes->xids);
         free(shapes->began);
-        shapes->began = cdc_json_member_text(object, "began");
+        shapes->began = began;
         shapes->publication = publication;
         shapes->xids = xids;
         shapes->at = at;
@@ -243,6 +256,7 @@ static int read_list(struct pg_shapes *shapes, struct cdc_span object, bool own,
     } else {
         free(publication);
         free(xids);
+        free(began);
     }
     shapes->known = true;
     cdc_json_iter_begin(&tables, cdc_json_member(object, "tables"));

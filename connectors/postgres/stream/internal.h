@@ -80,7 +80,7 @@ struct pg_reading {
     PGconn *sql;
     char *schema, *name;    /* the one that is read; NULL: none */
     struct pg_table *table; /* as described for its rows */
-    char *form;             /* as its first piece saw it */
+    char *form;             /* that it had before that */
     struct pg_live live;
     struct pg_scan_source source; /* of a table in one piece; its filter is ours */
     struct pg_scan scan;          /* its rows, while the phase is ROWS: nothing else is read meanwhile */

@@ -438,7 +438,7 @@ int pg_reading_take(struct pg_stream *stream, const char *schema, const char *na
 struct piece {
     struct pg_visible visible;
     PGresult *rows;
-    char *form;
+    bool is_other; /* the table has another form than was described */
     size_t limit;
 };
 
@@ -446,7 +446,6 @@ static void piece_free(struct piece *piece)
 {
     pg_visible_clear(&piece->visible);
     PQclear(piece->rows);
-    free(piece->form);
 }
 
 static const char look_sql[] = "SELECT pg_current_snapshot() AS xids, pg_current_wal_insert_lsn() AS lsn, (SELECT "
@@ -457,26 +456,45 @@ static const char look_sql[] = "SELECT pg_current_snapshot() AS xids, pg_current
                                "n.nspname = $1 AND c.relname = $2) AS "
                                "form";
 
+static PGresult *ask_form(struct pg_reading *reading, struct cdc_error *error)
+{
+    static const char what[] = "cannot look at a table that is read again";
+    PGresult *result =
+        pg_query_rows(reading->sql, look_sql, 2, (const char *const[]){reading->schema, reading->name}, what, error);
+    if (!result || PQntuples(result) == 1)
+        return result;
+    PQclear(result);
+    cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s", what);
+    return NULL;
+}
+
+/* Before it is described. */
+static int take_form(struct pg_reading *reading, struct cdc_error *error)
+{
+    PGresult *result = ask_form(reading, error);
+    if (!result)
+        return -1;
+    free(reading->form);
+    reading->form = strdup(PQgetvalue(result, 0, 2));
+    PQclear(result);
+    return reading->form ? 0 : cdc_error_memory(error);
+}
+
 /* What the piece sees of the log, and the table's form. The position is asked for after the snapshot was taken (visible.h). */
 static int look(struct pg_stream *stream, struct piece *piece, struct cdc_error *error)
 {
-    static const char what[] = "cannot look at a table that is read again";
-    struct pg_reading *reading = &stream->reading;
-    PGresult *result =
-        pg_query_rows(reading->sql, look_sql, 2, (const char *const[]){reading->schema, reading->name}, what, error);
-    if (!result || PQntuples(result) != 1) {
-        PQclear(result);
-        return result ? cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s", what) : -1;
-    }
+    PGresult *result = ask_form(&stream->reading, error);
+    if (!result)
+        return -1;
     struct cdc_buf text = CDC_BUF_INIT;
     cdc_buf_lit(&text, "{\"lsn\":");
     cdc_json_append_text(&text, PQgetvalue(result, 0, 1), strlen(PQgetvalue(result, 0, 1)));
     cdc_buf_lit(&text, ",\"xids\":");
     cdc_json_append_text(&text, PQgetvalue(result, 0, 0), strlen(PQgetvalue(result, 0, 0)));
     cdc_buf_byte(&text, '}');
-    piece->form = strdup(PQgetvalue(result, 0, 2));
-    int status = text.failed || !piece->form ? cdc_error_memory(error)
-                                             : pg_visible_parse(&piece->visible, cdc_span(text.data, text.len), error);
+    piece->is_other = strcmp(stream->reading.form, PQgetvalue(result, 0, 2)) != 0;
+    int status =
+        text.failed ? cdc_error_memory(error) : pg_visible_parse(&piece->visible, cdc_span(text.data, text.len), error);
     cdc_buf_free(&text);
     PQclear(result);
     return status;
@@ -557,11 +575,7 @@ static int read_piece(struct pg_stream *stream, struct piece *piece, struct cdc_
     cdc_buf_free(&lock);
     if (status < 0 || look(stream, piece, error) < 0)
         return -1;
-    if (reading->form && strcmp(reading->form, piece->form) != 0) {
-        reading->live.broken = "its form has changed";
-        return 0;
-    }
-    if (!pg_live_is_whole(&reading->live, &piece->visible))
+    if (piece->is_other || !pg_live_is_whole(&reading->live, &piece->visible))
         return 0;
     /* It may have been altered since it was looked at: the lock keeps it as it is now. */
     int can = first ? describe(stream, true, error) : 1;
@@ -757,14 +771,14 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
     int got = read_piece(stream, &piece, error);
     if (got <= 0)
         end_transaction(reading);
-    if (got == 0 && (first ? !reading->table : reading->live.broken != NULL))
-        restart(stream, reading->live.broken);
+    if (got == 0 && piece.is_other)
+        restart(stream, "its form has changed");
+    else if (got == 0 && first && !reading->table)
+        restart(stream, "it has become another one");
     if (got == 0)
         reading->due = cdc_clock_ms() + STEP_MS / 2;
     if (got > 0 && first) {
         reading->since = place(stream);
-        reading->form = piece.form;
-        piece.form = NULL;
         reading->live.broken = NULL;
         cdc_stale_remove(&reading->open, stream->identity.database, reading->schema, reading->name);
         got = note_begin(stream, error) < 0 ? -1 : 1;
@@ -837,7 +851,7 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     if (reading->restarts > RESTARTS_MAX || stream->converts || stream->on_standby)
         return 1;
-    int can = describe(stream, false, error);
+    int can = take_form(reading, error) < 0 ? -1 : describe(stream, false, error);
     if (can <= 0)
         return can < 0 ? -1 : 1;
     /* From where on the fields of a composite are what they are now, a round tells. */
