@@ -134,4 +134,4 @@ pg_test_teardown() {
 # The options that snapshot and stream share.
 source_options() { echo "--name $NAME -t '$NAME.*' --state-dir '$STATE' ${SOURCE_EXTRA:-} '$URL'"; }
 # The whole line into the sink given as text.
-full_line() { echo "{ cdc-snapshot ${SNAPSHOT_EXTRA:-} $(source_options) && exec pg-cdc --heartbeat 1 $(source_options); } | cdc-filter -t '$NAME.*' | $1"; }
+full_line() { echo "{ cdc-snapshot ${SNAPSHOT_EXTRA:-} $(source_options) && exec pg-cdc --heartbeat 1 ${STREAM_EXTRA:-} $(source_options); } | cdc-filter -t '$NAME.*' | $1"; }

@@ -808,6 +808,37 @@ static void test_pieces(void)
     with_pieces("a move within what is not read yet", UNSEEN, 'U', 'K', "t98|n", "t99|tx", "");
 }
 
+/* A table in one piece; of another key than it was described with. */
+static void with_whole(const char *what, const char *xids, bool whole, char tag, const char *values, const char *want)
+{
+    struct pg_live live = {.schema = "public", .name = "t", .column = {"other"}, .n_key = 1, .whole = whole};
+    struct pg_visible visible = {.json = NULL};
+    struct cdc_error error = {0};
+    const struct pg_live_key seven = {{UINT64_C(7) ^ (UINT64_C(1) << 63)}};
+    char json[96];
+    snprintf(json, sizeof json, "{\"lsn\":\"0/1994770\",\"xids\":\"%s\"}", xids);
+    check(pg_visible_parse(&visible, cdc_span_text(json), &error) == 0, "what it sees", error.text, "");
+    pg_live_take_piece(&live, whole ? NULL : &seven, &visible);
+    fresh(NULL);
+    pgoutput_set_live(decoder, &live, NULL);
+    begin_with(16384, 'd', "id*:23,v:25");
+    change_message(tag, 16384, tag == 'D' ? 'K' : 0, tag == 'D' ? values : NULL, tag == 'D' ? NULL : values);
+    must_feed();
+    expect_keys(what, want);
+    check(!live.broken, what, live.broken ? live.broken : "", "goes on");
+    pg_live_clear(&live);
+}
+static void test_whole(void)
+{
+    with_whole("in one piece, and not seen: whatever the key", UNSEEN, true, 'I', "t99|tx", "c {\"id\":99}");
+    with_whole("and seen", SEEN, true, 'I', "t99|tx", "");
+    with_whole("an update without large values, not seen", UNSEEN, true, 'U', "t99|u", "u {\"id\":99}");
+    with_whole("and seen", SEEN, true, 'U', "t99|u", "");
+    with_whole("a delete, not seen", UNSEEN, true, 'D', "t9|n", "d {\"id\":9}");
+    with_whole("and seen", SEEN, true, 'D', "t9|n", "");
+    with_whole("the first piece has seen a change of a form without its key", SEEN, false, 'I', "t3|tx", "");
+}
+
 /* What cannot be told ends the read, and nothing of the table comes until it begins anew. */
 static void test_broken_pieces(void)
 {
@@ -976,6 +1007,7 @@ int main(void)
     test_visible_of_another_log();
     test_rounds();
     test_pieces();
+    test_whole();
     test_broken_pieces();
     test_stop();
     test_memory();

@@ -175,6 +175,8 @@ void pg_live_begin(struct pgoutput *decoder);
 void pg_live_mark(const struct pgoutput *decoder, struct pg_table *table);
 /* Is it the table that is read? */
 bool pg_live_is(const struct pgoutput *decoder, const struct pg_table *table);
+/* Of a table with live: does nothing of it come in the open transaction, whatever the row? */
+bool pg_live_omits(struct pgoutput *decoder, const struct pg_table *table);
 /* Of a table with live: does the change come of the row in cells, or the truncate? And what of an update does? */
 bool pg_live_has_row(struct pgoutput *decoder, const struct pg_table *table, const struct pg_cell *cells);
 bool pg_live_has_truncate(struct pgoutput *decoder, const struct pg_table *table);

@@ -136,6 +136,8 @@ static bool applies(struct pg_live *live, const struct pg_table *table, const st
         return false;
     if (!live->begun)
         return true;
+    if (live->whole || (live->seen && !live->has_done))
+        return !live->seen;
     if (!pg_live_key_of(live, table, cells, &key)) {
         live->broken = "its key has another type";
         return false;
@@ -143,6 +145,15 @@ static bool applies(struct pg_live *live, const struct pg_table *table, const st
     if (live->has_done && compare(live, &key, &live->done) <= 0)
         return true;
     return (live->all_read || (live->has_read && compare(live, &key, &live->read) <= 0)) && !live->seen;
+}
+
+bool pg_live_omits(struct pgoutput *decoder, const struct pg_table *table)
+{
+    const struct pg_live *live = decoder->live;
+    if (!pg_live_is(decoder, table))
+        return true; /* withheld */
+    note(decoder, decoder->live);
+    return live->broken || (live->begun && live->seen && (live->whole || !live->has_done));
 }
 
 void pg_live_begin(struct pgoutput *decoder)
@@ -169,9 +180,11 @@ bool pg_live_has_truncate(struct pgoutput *decoder, const struct pg_table *table
     if (!pg_live_is(decoder, table))
         return false;
     note(decoder, live);
-    if (live->begun)
+    if (live->broken)
+        return false;
+    if (live->begun && !live->whole)
         live->broken = "it was truncated";
-    return !live->broken;
+    return !live->broken && !(live->begun && live->seen);
 }
 
 static bool is_whole(const struct pg_table *table, const struct pg_cell *cells)
@@ -283,8 +296,10 @@ void pg_live_row_line(struct pg_live_lines *lines, const struct pg_cell *cells, 
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
     append_pos(lines, out);
     numbers(lines, out);
-    cdc_buf_lit(out, ",\"key\":");
-    pg_row_append(out, table, cells, PG_ROW_KEY, format, &decoder->counts.values);
+    if (table->has_key) {
+        cdc_buf_lit(out, ",\"key\":");
+        pg_row_append(out, table, cells, PG_ROW_KEY, format, &decoder->counts.values);
+    }
     cdc_buf_lit(out, ",\"before\":null,\"after\":");
     pg_row_append(out, table, cells, PG_ROW_ALL, format, &decoder->counts.values);
     pg_row_append_json_null(out, table, cells, "json_null");

@@ -17,6 +17,18 @@
  * seen. It must have seen all that the log has brought of the table by then: `xids` are asked for that, since a commit is in the
  * log a moment before others see it (for as long as a synchronous standby takes).
  *
+ * What has seen a change while no piece of before is done, has no row of it yet that needs it: such changes do not come, whatever
+ * their key, which may be one that the table no longer has.
+ *
+ * A table without such a key is one piece (`whole`): all its rows are read in one view, and the log waits until they are out. Of each
+ * change it is asked then whether that view has seen its transaction, and not what it is to which row:
+ *
+ *   the log   ... T1 |                  T2        T3 ...       so rows may have no key, or lie in partitions, or move as they like:
+ *   lines     ... T1 | r r r r r r      (of others) T3         each transaction is in the rows, or comes whole after them
+ *
+ * The last line comes once the log has passed that view, as after any piece: a start that finds the read stored need leave out
+ * nothing.
+ *
  * Readers take the lines between the first one ("read":"live") and the last one ("read":"end") for the table as it will be. */
 #ifndef PG_LIVE_H
 #define PG_LIVE_H
@@ -35,6 +47,7 @@ struct pg_live {
     const char *column[PG_LIVE_KEY_MAX]; /* the key, in the order of the read */
     bool is_uuid[PG_LIVE_KEY_MAX];
     size_t n_key;
+    bool whole;              /* in one piece, whatever its key */
     bool begun;              /* its first line is out; before, all changes come */
     bool all_read;           /* no row is after `read` */
     bool has_done, has_read; /* the first pieces have come */

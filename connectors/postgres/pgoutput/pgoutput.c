@@ -235,10 +235,10 @@ static struct pg_table *row_table(struct pgoutput *decoder, uint32_t oid, struct
     return table;
 }
 
-static bool is_wanted(const struct pgoutput *decoder, const struct pg_table *table)
+static bool is_wanted(struct pgoutput *decoder, const struct pg_table *table)
 {
     return table->selected && !table->stale && !decoder->tx.read && !pg_parts_have(decoder, table) &&
-           !pg_rounds_have(decoder, table);
+           !pg_rounds_have(decoder, table) && !(table->live && pg_live_omits(decoder, table));
 }
 
 /* An UPDATE that moves a row into the publication's row filter comes as an insert, and where it did not touch a large value

@@ -39,6 +39,10 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
         return -1;
     if (table->stale || pg_describe_relation(stream->sql, stream->pg, xid, table, &first) == 0)
         return settle_description(stream, table, error);
+    if (first.status == CDC_EXIT_CONFIG && pg_reading_withholds(stream, table->schema, table->name)) {
+        table->stale = true;
+        return pg_reading_give_up(stream, table->schema, table->name, first.text, error);
+    }
     if (first.status != CDC_EXIT_UNAVAILABLE) {
         if (error)
             *error = first;
@@ -100,7 +104,7 @@ static int needed(void *context, const struct pg_table *table, const char *offse
         return 0;
     snprintf(why, sizeof why, "the snapshot was taken again, and the sink of \"%s\" was in the log already",
              offset_file);
-    if (pg_heal_add(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0 ||
+    if (pg_heal_mark(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0 ||
         pg_heal_save(stream, error) < 0)
         return -1;
     return 1;
@@ -540,11 +544,9 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
         identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
         pg_stream_look_at_members(stream, error) < 0 || pg_heal_begin(stream, error) < 0 ||
-        pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
-        find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
-        return -1;
-    if (pg_reading_begin(stream, error) < 0)
+        pg_reading_begin(stream, error) < 0 || pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 ||
+        ensure_decoder(stream, error) < 0 || pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 ||
+        pg_heal_rounds(stream, error) < 0 || find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
         return -1;
     pg_reading_disconnected(stream);
     pg_reading_attach(stream);

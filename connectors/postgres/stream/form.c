@@ -85,6 +85,7 @@ int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cd
     if (!heal->on)
         return 0;
     if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name) &&
+        !pg_reading_withholds(stream, table->schema, table->name) &&
         (is_news(heal, table, xid) || pg_shapes_differ(&heal->shapes, table, lsn))) {
         int unseen = look_until_seen(stream, xid, error);
         if (unseen < 0)
@@ -109,7 +110,8 @@ int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, st
     uint32_t xid = 0;
     uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder, &xid) : 0;
     const struct pg_shape *shape = heal->on ? pg_shapes_misnamed(&heal->shapes, table, lsn) : NULL;
-    if (!shape || cdc_stale_has(&heal->mark, stream->identity.database, shape->schema, shape->name))
+    if (!shape || cdc_stale_has(&heal->mark, stream->identity.database, shape->schema, shape->name) ||
+        pg_reading_withholds(stream, shape->schema, shape->name))
         return 0;
     if (look_until_seen(stream, xid, error) < 0)
         return -1;

@@ -5,6 +5,7 @@
 
 #include "connectors/postgres/pgoutput/live.h"
 #include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/scan/scan.h"
 #include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/schema/shapes.h"
@@ -67,7 +68,7 @@ struct pg_heal {
 };
 
 /* Tables that are read again while the stream goes on (reading.c), one after the other. */
-enum pg_reading_phase { PG_READING_NONE, PG_READING_SETTLES, PG_READING_PASSES };
+enum pg_reading_phase { PG_READING_NONE, PG_READING_SETTLES, PG_READING_ROWS, PG_READING_PASSES };
 struct pg_reading {
     bool loaded;
     bool begun;             /* in this run */
@@ -81,8 +82,10 @@ struct pg_reading {
     struct pg_table *table; /* as described for its rows */
     char *form;             /* that it had before that */
     struct pg_live live;
-    char until[24];   /* transactions below were open, or over, when it was taken up */
-    unsigned attempt; /* of the lines' positions, one a run */
+    struct pg_scan_source source; /* of a table in one piece; its filter is ours */
+    struct pg_scan scan;          /* its rows, while the phase is ROWS: nothing else is read meanwhile */
+    char until[24];               /* transactions below were open, or over, when it was taken up */
+    unsigned attempt;             /* of the lines' positions, one a run */
     uint64_t line, since, total;
     unsigned restarts;  /* of this table */
     size_t rows, bytes; /* of the next piece; of the last one */
@@ -216,11 +219,9 @@ int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error)
 /* Once, with the first connection: what the pipeline knows of its tables, and which of them are stale already. */
 int pg_heal_begin(struct pg_stream *stream, struct cdc_error *error);
 void pg_heal_clear(struct pg_heal *heal);
-/* A look at the catalogs: what of the tables has changed since the last one. ended: pg_shapes_ended, before they were read. */
-int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended,
+/* A table is stale, and is read after W (cdc/stale.h): its changes are omitted from now on. */
+int pg_heal_mark(struct pg_stream *stream, const char *schema, const char *name, const char *why,
                  struct cdc_error *error);
-/* It is stale, as pg_shapes_stale takes it: its changes are omitted from now on. Then W is to be planned, and all of it saved. */
-int pg_heal_add(void *stream, const char *schema, const char *name, const char *why, struct cdc_error *error);
 int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
 /* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
@@ -246,6 +247,15 @@ int pg_heal_end(void *source, struct cdc_error *error);
 /* Rows of the snapshot have this seq; 0: it is not known. */
 uint64_t pg_heal_consistent_point(const struct pg_stream *stream);
 
+/* -- heal.c -- */
+
+/* A look at the catalogs: what of the tables has changed since the last one. ended: pg_shapes_ended, before they were read. */
+int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended,
+                 struct cdc_error *error);
+/* It is stale, as pg_shapes_stale takes it: its changes are omitted from now on, until it is read while the stream goes on (reading.c),
+ * or else after W. Then W is to be planned, and all of it saved. */
+int pg_heal_add(void *stream, const char *schema, const char *name, const char *why, struct cdc_error *error);
+
 /* -- reading.c -- */
 
 /* Once, before any state is written: what our own has of tables that were read. */
@@ -258,9 +268,30 @@ void pg_reading_attach(struct pg_stream *stream);
 void pg_reading_disconnected(struct pg_stream *stream);
 /* Somebody asks for the table: is it to be read while the stream goes on? 1; 0: the stream must end for it; -1 */
 int pg_reading_ask(struct pg_stream *stream, const struct cdc_stale_table *table, struct cdc_error *error);
+/* It is stale: the same. Its changes are withheld until its read begins; to be saved (pg_heal_save). */
+int pg_reading_take(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                    struct cdc_error *error);
+/* Are its changes withheld? */
+bool pg_reading_withholds(const struct pg_stream *stream, const char *schema, const char *name);
+/* It cannot be read so: the stream ends for it. */
+int pg_reading_give_up(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                       struct cdc_error *error);
 /* Between transactions: what there is to do now. May append whole lines. */
 int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error);
+/* The rows of a table in one piece: the log waits for them. */
+bool pg_reading_has_rows(const struct pg_stream *stream);
+int pg_reading_rows(struct pg_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error);
 void pg_reading_clear(struct pg_reading *reading);
+
+/* -- whole.c: a table in one piece, for reading.c -- */
+
+/* In the transaction whose view was taken. */
+int pg_whole_begin(struct pg_reading *reading, struct cdc_error *error);
+/* Lines of what has come, up to limit; waits a moment where nothing has. 1: these were the last ones; 0; -1, and the transaction is
+ * over */
+int pg_whole_rows(struct pg_reading *reading, struct pg_live_lines *lines, struct cdc_buf *out, size_t limit,
+                  struct cdc_error *error);
+void pg_whole_clear(struct pg_reading *reading);
 
 /* -- asked.c -- */
 

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables that are read again while the stream goes on (pgoutput/live.h): what people ask for, where the table's key allows it. All
- * others wait for no longer than it takes to read one piece. An example of what is kept of it, in our own state, before its first
+/* Tables that are read again while the stream goes on (pgoutput/live.h): what people ask for. All others wait for no longer than it
+ * takes to read one piece; which is the whole table where its key is of another kind (whole.c). An example of what is kept of it, in our
+ * own state, before its first
  * line leaves, and after its last one:
  *
  *      "again":[{"at":"POS of the first line","tables":[{"db":"shop","schema":"public","table":"t"}],"attempt":3,"written":null}]
  *      ...                                                                                              "written":"POS of the last commit"
+ *
+ * So it is with tables that are stale: they are in that list from the moment that this is known, with a position that no line has, and
+ * their changes are withheld until their read begins. No order of the log is lost by that: the first piece is read once all
+ * transactions have ended that were open or over when it was the table's turn, so it shows whatever was withheld before, and those that
+ * come between are noted as for any piece. Nothing is held back in memory. The form that the catalogs show is taken for the copy's with
+ * the first piece, in its transaction; until all sinks have the last line the list says that the copy has another one.
  *
  * A start that finds one which not all sinks have stored begins it anew, after the position of the foremost sink, and withholds the
  * table's changes until then: sinks may be anywhere in it, and take the table as it comes from the new first line on. */
@@ -31,6 +38,7 @@
 #define PIECE_MS 20 /* of time, and */
 #define PIECE_BYTES ((size_t)4 << 20)
 enum { ROWS_FIRST = 16, ROWS_MAX = 10000, RESTARTS_MAX = 5 };
+#define ASKED_MAX 64 /* stale at a time: where all tables are, one round for all of them costs less */
 
 /* -- what is kept ------------------------------------------------------------------------------------------ */
 
@@ -40,6 +48,7 @@ void pg_reading_clear(struct pg_reading *reading)
     cdc_stale_clear(&reading->open);
     cdc_rounds_clear(&reading->rounds);
     pg_live_clear(&reading->live);
+    pg_whole_clear(reading);
     pg_table_free(reading->table);
     free(reading->schema);
     free(reading->name);
@@ -74,7 +83,7 @@ static int hand_over(struct pg_stream *stream, const struct cdc_stale *tables, s
 {
     for (size_t i = 0; i < tables->n; i++) {
         const struct cdc_stale_table *table = &tables->tables[i];
-        if (pg_heal_add(stream, table->schema, table->table, table->why, error) < 0)
+        if (pg_heal_mark(stream, table->schema, table->table, table->why, error) < 0)
             return -1;
         remove_rounds(&stream->reading.rounds, table->db, table->schema, table->table);
     }
@@ -137,6 +146,7 @@ static void forget(struct pg_stream *stream)
     if (stream->decoder)
         pgoutput_set_live(stream->decoder, NULL, &reading->open);
     pg_live_clear(&reading->live);
+    pg_whole_clear(reading);
     pg_table_free(reading->table);
     reading->table = NULL;
     free(reading->schema);
@@ -156,6 +166,11 @@ static void restart(struct pg_stream *stream, const char *why)
     reading->live.broken = reading->live.begun || reading->live.broken ? why : NULL;
     reading->live.begun = reading->live.all_read = reading->live.has_done = reading->live.has_read = false;
     pg_visible_clear(&reading->live.visible);
+    pg_whole_clear(reading);
+    if (reading->phase == PG_READING_ROWS) { /* in the middle of a COPY */
+        PQfinish(reading->sql);
+        reading->sql = NULL;
+    }
     pg_table_free(reading->table);
     reading->table = NULL;
     free(reading->form);
@@ -246,33 +261,81 @@ static const struct pg_catalog_table *find_table(const struct pg_catalog *catalo
     return NULL;
 }
 
-static bool is_plain(const struct pg_catalog_table *found)
+static bool is_readable(const struct pg_catalog_table *found)
 {
-    return found && found->listed && !found->under_root && found->kind == 'r' && found->persistence == 'p' &&
-           found->readable && !found->hidden && !found->filter && !found->lists_columns && !found->unlike &&
-           !found->nullable_key;
+    return found && found->listed && !found->under_root && (found->kind == 'r' || found->kind == 'p') &&
+           found->persistence == 'p' && found->readable && !found->hidden && !found->unlike && !found->nullable_key &&
+           !found->columnless && !found->detaching;
 }
 
-/* Describes it. 1; 0: it cannot be read so; -1. */
-static int describe(struct pg_stream *stream, struct cdc_error *error)
+static bool is_plain(const struct pg_catalog_table *found)
+{
+    return found->kind == 'r' && !found->filter && !found->lists_columns;
+}
+
+/* 1, 0: it has no column, -1 */
+static int take_source(struct pg_reading *reading, const struct pg_catalog_table *found, bool generated,
+                       struct cdc_error *error)
+{
+    char *filter = found->filter ? strdup(found->filter) : NULL;
+    if (found->filter && !filter)
+        return cdc_error_memory(error);
+    reading->source = (struct pg_scan_source){
+        .table = reading->table, .partitioned = found->kind == 'p', .filter = filter, .generated = generated};
+    return reading->table->n_columns > 0;
+}
+
+/* In pieces by the key, or in one? */
+static int take_way(struct pg_reading *reading, const struct pg_catalog_table *found, struct cdc_error *error)
+{
+    int keyed = reading->table->has_key && is_plain(found) ? read_key(reading, error) : 0;
+    reading->live.whole = keyed == 0;
+    return keyed < 0 ? -1 : 1;
+}
+
+/* From here on its rows are as this form has them. A copy has others until all are read, and is not taken for one that has these:
+ * the table is in our state until then (note_round). */
+static int take_shape(struct pg_stream *stream, const struct pg_catalog *catalog, struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    struct cdc_stale only = {.at = NULL};
+    struct pg_shapes *shapes = &stream->heal.shapes;
+    int result = cdc_stale_add(&only, stream->identity.database, reading->schema, reading->name, "", error);
+    if (result == 0)
+        result = pg_shapes_take(shapes, reading->sql, stream->pg, catalog, &only, error);
+    cdc_stale_clear(&only);
+    struct pg_shape *shape = result == 0 ? pg_shapes_find(shapes, reading->schema, reading->name) : NULL;
+    if (shape)
+        shape->own = true;
+    return result < 0 ? -1 : 1;
+}
+
+/* Describes it. taken: for its rows, in their transaction. 1; 0: it cannot be read so; -1. */
+static int describe(struct pg_stream *stream, bool taken, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
     struct pg_catalog catalog;
     bool generated = false;
     int result = pg_catalog_read(reading->sql, stream->pg->publication, 200, &catalog, error);
     const struct pg_catalog_table *found = result == 0 ? find_table(&catalog, reading->schema, reading->name) : NULL;
+    pg_whole_clear(reading);
     pg_table_free(reading->table);
     reading->table = NULL;
-    if (result == 0 && is_plain(found)) {
+    if (result == 0 && is_readable(found)) {
         reading->table = pg_describe_table(reading->sql, found, &generated, error);
-        result =
-            reading->table && pg_table_prepare(reading->table, stream->pg->name, stream->identity.database, error) == 0
-                ? 1
-                : -1;
+        bool ready =
+            reading->table && pg_table_prepare(reading->table, stream->pg->name, stream->identity.database, error) == 0;
+        result = ready ? take_source(reading, found, generated, error) : -1;
+        if (result > 0)
+            result = take_way(reading, found, error);
     }
+    if (result > 0 && taken)
+        result = take_shape(stream, &catalog, error);
     pg_catalog_free(&catalog);
-    if (result > 0)
-        result = reading->table->has_key ? read_key(reading, error) : 0;
+    if (result == 0) {
+        pg_table_free(reading->table);
+        reading->table = NULL;
+    }
     return result;
 }
 
@@ -298,12 +361,79 @@ int pg_reading_ask(struct pg_stream *stream, const struct cdc_stale_table *table
     return cdc_stale_add(&reading->asked, table->db, table->schema, table->table, table->why, error) < 0 ? -1 : 1;
 }
 
-/* -- pieces ------------------------------------------------------------------------------------------------------ */
-
 static uint64_t place(const struct pg_stream *stream)
 {
     return stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
 }
+
+/* -- tables that are stale ------------------------------------------------------------------------------------------ */
+
+/* It is in our state from now on, as one that not all sinks have. line: of its position, which no other round has. */
+static int note_round(struct pg_stream *stream, const char *schema, const char *name, uint64_t line,
+                      struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    struct cdc_stale mark = {.at = NULL};
+    struct cdc_buf pos = CDC_BUF_INIT;
+    pg_pos_round(&pos, place(stream), reading->attempt, line);
+    cdc_buf_byte(&pos, '\0');
+    mark.at = pos.data;
+    int result =
+        pos.failed ? cdc_error_memory(error) : cdc_stale_add(&mark, stream->identity.database, schema, name, "", error);
+    struct cdc_round *round =
+        result == 0 ? cdc_rounds_begin(&reading->rounds, &mark, place(stream), stream->pg->name, "", error) : NULL;
+    cdc_stale_clear(&mark);
+    if (!round)
+        return -1;
+    round->attempt.number = reading->attempt;
+    stream->heal.unsaved = true;
+    return 0;
+}
+
+static bool is_current(const struct pg_reading *reading, const char *schema, const char *name)
+{
+    return reading->name && strcmp(reading->name, name) == 0 && strcmp(reading->schema, schema) == 0;
+}
+
+bool pg_reading_withholds(const struct pg_stream *stream, const char *schema, const char *name)
+{
+    const struct pg_reading *reading = &stream->reading;
+    return cdc_stale_has(&reading->open, stream->identity.database, schema, name) ||
+           (is_current(reading, schema, name) && reading->live.broken);
+}
+
+static int withhold(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                    struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    const char *db = stream->identity.database;
+    if (cdc_stale_add(&reading->asked, db, schema, name, why, error) < 0 ||
+        cdc_stale_add(&reading->open, db, schema, name, why, error) < 0 ||
+        note_round(stream, schema, name, ++reading->line, error) < 0)
+        return -1;
+    if (is_current(reading, schema, name))
+        reading->live.broken = "it was altered";
+    cdc_log_write(stream->log, CDC_LOG_INFO, "table \"%s\".\"%s\" is to be read again: %s", schema, name, why);
+    pg_reading_attach(stream);
+    return 1;
+}
+
+int pg_reading_take(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                    struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    if (!reading->begun || stream->on_standby || stream->converts || stream->heal.mark.n > 0)
+        return 0;
+    if (pg_reading_withholds(stream, schema, name))
+        return 1;
+    if (is_current(reading, schema, name) && reading->live.begun) {
+        restart(stream, why);
+        return 1;
+    }
+    return reading->asked.n < ASKED_MAX ? withhold(stream, schema, name, why, error) : 0;
+}
+
+/* -- pieces ------------------------------------------------------------------------------------------------------ */
 
 struct piece {
     struct pg_visible visible;
@@ -435,8 +565,10 @@ static int read_piece(struct pg_stream *stream, struct piece *piece, struct cdc_
 {
     static const char what[] = "cannot read a table again";
     struct pg_reading *reading = &stream->reading;
+    bool first = !reading->live.begun;
     struct cdc_buf lock = CDC_BUF_INIT;
-    cdc_buf_lit(&lock, "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE ONLY ");
+    cdc_buf_lit(&lock, "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = 200; LOCK TABLE ");
+    cdc_buf_text(&lock, reading->source.partitioned ? "" : "ONLY ");
     pg_query_table(&lock, reading->schema, reading->name);
     cdc_buf_append(&lock, " IN ACCESS SHARE MODE", sizeof " IN ACCESS SHARE MODE");
     int status = lock.failed ? cdc_error_memory(error) : pg_query_run(reading->sql, lock.data, what, error);
@@ -445,6 +577,14 @@ static int read_piece(struct pg_stream *stream, struct piece *piece, struct cdc_
         return -1;
     if (piece->is_other || !pg_live_is_whole(&reading->live, &piece->visible))
         return 0;
+    /* It may have been altered since it was looked at: the lock keeps it as it is now. */
+    int can = first ? describe(stream, true, error) : 1;
+    if (can <= 0) {
+        reading->live.broken = can == 0 ? "it has become another one" : reading->live.broken;
+        return can;
+    }
+    if (reading->live.whole)
+        return pg_whole_begin(reading, error) < 0 ? -1 : 1;
     if (select_rows(stream, piece, error) < 0)
         return -1;
     PGresult *result = pg_query_rows(reading->sql, "SELECT pg_current_xact_id()", 0, NULL, what, error);
@@ -554,22 +694,9 @@ static int settle(struct pg_stream *stream, struct cdc_error *error)
 /* Before the first line: a start that finds this begins anew. */
 static int note_begin(struct pg_stream *stream, struct cdc_error *error)
 {
-    struct pg_reading *reading = &stream->reading;
-    const char *db = stream->identity.database;
-    struct cdc_stale mark = {.at = NULL};
-    struct cdc_buf pos = CDC_BUF_INIT;
-    pg_pos_round(&pos, place(stream), reading->attempt, reading->line + 1);
-    cdc_buf_byte(&pos, '\0');
-    mark.at = pos.data;
-    int result =
-        pos.failed ? cdc_error_memory(error) : cdc_stale_add(&mark, db, reading->schema, reading->name, "", error);
-    struct cdc_round *round =
-        result == 0 ? cdc_rounds_begin(&reading->rounds, &mark, place(stream), stream->pg->name, "", error) : NULL;
-    cdc_stale_clear(&mark);
-    if (!round)
+    const struct pg_reading *reading = &stream->reading;
+    if (note_round(stream, reading->schema, reading->name, reading->line + 1, error) < 0)
         return -1;
-    round->attempt.number = reading->attempt;
-    stream->heal.unsaved = true;
     return pg_heal_save(stream, error) < 0 ? -1 : settle(stream, error);
 }
 
@@ -616,6 +743,25 @@ static int is_after_all(struct pg_stream *stream, struct cdc_error *error)
     return after;
 }
 
+/* A table in one piece: its rows come in the steps after this one. */
+static void begin_rows(struct pg_stream *stream, struct piece *piece, struct cdc_buf *out)
+{
+    struct pg_live_lines lines = lines_of(stream);
+    pg_live_begin_lines(&lines, out);
+    pg_live_commit_line(&lines, out);
+    lines_are_out(stream, &lines);
+    pg_live_take_piece(&stream->reading.live, NULL, &piece->visible);
+    stream->reading.phase = PG_READING_ROWS;
+}
+
+static int ask_end(struct pg_stream *stream, struct cdc_error *error)
+{
+    stream->reading.phase = PG_READING_PASSES;
+    (void)poll(NULL, 0, 2); /* the walsender comes to our commit meanwhile, and then says so at once */
+    stream->reading.asked_at = cdc_clock_ms();
+    return pg_status_send(stream, true, error);
+}
+
 static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
@@ -627,6 +773,8 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
         end_transaction(reading);
     if (got == 0 && piece.is_other)
         restart(stream, "its form has changed");
+    else if (got == 0 && first && !reading->table)
+        restart(stream, "it has become another one");
     if (got == 0)
         reading->due = cdc_clock_ms() + STEP_MS / 2;
     if (got > 0 && first) {
@@ -635,15 +783,15 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
         cdc_stale_remove(&reading->open, stream->identity.database, reading->schema, reading->name);
         got = note_begin(stream, error) < 0 ? -1 : 1;
     }
-    if (got > 0) {
+    if (got > 0 && reading->live.whole) {
+        begin_rows(stream, &piece, out);
+    } else if (got > 0) {
         int n = PQntuples(piece.rows);
         got = write_piece(stream, &piece, first, out, error);
         learn(reading, cdc_clock_ms() - began, n, reading->bytes);
         reading->phase = PG_READING_PASSES;
-        (void)poll(NULL, 0, 2); /* the walsender comes to our commit meanwhile, and then says so at once */
-        reading->asked_at = cdc_clock_ms();
         if (got == 0)
-            got = pg_status_send(stream, true, error);
+            got = ask_end(stream, error);
     }
     piece_free(&piece);
     return got < 0 ? -1 : 0;
@@ -701,11 +849,14 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     if (open_session(stream, error) < 0)
         return -1;
-    if (reading->restarts > RESTARTS_MAX)
+    if (reading->restarts > RESTARTS_MAX || stream->converts || stream->on_standby)
         return 1;
-    int can = take_form(reading, error) < 0 ? -1 : describe(stream, error);
+    int can = take_form(reading, error) < 0 ? -1 : describe(stream, false, error);
     if (can <= 0)
         return can < 0 ? -1 : 1;
+    /* From where on the fields of a composite are what they are now, a round tells. */
+    if (reading->table->n_composites > 0 && pg_reading_withholds(stream, reading->schema, reading->name))
+        return 1;
     if (!reading->live.broken &&
         cdc_stale_has(&reading->open, stream->identity.database, reading->schema, reading->name))
         reading->live.broken = "not all sinks have what was read";
@@ -717,20 +868,26 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
     return take_bound(reading, error);
 }
 
+int pg_reading_give_up(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                       struct cdc_error *error)
+{
+    char *of = strdup(schema), *table = strdup(name), *cause = strdup(why); /* they may be ours */
+    int result = of && table && cause ? pg_heal_mark(stream, of, table, cause, error) : cdc_error_memory(error);
+    if (result == 0)
+        leave(stream, of, table);
+    free(of);
+    free(table);
+    free(cause);
+    return result < 0 || pg_heal_plan(stream, error) < 0 ? -1 : pg_heal_save(stream, error);
+}
+
 /* The stream ends, and cdc-snapshot reads it. */
 static int give_up(struct pg_stream *stream, struct cdc_error *error)
 {
-    struct pg_reading *reading = &stream->reading;
+    const struct pg_reading *reading = &stream->reading;
     const struct cdc_stale_table *table =
         cdc_stale_find(&reading->asked, stream->identity.database, reading->schema, reading->name);
-    char why[160], *schema = strdup(reading->schema), *name = strdup(reading->name);
-    snprintf(why, sizeof why, "%s", table ? table->why : "it was asked for");
-    int result = schema && name ? pg_heal_add(stream, schema, name, why, error) : cdc_error_memory(error);
-    if (result == 0)
-        leave(stream, schema, name);
-    free(schema);
-    free(name);
-    return result < 0 || pg_heal_plan(stream, error) < 0 ? -1 : pg_heal_save(stream, error);
+    return pg_reading_give_up(stream, reading->schema, reading->name, table ? table->why : "it was asked for", error);
 }
 
 static int settle_step(struct pg_stream *stream, struct cdc_buf *out, int64_t now, struct cdc_error *error)
@@ -773,6 +930,7 @@ static int step(struct pg_stream *stream, struct cdc_buf *out, int64_t now, stru
     switch (stream->reading.phase) {
     case PG_READING_SETTLES: return settle_step(stream, out, now, error);
     case PG_READING_PASSES: return pass_step(stream, out, now, error);
+    case PG_READING_ROWS: return 0;
     case PG_READING_NONE: break;
     }
     int can = first_step(stream, error);
@@ -792,6 +950,24 @@ static int leave_all(struct pg_stream *stream, struct cdc_error *error)
     return pg_heal_save(stream, error);
 }
 
+/* What was appended is whole; then it is what is kept that failed. */
+static int take_failure(struct pg_stream *stream, const struct cdc_error *failed, bool appended,
+                        struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    if (failed->status == CDC_EXIT_INTERNAL || appended) {
+        *error = *failed;
+        return -1;
+    }
+    cdc_log_write(stream->log, CDC_LOG_WARNING, "a table that is to be read again waits: %s", failed->text);
+    if (reading->name)
+        restart(stream, "it could not be read");
+    PQfinish(reading->sql);
+    reading->sql = NULL;
+    reading->due = cdc_clock_ms() + RETRY_MS;
+    return 0;
+}
+
 int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
@@ -805,16 +981,31 @@ int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_er
     size_t before = out->len;
     if (step(stream, out, now, &failed) == 0)
         return 0;
-    /* What was appended is whole; then it is what is kept that failed. */
-    if (failed.status == CDC_EXIT_INTERNAL || out->len != before) {
-        *error = failed;
-        return -1;
+    return take_failure(stream, &failed, out->len != before, error);
+}
+
+bool pg_reading_has_rows(const struct pg_stream *stream)
+{
+    return stream->reading.phase == PG_READING_ROWS && !stream->ended && !stream->heal.done;
+}
+
+int pg_reading_rows(struct pg_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    struct pg_live_lines lines = lines_of(stream);
+    struct cdc_error failed = {0};
+    size_t before = out->len;
+    if (stream->heal.mark.n > 0)
+        return leave_all(stream, error) < 0 ? -1 : 1;
+    int last = pg_whole_rows(reading, &lines, out, limit, &failed);
+    stream->last_receive = cdc_clock_ms(); /* we do not listen */
+    if (last < 0) {
+        out->len = before;
+        return take_failure(stream, &failed, false, error) < 0 ? -1 : 1;
     }
-    cdc_log_write(stream->log, CDC_LOG_WARNING, "a table that is to be read again waits: %s", failed.text);
-    PQfinish(reading->sql);
-    reading->sql = NULL;
-    if (reading->name)
-        restart(stream, "it could not be read");
-    reading->due = now + RETRY_MS;
-    return 0;
+    reading->total += lines.events;
+    if (lines.events > 0)
+        pg_live_commit_line(&lines, out);
+    lines_are_out(stream, &lines);
+    return last > 0 && ask_end(stream, error) < 0 ? -1 : 1;
 }

@@ -6,6 +6,9 @@
  *   log      ... U t | ALTER t ... | U t ... U v |            the last commit ends at W: all other tables are whole up to there
  *   lines    ... U t                      U v    | heartbeat at W, exit 75
  *
+ * So it is where the stream itself cannot read the table. Where it can (reading.c), nothing of this is needed: lines of the table wait
+ * until its read begins, at the first place that is after all that any sink has, and come with its rows from there on.
+ *
  * W is the first place that is after all that any sink has, since a round's lines bear its position, and sinks drop what they are
  * past; and after the rounds before it, and the snapshot, whose rows have their positions as seq. */
 #include "connectors/postgres/stream/internal.h"
@@ -96,9 +99,9 @@ static int set_stop(struct pg_stream *stream, uint64_t lsn, struct cdc_error *er
 
 /* -- what is stale -- */
 
-int pg_heal_add(void *context, const char *schema, const char *name, const char *why, struct cdc_error *error)
+int pg_heal_mark(struct pg_stream *stream, const char *schema, const char *name, const char *why,
+                 struct cdc_error *error)
 {
-    struct pg_stream *stream = context;
     struct pg_heal *heal = &stream->heal;
     const char *database = stream->identity.database;
     if (cdc_stale_has(&heal->mark, database, schema, name))
@@ -159,20 +162,6 @@ static int save(struct pg_stream *stream, struct cdc_error *error)
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error)
 {
     return stream->heal.unsaved ? save(stream, error) : 0;
-}
-
-int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended, struct cdc_error *error)
-{
-    const struct pg_shapes_look look = {.sql = stream->sql,
-                                        .settings = stream->pg,
-                                        .catalog = catalog,
-                                        .xids = ended,
-                                        .stale = pg_heal_add,
-                                        .context = stream};
-    if (pg_shapes_compare(&stream->heal.shapes, &look, error) < 0)
-        return -1;
-    stream->heal.looks++;
-    return pg_heal_plan(stream, error);
 }
 
 /* -- the start -- */

@@ -294,7 +294,8 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     size_t before = out->len;
     if (stream->heal.done)
         return CDC_SOURCE_END;
-    int more = read_messages(stream, out, limit, error);
+    bool rows = pg_reading_has_rows(stream);
+    int more = rows ? pg_reading_rows(stream, out, limit, error) : read_messages(stream, out, limit, error);
     if (more == 0 && drained(stream, out, before, error) < 0)
         more = -1;
     if (more > 0 && out->len != before)

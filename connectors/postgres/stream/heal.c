@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* A table is found to be stale: the stream reads it itself (reading.c), or ends for it (stale.c). */
+#include "connectors/postgres/stream/internal.h"
+
+int pg_heal_add(void *context, const char *schema, const char *name, const char *why, struct cdc_error *error)
+{
+    struct pg_stream *stream = context;
+    if (cdc_stale_has(&stream->heal.mark, stream->identity.database, schema, name))
+        return 0;
+    int reads = pg_reading_take(stream, schema, name, why, error);
+    return reads != 0 ? (reads < 0 ? -1 : 0) : pg_heal_mark(stream, schema, name, why, error);
+}
+
+int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended, struct cdc_error *error)
+{
+    const struct pg_shapes_look look = {.sql = stream->sql,
+                                        .settings = stream->pg,
+                                        .catalog = catalog,
+                                        .xids = ended,
+                                        .stale = pg_heal_add,
+                                        .context = stream};
+    if (pg_shapes_compare(&stream->heal.shapes, &look, error) < 0)
+        return -1;
+    stream->heal.looks++;
+    return pg_heal_plan(stream, error);
+}
