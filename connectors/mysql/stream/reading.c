@@ -232,9 +232,13 @@ static int describe(struct my_stream *stream, struct cdc_error *error)
         found = my_catalog_columns(reading->sql, flavor, reading->table, &reading->columns, error);
     if (found <= 0)
         return found;
+    struct cdc_selection selection = stream->settings.selection;
+    selection.any_case = stream->session.server.lower_case_names;
     if (my_catalog_make(reading->sql, flavor, reading->table, error) < 0 ||
-        my_table_prepare(reading->table, flavor, stream->settings.name, error) < 0 ||
-        my_key_find(&reading->key, reading->table, reading->sql, error) < 0)
+        my_table_prepare(reading->table, flavor, stream->settings.name, &selection, error) < 0)
+        return -1;
+    my_table_drop_hidden(reading->table);
+    if (my_key_find(&reading->key, reading->table, reading->sql, error) < 0)
         return -1;
     return take_key(reading);
 }
