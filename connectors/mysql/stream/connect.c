@@ -211,8 +211,8 @@ static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *
         my_asked_compare_selection(stream, error) < 0 || my_reading_begin(stream, error) < 0 ||
         my_stale_connect(stream, error) < 0 || my_bounds_settle(&stream->bounds, &stream->session, error) < 0 ||
         ensure_decoder(stream, error) < 0 || check_logged(stream, error) < 0 ||
-        check_named_columns(stream, error) < 0 ||
-        begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0) {
+        check_named_columns(stream, error) < 0 || begin_schema(stream, from != NULL, error) < 0 ||
+        start_dump(stream, error) < 0) {
         my_stream_disconnect(stream);
         return -1;
     }
