@@ -109,7 +109,7 @@ struct my_decoder {
         uint64_t number, line; /* line: of the run */
         unsigned attempt;
     } piece;
-    struct my_seen seen;               /* by the rows of the copy, and not passed yet */
+    struct my_seen seen; /* by the rows of the copy, and not passed yet */
 
     /* The tables by id: open addressing, the size is a power of two. */
     struct my_table **tables;
