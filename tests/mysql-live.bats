@@ -34,7 +34,7 @@ is_other() { [ "$(rounds)" != "$1" ]; }
 # again_and_begun OPTION...: asked for, and begun (of a small table the end may have come by then, too).
 again_and_begun() {
     local before
-    before=$(rounds)
+    before=$(rounds) || before= # nothing is saved yet
     again "$@"
     wait_until -t 90 is_other "$before"
 }
