@@ -484,9 +484,10 @@ no_lag() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" = 0 ] && [ "$(lag milliseco
         [ "$rows" != 50000 ] || spawn_line "exec cat '$DIR/pipe' >'$DIR/out'"
         wait_until slot_active "$SLOT"
     done
-    wait_until lines_at_least "$DIR/out" 50010
+    # Those that come again count once.
+    rows_came() { [ "$(grep -o '"op":"c","pos":"[^"]*"' "$DIR/out" | sort -u | wc -l)" = 50010 ]; }
+    wait_until rows_came
     exec 7>&-
-    is "rows" 50010 "$(jq -r 'select(.op == "c") | .pos' "$DIR/out" | sort -u | wc -l)"
 }
 
 @test "latency: a single row is on stdout without waiting for a timer" {
