@@ -301,6 +301,7 @@ static void test_two_sources(void)
     check(run(&fake, "c1 k2 c1' k2' c3 k4 c5 c3' k4'") == CDC_EXIT_TEMPORARY, "exit 75");
     stored_is("east", "4 2 2");
     stored_is("west", "4 2 2");
+    cdc_buf_free(&fake.diary);
     forget();
     prepare(&fake, "the end of a read is not taken back with another source's transaction");
     check(run(&fake, "e1' c1 k2' c2") == CDC_EXIT_TEMPORARY, "exit 75");
