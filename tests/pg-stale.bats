@@ -487,6 +487,22 @@ keys_of_copy() { sqlite3 "$DIR/copy.db" "select group_concat(name) from pragma_t
     is "lines without a key" 0 "$(lines_without_key)"
 }
 
+@test "whole old rows (FULL), and a key that was made a moment ago: read in place, and what is changed after that arrives" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row' from generate_series(1, 20) g; alter table $NAME.t replica identity full"
+    supervise "$(full_line "tee -a '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'")"
+    equal t "id, v"
+    hold_a_transaction old
+    sql "alter table $NAME.t drop constraint t_pkey, add primary key (id)"
+    sql "update $NAME.t set v = 'at once' where id < 5" # the log describes the table once from here on
+    wait_for_match "$DIR/err" "$NAME.*t.* is to be read again"
+    touch "$DIR/old.let-go"
+    equal t "id, v"
+    sql "update $NAME.t set v = 'later' where id < 3; delete from $NAME.t where id = 9; insert into $NAME.t values (30, 'new')"
+    equal t "id, v"
+    stop_supervised
+    is "lines without a key" 0 "$(lines_without_key)"
+}
+
 @test "whole old rows (FULL), read after the table was dropped, or dropped and made again: no line lacks the key" {
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row' from generate_series(1, 20) g; alter table $NAME.t replica identity full; create table $NAME.u (like $NAME.t including all)"
     sql "alter table $NAME.u replica identity full; insert into $NAME.u values (1, 'u')"

@@ -62,6 +62,12 @@ void pg_heal_composites(struct pg_stream *stream, struct pg_table *table)
         table->composites_from = shape->at;
 }
 
+/* Does the run end for it? */
+static bool is_marked(const struct pg_stream *stream, const struct pg_table *table)
+{
+    return cdc_stale_has(&stream->heal.mark, stream->identity.database, table->schema, table->name);
+}
+
 /* Old rows come whole (FULL), so that the log does not say what the key is, and that of the catalogs may be younger than the change,
  * or the table was dropped since. Without one the sinks would take the table for one that has none. */
 int pg_heal_key(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
@@ -73,7 +79,8 @@ int pg_heal_key(struct pg_stream *stream, struct pg_table *table, struct cdc_err
     if (pg_heal_add(stream, table->schema, table->name, "its key was made again, or dropped", error) < 0 ||
         pg_heal_plan(stream, error) < 0)
         return -1;
-    table->stale = true;
+    /* Not where the stream reads it: then its changes come again once that has begun, and the log may not describe it once more. */
+    table->stale = is_marked(stream, table);
     return pg_heal_save(stream, error);
 }
 
@@ -84,8 +91,7 @@ int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cd
     uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder, &xid) : 0;
     if (!heal->on)
         return 0;
-    if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name) &&
-        !pg_reading_withholds(stream, table->schema, table->name) &&
+    if (!is_marked(stream, table) && !pg_reading_withholds(stream, table->schema, table->name) &&
         (is_news(heal, table, xid) || pg_shapes_differ(&heal->shapes, table, lsn))) {
         int unseen = look_until_seen(stream, xid, error);
         if (unseen < 0)
@@ -96,7 +102,7 @@ int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cd
         if (pg_heal_save(stream, error) < 0)
             return -1;
     }
-    table->stale = cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name);
+    table->stale = is_marked(stream, table);
     table->seen_key = pg_shapes_key(&heal->shapes, table, lsn);
     return 0;
 }
