@@ -105,6 +105,19 @@ write_all_the_time() {
     loop_end
 }
 
+@test "rows that become large at the end of a table: all of them arrive" {
+    msql "create table t (id int primary key, v longtext); insert into t select n, 'small' from $(numbers 1 3000); insert into t select 10000 + n, repeat('x', 500000) from $(numbers 1 40)"
+    supervise "$(sink_line)"
+    is_whole() { is "$1" "$(msql -N "select count(*), sum(length(v)) from $1" | tr '\t' '|')" "$(copy "select count(*), sum(length(v)) from $1")" >/dev/null 2>&1; }
+    wait_until -t 90 is_whole t
+    copy "delete from t where id % 2 = 0"
+    again_and_begun -t "$NAME.t"
+    wait_until -t 90 none_is_begun
+    says "table $NAME.t is read again: 3040 rows"
+    wait_until -t 90 is_whole t
+    loop_end
+}
+
 @test "a key of texts, and no key: the stream ends with 75 and says why, and the same line started again reads the table" {
     msql "create table t (id varchar(20) primary key, v text); insert into t values ('a', 'row a'), ('b', 'row b'); create table k (v text); insert into k values ('one')"
     supervise "$(sink_line)"

@@ -178,7 +178,7 @@ static int add_row(struct my_stream *stream, struct my_piece *piece, const struc
     return 0;
 }
 
-/* Rows above what may be kept are read over: the next piece has them. */
+/* Rows above what may be kept are read over: the next piece has them, so that this one is not the last. */
 static int read_rows(struct my_stream *stream, struct my_piece *piece, bool share, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
@@ -198,7 +198,7 @@ static int read_rows(struct my_stream *stream, struct my_piece *piece, bool shar
         }
         my_scan_end(&scan);
     }
-    piece->last = n < range.limit;
+    piece->last = n < range.limit && piece->n == n;
     my_range_free(&range);
     return status;
 }
