@@ -94,6 +94,21 @@ two_tables() {
 }
 victim_runs() { pgrep -g "$SUPERVISOR" -x "${1:0:15}" >/dev/null; }
 
+@test "rows that become large at the end of a table: all of them arrive, and memory is bounded" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'small' from generate_series(1, 20000) g; insert into $NAME.t select 30000 + g, repeat('x', 1000000) from generate_series(1, 150) g"
+    supervise "$(copy_line)"
+    whole() { [ "$(sql "select count(*), sum(length(v)) from $NAME.t")" = "$(sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" 'select count(*), sum(length(v)) from t' 2>/dev/null)" ]; }
+    wait_until whole
+    sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" "delete from t where id % 2 = 0"
+    again 0 -t "$NAME.t"
+    wait_for_match "$DIR/err" 'is read again: 20150 rows in .* while the log went on'
+    wait_until whole
+    local kib
+    kib=$(peak_kib "$(member "$SUPERVISOR" pg-cdc)")
+    [ "$kib" -lt 65536 ] || fail "pg-cdc took $kib KiB"
+    stop_supervised
+}
+
 @test "other keys, none, partitions, and a condition for rows, while others write and rows move: read again in place, too" {
     local table
     sql "create table $NAME.t (id text primary key, v text); create table $NAME.k (id int, v text); alter table $NAME.k replica identity full;

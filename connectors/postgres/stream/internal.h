@@ -87,8 +87,8 @@ struct pg_reading {
     char until[24];               /* transactions below were open, or over, when it was taken up */
     unsigned attempt;             /* of the lines' positions, one a run */
     uint64_t line, since, total;
-    unsigned restarts;  /* of this table */
-    size_t rows, bytes; /* of the next piece; of the last one */
+    unsigned restarts; /* of this table */
+    size_t rows;       /* of the next piece */
     int64_t due, began, asked_at;
 };
 

@@ -435,17 +435,23 @@ int pg_reading_take(struct pg_stream *stream, const char *schema, const char *na
 
 /* -- pieces ------------------------------------------------------------------------------------------------------ */
 
+/* Rows are fetched a few at a time: those of before do not tell how large the next ones are. */
+enum { FETCH = 16, FETCHES = ROWS_MAX / FETCH + 1 };
+
 struct piece {
     struct pg_visible visible;
-    PGresult *rows;
+    PGresult *rows[FETCHES];
+    size_t n_fetched;
     bool is_other; /* the table has another form than was described */
-    size_t limit;
+    bool last;     /* no row is after these */
+    size_t limit, n, bytes;
 };
 
 static void piece_free(struct piece *piece)
 {
     pg_visible_clear(&piece->visible);
-    PQclear(piece->rows);
+    for (size_t i = 0; i < piece->n_fetched; i++)
+        PQclear(piece->rows[i]);
 }
 
 static const char look_sql[] = "SELECT pg_current_snapshot() AS xids, pg_current_wal_insert_lsn() AS lsn, (SELECT "
@@ -527,12 +533,11 @@ static void append_bound(struct cdc_buf *out, const struct pg_reading *reading)
     cdc_buf_byte(out, ')');
 }
 
-static int select_rows(struct pg_stream *stream, struct piece *piece, struct cdc_error *error)
+static int open_rows(struct pg_reading *reading, const struct piece *piece, struct cdc_error *error)
 {
-    const struct pg_reading *reading = &stream->reading;
     const struct pg_table *table = reading->table;
     struct cdc_buf text = CDC_BUF_INIT;
-    cdc_buf_lit(&text, "SELECT ");
+    cdc_buf_lit(&text, "DECLARE piece NO SCROLL CURSOR FOR SELECT ");
     for (size_t i = 0; i < table->n_columns; i++) {
         cdc_buf_text(&text, i ? "," : "");
         pg_query_identifier(&text, table->columns[i].name);
@@ -544,12 +549,36 @@ static int select_rows(struct pg_stream *stream, struct piece *piece, struct cdc
     append_key(&text, &reading->live);
     cdc_buf_printf(&text, " LIMIT %zu", piece->limit);
     cdc_buf_byte(&text, '\0');
-    piece->rows =
-        text.failed ? NULL : pg_query_rows(reading->sql, text.data, 0, NULL, "cannot read a table again", error);
-    if (text.failed)
-        cdc_error_memory(error);
+    int status = text.failed ? cdc_error_memory(error)
+                             : pg_query_run(reading->sql, text.data, "cannot read a table again", error);
     cdc_buf_free(&text);
-    return piece->rows ? 0 : -1;
+    return status;
+}
+
+static size_t bytes_of(const PGresult *rows)
+{
+    size_t bytes = 0;
+    for (int row = 0; row < PQntuples(rows); row++)
+        for (int i = 0; i < PQnfields(rows); i++)
+            bytes += (size_t)PQgetlength(rows, row, i);
+    return bytes;
+}
+
+static int fetch_rows(const struct pg_reading *reading, struct piece *piece, struct cdc_error *error)
+{
+    while (!piece->last && piece->n < piece->limit && piece->bytes < PIECE_BYTES) {
+        size_t most = piece->limit - piece->n < FETCH ? piece->limit - piece->n : FETCH;
+        char text[48];
+        snprintf(text, sizeof text, "FETCH FORWARD %zu FROM piece", most);
+        PGresult *rows = pg_query_rows(reading->sql, text, 0, NULL, "cannot read a table again", error);
+        if (!rows)
+            return -1;
+        piece->rows[piece->n_fetched++] = rows;
+        piece->n += (size_t)PQntuples(rows);
+        piece->bytes += bytes_of(rows);
+        piece->last = (size_t)PQntuples(rows) < most;
+    }
+    return 0;
 }
 
 static void end_transaction(struct pg_reading *reading)
@@ -585,22 +614,20 @@ static int read_piece(struct pg_stream *stream, struct piece *piece, struct cdc_
     }
     if (reading->live.whole)
         return pg_whole_begin(reading, error) < 0 ? -1 : 1;
-    if (select_rows(stream, piece, error) < 0)
+    if (open_rows(reading, piece, error) < 0 || fetch_rows(reading, piece, error) < 0)
         return -1;
     PGresult *result = pg_query_rows(reading->sql, "SELECT pg_current_xact_id()", 0, NULL, what, error);
     PQclear(result);
     return result && pg_query_run(reading->sql, "COMMIT", what, error) == 0 ? 1 : -1;
 }
 
-static void take_cells(const struct pg_table *table, const PGresult *rows, int row, struct pg_cell *cells,
-                       size_t *bytes)
+static void take_cells(const struct pg_table *table, const PGresult *rows, int row, struct pg_cell *cells)
 {
     for (size_t i = 0; i < table->n_columns; i++) {
         bool null = PQgetisnull(rows, row, (int)i);
         cells[i] = (struct pg_cell){.p = PQgetvalue(rows, row, (int)i),
                                     .n = (uint32_t)PQgetlength(rows, row, (int)i),
                                     .kind = null ? 'n' : 't'};
-        *bytes += cells[i].n;
     }
 }
 
@@ -625,11 +652,11 @@ static void lines_are_out(struct pg_stream *stream, const struct pg_live_lines *
 }
 
 /* The next piece is as large as this one would have been in the time for one. */
-static void learn(struct pg_reading *reading, int64_t took, int n, size_t bytes)
+static void learn(struct pg_reading *reading, int64_t took, const struct piece *piece)
 {
-    size_t most = ROWS_MAX;
-    if (n > 0 && bytes / (size_t)n > 0 && PIECE_BYTES / (bytes / (size_t)n + 1) < most)
-        most = PIECE_BYTES / (bytes / (size_t)n + 1);
+    size_t most = ROWS_MAX, each = piece->n > 0 ? piece->bytes / piece->n : 0;
+    if (each > 0 && PIECE_BYTES / (each + 1) < most)
+        most = PIECE_BYTES / (each + 1);
     if (took < PIECE_MS / 2)
         reading->rows *= 2;
     else if (took > PIECE_MS)
@@ -640,28 +667,35 @@ static void learn(struct pg_reading *reading, int64_t took, int n, size_t bytes)
         reading->rows = most < ROWS_FIRST ? most + 1 : ROWS_FIRST;
 }
 
+/* last: the key of the last one. */
+static int write_rows(const struct pg_reading *reading, const PGresult *rows, struct pg_live_lines *lines,
+                      struct pg_cell *cells, struct pg_live_key *last, struct cdc_buf *out, struct cdc_error *error)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        take_cells(reading->table, rows, i, cells);
+        if (!pg_live_key_of(&reading->live, reading->table, cells, last))
+            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table \"%s\".\"%s\" has no key", reading->schema,
+                                 reading->name);
+        pg_live_row_line(lines, cells, out);
+    }
+    return 0;
+}
+
 static int write_piece(struct pg_stream *stream, struct piece *piece, bool first, struct cdc_buf *out,
                        struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
     struct pg_live_lines lines = lines_of(stream);
     struct pg_live_key last = {{0}};
-    int n = PQntuples(piece->rows);
-    size_t bytes = 0, before = out->len;
+    size_t before = out->len;
+    int status = 0;
     struct pg_cell *cells = calloc(reading->table->n_columns + 1, sizeof *cells);
     if (!cells)
         return cdc_error_memory(error);
     if (first)
         pg_live_begin_lines(&lines, out);
-    int status = 0;
-    for (int i = 0; status == 0 && i < n; i++) {
-        take_cells(reading->table, piece->rows, i, cells, &bytes);
-        if (!pg_live_key_of(&reading->live, reading->table, cells, &last))
-            status = cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table \"%s\".\"%s\" has no key", reading->schema,
-                                   reading->name);
-        else
-            pg_live_row_line(&lines, cells, out);
-    }
+    for (size_t i = 0; status == 0 && i < piece->n_fetched; i++)
+        status = write_rows(reading, piece->rows[i], &lines, cells, &last, out, error);
     free(cells);
     if (status < 0) {
         out->len = before;
@@ -669,9 +703,8 @@ static int write_piece(struct pg_stream *stream, struct piece *piece, bool first
     }
     pg_live_commit_line(&lines, out);
     lines_are_out(stream, &lines);
-    pg_live_take_piece(&reading->live, (size_t)n < piece->limit ? NULL : &last, &piece->visible);
-    reading->total += (uint64_t)n;
-    reading->bytes = bytes;
+    pg_live_take_piece(&reading->live, piece->last ? NULL : &last, &piece->visible);
+    reading->total += piece->n;
     return 0;
 }
 
@@ -786,9 +819,8 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
     if (got > 0 && reading->live.whole) {
         begin_rows(stream, &piece, out);
     } else if (got > 0) {
-        int n = PQntuples(piece.rows);
         got = write_piece(stream, &piece, first, out, error);
-        learn(reading, cdc_clock_ms() - began, n, reading->bytes);
+        learn(reading, cdc_clock_ms() - began, &piece);
         reading->phase = PG_READING_PASSES;
         if (got == 0)
             got = ask_end(stream, error);
