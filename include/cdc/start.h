@@ -46,6 +46,10 @@ int cdc_start_needs_sinks(const struct cdc_offset_file *own, const char *state_d
                           struct cdc_error *error);
 /* LOST: the sink without a position, as above. Always -1. */
 int cdc_start_lost_sink(const char *name, struct cdc_error *error);
+/* Would lines at pos come after all that any sink has, or it would drop them as those that it had? acks: as last read; rounds: our own,
+ * beside those of start; boundary: the last line that was written, or NULL. */
+bool cdc_start_is_before(const struct cdc_start *start, const struct cdc_acks *acks, const struct cdc_rounds *rounds,
+                         const struct cdc_offset *boundary, const char *pos);
 void cdc_start_free(struct cdc_start *start); /* the members, not the struct */
 
 #endif

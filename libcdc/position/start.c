@@ -7,6 +7,7 @@
  *   nothing                         the very first start */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cdc/attempt.h>
 #include <cdc/json.h>
@@ -262,6 +263,30 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
         cdc_offset_free(&snapshot);
     }
     return result;
+}
+
+static bool is_after(const char *pos, const char *other)
+{
+    return other == NULL || strcmp(pos, other) > 0;
+}
+
+static bool is_after_rounds(const char *pos, const struct cdc_rounds *rounds)
+{
+    for (size_t i = 0; i < rounds->n; i++)
+        if (!is_after(pos, rounds->items[i].of.at) || !is_after(pos, rounds->items[i].attempt.written))
+            return false;
+    return true;
+}
+
+bool cdc_start_is_before(const struct cdc_start *start, const struct cdc_acks *acks, const struct cdc_rounds *rounds,
+                         const struct cdc_offset *boundary, const char *pos)
+{
+    for (size_t i = 0; i < cdc_acks_count(acks); i++)
+        if (cdc_acks_offset(acks, i) != NULL && !is_after(pos, cdc_acks_offset(acks, i)->pos))
+            return false;
+    return is_after(pos, start->own.pos) && is_after(pos, start->from.pos) &&
+           is_after(pos, boundary != NULL ? boundary->pos : NULL) && is_after_rounds(pos, &start->rounds) &&
+           is_after_rounds(pos, rounds);
 }
 
 void cdc_start_free(struct cdc_start *start)

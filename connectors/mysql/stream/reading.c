@@ -333,32 +333,19 @@ static int note_end(struct my_stream *stream, struct cdc_error *error)
     return -1;
 }
 
-static bool is_after(const char *pos, const char *other)
-{
-    return !other || strcmp(pos, other) > 0;
-}
-
-/* Its lines come after all that any sink has, or that sink would drop them. */
+/* Its lines come after all that any sink has. */
 static int is_after_all(struct my_stream *stream, struct cdc_error *error)
 {
-    const struct cdc_start *start = stream->settings.start;
-    const struct cdc_acks *acks = stream->settings.acks;
-    const struct cdc_rounds *all[2] = {&start->rounds, &stream->reading.rounds};
-    const struct cdc_offset *boundary = my_decoder_boundary(stream->decoder), *ignored;
+    struct cdc_acks *acks = stream->settings.acks;
+    const struct cdc_offset *ignored;
     char text[64];
     struct cdc_buf pos = {text, 0, sizeof text, false};
-    if (cdc_acks_read(stream->settings.acks, &ignored, error) < 0)
+    if (cdc_acks_read(acks, &ignored, error) < 0)
         return -1;
     my_piece_append_pos(stream->decoder, stream->reading.attempt, &pos);
     cdc_buf_byte(&pos, '\0');
-    bool after = is_after(text, start->own.pos) && is_after(text, start->from.pos) &&
-                 is_after(text, boundary ? boundary->pos : NULL);
-    for (size_t i = 0; i < cdc_acks_count(acks); i++)
-        after = after && is_after(text, cdc_acks_offset(acks, i) ? cdc_acks_offset(acks, i)->pos : NULL);
-    for (int k = 0; k < 2; k++)
-        for (size_t i = 0; i < all[k]->n; i++)
-            after = after && is_after(text, all[k]->items[i].of.at) && is_after(text, all[k]->items[i].attempt.written);
-    return after;
+    return cdc_start_is_before(stream->settings.start, acks, &stream->reading.rounds,
+                               my_decoder_boundary(stream->decoder), text);
 }
 
 /* -- a piece goes out ------------------------------------------------------------------------------------------ */

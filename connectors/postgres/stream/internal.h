@@ -256,7 +256,7 @@ int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, con
  * or else after W. Then W is to be planned, and all of it saved. */
 int pg_heal_add(void *stream, const char *schema, const char *name, const char *why, struct cdc_error *error);
 
-/* -- reading.c -- */
+/* -- reading.c; the steps: reading_steps.c -- */
 
 /* Once, before any state is written: what our own has of tables that were read. */
 int pg_reading_load(struct pg_stream *stream, struct cdc_error *error);
@@ -282,6 +282,54 @@ int pg_reading_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_er
 bool pg_reading_has_rows(const struct pg_stream *stream);
 int pg_reading_rows(struct pg_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error);
 void pg_reading_clear(struct pg_reading *reading);
+/* The table is another one's to read from here on, or was read. */
+void pg_reading_forget(struct pg_stream *stream);
+/* Begins anew, from the table's first row. What the log brings of it meanwhile does not come, if lines are out. */
+void pg_reading_restart(struct pg_stream *stream, const char *why);
+/* What is stale in another way is read once the stream has ended. */
+void pg_reading_leave(struct pg_stream *stream, const char *schema, const char *name);
+/* It is in our state from now on, as one that not all sinks have. line: of its position, which no other round has. */
+int pg_reading_note(struct pg_stream *stream, const char *schema, const char *name, uint64_t line,
+                    struct cdc_error *error);
+/* Where in the log its next line is. */
+uint64_t pg_reading_place(const struct pg_stream *stream);
+
+/* -- reading_table.c: the table, for the files of reading -- */
+
+int pg_reading_open_session(struct pg_stream *stream, struct cdc_error *error);
+/* What changes with each alteration of it, as form, beside what is seen. RETURNS NEW (PQclear) */
+PGresult *pg_reading_ask_form(struct pg_reading *reading, struct cdc_error *error);
+/* Before it is described. */
+int pg_reading_take_form(struct pg_reading *reading, struct cdc_error *error);
+/* Describes it. taken: for its rows, in their transaction. 1; 0: it cannot be read so; -1. */
+int pg_reading_describe(struct pg_stream *stream, bool taken, struct cdc_error *error);
+
+/* -- piece.c -- */
+
+enum { PG_PIECE_ROWS_FIRST = 16, PG_PIECE_ROWS_MAX = 10000, PG_PIECE_FETCH = 16 };
+
+/* Rows are fetched a few at a time: those of before do not tell how large the next ones are. */
+struct pg_piece {
+    struct pg_visible visible;
+    PGresult *rows[PG_PIECE_ROWS_MAX / PG_PIECE_FETCH + 1];
+    size_t n_fetched;
+    bool is_other; /* the table has another form than was described */
+    bool last;     /* no row is after these */
+    size_t limit, n, bytes;
+};
+void pg_piece_free(struct pg_piece *piece);
+/* All that is read of a piece, with a commit record of our own after it in the log, so that the log comes to what it has seen. 1;
+ * 0: it is too early, or the table has another form; -1. */
+int pg_piece_read(struct pg_stream *stream, struct pg_piece *piece, struct cdc_error *error);
+/* Its transaction, where it was not read to its end. */
+void pg_piece_end(struct pg_reading *reading);
+/* The next one is as large as this one would have been in the time for one. */
+void pg_piece_learn(struct pg_reading *reading, int64_t took, const struct pg_piece *piece);
+/* Appends its lines; first: with those that begin the table. */
+int pg_piece_write(struct pg_stream *stream, struct pg_piece *piece, bool first, struct cdc_buf *out,
+                   struct cdc_error *error);
+struct pg_live_lines pg_piece_lines(struct pg_stream *stream);
+void pg_piece_lines_are_out(struct pg_stream *stream, const struct pg_live_lines *lines);
 
 /* -- whole.c: a table in one piece, for reading.c -- */
 
