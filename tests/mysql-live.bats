@@ -57,6 +57,10 @@ write_all_the_time() {
     kill -KILL "$(member "$SUPERVISOR" mysql-binlog)"
     [ "$(copy 'select count(*) from t')" -gt 20000 ] || fail "the copy was emptied"
     wait_until -t 90 none_is_begun
+    # A request that a start finds is cdc-snapshot's: so not before the stream is there again, whenever the read ended.
+    killed_at=$(msql -N "select max(v) from other")
+    goes_on() { [ "$(copy 'select max(v) from other')" -ge "$killed_at" ]; }
+    wait_until -t 90 goes_on
     msql "delete from t where id between 100 and 200"
     again -t "$NAME.t"
     wait_until -t 90 is_taken
