@@ -9,11 +9,6 @@ load lib/mysql
 load lib/mysql-helpers
 load lib/mysql-stale
 
-setup_file() {
-    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
-    mysql_start --binlog-row-metadata="$(least)"
-}
-teardown_file() { mysql_end; }
 setup() {
     stale_test_setup
     TABLES="-t '$NAME.*'"

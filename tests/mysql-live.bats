@@ -10,12 +10,6 @@ load lib/mysql
 load lib/mysql-helpers
 load lib/mysql-stale
 
-setup_file() {
-    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
-    mysql_start --binlog-row-metadata="$(least)"
-}
-teardown_file() { mysql_end; }
-setup() { stale_test_setup; }
 teardown() {
     touch "$DIR/stop" "$DIR/quiet"
     stale_test_teardown

@@ -10,14 +10,6 @@ load lib/mysql
 load lib/mysql-helpers
 load lib/mysql-stale
 
-setup_file() {
-    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
-    mysql_start --binlog-row-metadata="$(least)"
-}
-teardown_file() { mysql_end; }
-setup() { stale_test_setup; }
-teardown() { stale_test_teardown; }
-
 # One a line; those after "mariadb:" or "mysql:" are of one of them.
 statements() {
     grep -v '^$' <<'END' | if mysql_is_mariadb; then sed -n 's/^mariadb: //p; t; /^mysql:/!p'; else sed -n 's/^mysql: //p; t; /^mariadb:/!p'; fi

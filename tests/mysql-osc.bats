@@ -12,17 +12,11 @@ load lib/mysql-helpers
 load lib/mysql-stale
 load lib/mysql-osc
 
-setup_file() {
-    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
-    mysql_start --binlog-row-metadata="$(least)"
-}
-teardown_file() { mysql_end; }
 setup() {
     stale_test_setup
     msql "create table marker (id int primary key, v int)"
     osc_tables
 }
-teardown() { stale_test_teardown; }
 
 # The supervisor has met nothing but what it starts again after.
 kept_going() { not grep -qvE '^(0|69|74|75|137|143)$' "$DIR/ends" && not test -e "$DIR/failed"; }

@@ -10,14 +10,6 @@ load lib/mysql
 load lib/mysql-helpers
 load lib/mysql-stale
 
-setup_file() {
-    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
-    mysql_start --binlog-row-metadata="$(least)"
-}
-teardown_file() { mysql_end; }
-setup() { stale_test_setup; }
-teardown() { stale_test_teardown; }
-
 @test "statements under writers, the line started again and again, its programs killed: the copy ends equal" {
     local i victim
     traffic_tables

@@ -10,14 +10,6 @@ load lib/mysql
 load lib/mysql-helpers
 load lib/mysql-stale
 
-setup_file() {
-    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
-    mysql_start --binlog-row-metadata="$(least)"
-}
-teardown_file() { mysql_end; }
-setup() { stale_test_setup; }
-teardown() { stale_test_teardown; }
-
 dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.offset"; }
 @test "a column that was dropped is remembered until its table is read again or empty, and was by no older version" {
     METADATA=FULL

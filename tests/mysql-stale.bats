@@ -10,14 +10,6 @@ load lib/mysql
 load lib/mysql-helpers
 load lib/mysql-stale
 
-setup_file() {
-    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
-    mysql_start --binlog-row-metadata="$(least)"
-}
-teardown_file() { mysql_end; }
-setup() { stale_test_setup; }
-teardown() { stale_test_teardown; }
-
 @test "a column with a default: the run ends before the statement, the next one has the values" {
     msql "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2); insert into other values (1, 1)"
     run_line 0

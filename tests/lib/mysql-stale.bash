@@ -3,6 +3,14 @@
 # The suites of tables that are read again, from MySQL and MariaDB: the line, run after run, and the comparison.
 
 least() { if mysql_is_mariadb; then echo NO_LOG; else echo MINIMAL; fi; }
+# For the suites that have none of their own.
+setup_file() {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    mysql_start --binlog-row-metadata="$(least)"
+}
+teardown_file() { mysql_end; }
+setup() { stale_test_setup; }
+teardown() { stale_test_teardown; }
 stale_test_setup() {
     mysql_test_setup
     COPY=$DIR/copy.db

@@ -4,14 +4,14 @@
 import argparse
 import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 
-AGAIN = {0, 69, 74, 75, -9, -13, 137, 141, 143}
+from rereads_line import COPIES, Line, rows_copied, run, wait_equal
+
 COLUMNS = {
     "t": "id || '|' || n || '|' || v || '|' || w",
     "k": "u || '|' || a || '|' || b || '|' || v",
@@ -32,11 +32,6 @@ insert into s.p select g, 0, repeat('p' || g, 900) from generate_series(-1000, 1
 insert into s.t select g, 0, repeat(md5(g::text), 80), 'w' from generate_series(-2000, 4000) g;
 insert into s.k select md5(g::text)::uuid, g % 50 - 25, g, repeat('k' || g, 700) from generate_series(1, 3000) g
 """
-
-
-def run(client, statement):
-    done = subprocess.run(client, input=statement + ";\n", capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 def change(rng, span):
@@ -135,92 +130,18 @@ def alter(rng, client):
     run(client, "set lock_timeout = '4s'; set statement_timeout = '30s'; " + rng.choice(CHANGES))
 
 
-class Line:
-    """The line, started again as a supervisor does."""
-
-    def __init__(self, folder, url, bins, jobs):
-        self.folder, self.failed, self.stopped, self.process = folder, None, False, None
-        self.again_command = [f"{bins}/cdc-snapshot", "--again", "-q", "--name", "p", "--state-dir", f"{folder}/state", url]
-        options = f"--name p -t 's.*' --state-dir {folder}/state '{url}'"
-        sink = f"{bins}/cdc-sink-sqlite --state-dir {folder}/state --offset-file {folder}/state"
-        self.command = (
-            f"{{ {bins}/cdc-snapshot -j {jobs} --chunk-rows 100 {options} && exec {bins}/pg-cdc --heartbeat 1 {options}; }} | {bins}/cdc-filter -t 's.*'"
-            f" | tee >(exec {sink}/b.offset {folder}/b.db) | {sink}/a.offset {folder}/a.db"
-        )
-        self.thread = threading.Thread(target=self.supervise)
-        self.thread.start()
-
-    def supervise(self):
-        with open(f"{self.folder}/err", "a", encoding="utf-8") as err:
-            while not self.stopped:
-                self.process = subprocess.Popen(
-                    ["bash", "-o", "pipefail", "-c", self.command], stderr=err, start_new_session=True
-                )
-                status = self.process.wait()
-                if status not in AGAIN and not self.stopped:
-                    self.failed = status
-                    return
-
-    def kill(self, rng, name):
-        found = subprocess.run(["pgrep", "-g", str(self.process.pid), "-x", name], capture_output=True, text=True, check=False)
-        pids = found.stdout.split()
-        if pids:
-            os.kill(int(rng.choice(pids)), signal.SIGKILL)
-        return bool(pids)
-
-    def again(self, *tables):
-        options = [option for table in tables for option in ("-t", "s." + table)]
-        done = subprocess.run(self.again_command + options, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print("#", done.stderr.strip())
-        return done.returncode == 0
-
-    def messages(self):
-        with open(f"{self.folder}/err", encoding="utf-8") as err:
-            return err.read()
-
-    def stop(self):
-        self.stopped = True
-        try:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            time.sleep(1)
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.thread.join()
-
-
-def rows_copied(path, table, columns):
-    try:
-        copy = sqlite3.connect(path, timeout=30)
-        return sorted(str(row[0]) for row in copy.execute(f"select {columns} from {table}"))
-    except sqlite3.Error as failed:
-        return [str(failed)]
-
-
 def differing(client, folder):
     found = []
     for table, columns in COLUMNS.items():
         if table == "t" and run(client, HAS_Z) == "1":
             columns += " || '|' || coalesce(z, -1)"
         rows = sorted(run(client, f"select {columns} from s.{table}").split("\n"))
-        found += [f"{table} in {name}" for name in ("a.db", "b.db") if rows_copied(f"{folder}/{name}", table, columns) != rows]
+        found += [f"{table} in {name}" for name in COPIES if rows_copied(f"{folder}/{name}", table, columns) != rows]
     return found
 
 
-def wait_equal(line, client, folder, limit=120):
-    end = time.time() + limit
-    while True:
-        found = differing(client, folder)
-        if not found and not os.path.exists(f"{folder}/state/cdc-snapshot-p.again"):
-            return []
-        if line.failed is not None or time.time() > end:
-            return found or ["a request that nobody took"]
-        time.sleep(0.5)
-
-
 def spoil(folder):
-    for name in ("a.db", "b.db"):
+    for name in COPIES:
         copy = sqlite3.connect(f"{folder}/{name}", timeout=60)
         copy.execute("update t set n = -7 where id % 3 = 0")
         copy.execute("insert into t (id, n, v, w) values (99999, 1, 'nobody has it', '')")
@@ -262,7 +183,7 @@ def main():
     span = (-60, 220) if given.keys == "few" else (-3000, 6000)
     os.mkdir(f"{folder}/state")
     run(client, TABLES)
-    line = Line(folder, given.url, os.environ["CDC_BUILD"] + "/bin", rng.randint(1, 3))
+    line = Line(folder, given.url, "pg-cdc", f"-j {rng.randint(1, 3)} --chunk-rows 100")
     stop, asked, killed, crashed = threading.Event(), 0, 0, 0
     writers = [threading.Thread(target=write, args=(client, given.seed * 10 + i, span, stop)) for i in range(4)]
     for writer in writers:
@@ -284,11 +205,11 @@ def main():
         for writer in writers:
             writer.join()
         end_prepared(client)
-        found = wait_equal(line, client, folder)
+        found = wait_equal(line, lambda: differing(client, folder))
         if not found:
             spoil(folder)
             asked += line.again("t", "k")
-            found = wait_equal(line, client, folder)
+            found = wait_equal(line, lambda: differing(client, folder))
     finally:
         stop.set()
         line.stop()

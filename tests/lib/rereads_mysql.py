@@ -4,14 +4,14 @@
 import argparse
 import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 
-AGAIN = {0, 69, 74, 75, -9, -13, 137, 141, 143}
+from rereads_line import COPIES, Line, rows_copied, run, wait_equal
+
 
 class MySQL:
     """Beside it a table with a key of a date, a time and an unsigned number, and one of a single row that everybody changes."""
@@ -71,14 +71,14 @@ insert into h values ('a', 0), ('a\\0', 0), ('', 0)
         )[0]
 
 
-def run(client, statement):
-    done = subprocess.run(client, input=statement + ";\n", capture_output=True, text=True, check=False)
-    if done.stderr:
-        print("#", done.stderr.strip())
-    return done.stdout.strip()
+def in_two_phases(rng, name, changes):
+    """In the log when it is prepared, and seen when it is committed, which may be a while later."""
+    wait = f"do sleep({rng.random() * 0.2:.2f})"
+    end = "rollback" if rng.random() < 0.3 else "commit"
+    return "; ".join([f"xa start {name}", *changes, f"xa end {name}", f"xa prepare {name}", wait, f"xa {end} {name}"])
 
 
-def write(db, client, seed, span, stop):
+def write(db, client, seed, span, stop, has_snapshot):
     rng = random.Random(seed)
     session = subprocess.Popen(client, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
     session.stdin.write("use s; set innodb_lock_wait_timeout = 1;\n")
@@ -86,6 +86,8 @@ def write(db, client, seed, span, stop):
         changes = [db.change(rng, span) for _ in range(rng.choice([1, 1, 1, 3, 10]))]
         end = "rollback" if rng.random() < 0.1 else "commit"
         text = changes[0] if len(changes) == 1 else "; ".join(["begin", *changes, end])
+        if rng.random() < 0.1 and has_snapshot.is_set():  # which waits until none is prepared
+            text = in_two_phases(rng, f"'{seed}.{rng.randint(0, 1 << 30)}'", changes)
         session.stdin.write(text + ";\n")
         session.stdin.flush()
         stop.wait(rng.random() * 0.02)
@@ -93,90 +95,16 @@ def write(db, client, seed, span, stop):
     session.wait()
 
 
-class Line:
-    """The line, started again as a supervisor does."""
-
-    def __init__(self, db, folder, url, bins):
-        self.folder, self.failed, self.stopped, self.process = folder, None, False, None
-        self.again_command = [f"{bins}/cdc-snapshot", "--again", "-q", "--name", "p", "--state-dir", f"{folder}/state", url]
-        options = f"--name p -t 's.*' --state-dir {folder}/state '{url}'"
-        sink = f"{bins}/cdc-sink-sqlite --state-dir {folder}/state --offset-file {folder}/state"
-        self.command = (
-            f"{{ {bins}/cdc-snapshot {options} && exec {bins}/{db.stream} --heartbeat 1 {options}; }} | {bins}/cdc-filter -t 's.*'"
-            f" | tee >(exec {sink}/b.offset {folder}/b.db) | {sink}/a.offset {folder}/a.db"
-        )
-        self.thread = threading.Thread(target=self.supervise)
-        self.thread.start()
-
-    def supervise(self):
-        with open(f"{self.folder}/err", "a", encoding="utf-8") as err:
-            while not self.stopped:
-                self.process = subprocess.Popen(
-                    ["bash", "-o", "pipefail", "-c", self.command], stderr=err, start_new_session=True
-                )
-                status = self.process.wait()
-                if status not in AGAIN and not self.stopped:
-                    self.failed = status
-                    return
-
-    def kill(self, rng, name):
-        found = subprocess.run(["pgrep", "-g", str(self.process.pid), "-x", name], capture_output=True, text=True, check=False)
-        pids = found.stdout.split()
-        if pids:
-            os.kill(int(rng.choice(pids)), signal.SIGKILL)
-        return bool(pids)
-
-    def again(self, *tables):
-        options = [option for table in tables for option in ("-t", "s." + table)]
-        done = subprocess.run(self.again_command + options, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print("#", done.stderr.strip())
-        return done.returncode == 0
-
-    def messages(self):
-        with open(f"{self.folder}/err", encoding="utf-8") as err:
-            return err.read()
-
-    def stop(self):
-        self.stopped = True
-        try:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            time.sleep(1)
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.thread.join()
-
-
-def rows_copied(db, path, table):
-    try:
-        copy = sqlite3.connect(path, timeout=30)
-        return sorted(str(row[0]) for row in copy.execute(f"select {db.copied[table]} from {table}"))
-    except sqlite3.Error as failed:
-        return [str(failed)]
-
-
 def differing(db, client, folder):
     found = []
     for table, columns in db.columns.items():
         rows = sorted(run(client, f"select {columns} from s.{table}").split("\n"))
-        found += [f"{table} in {name}" for name in ("a.db", "b.db") if rows_copied(db, f"{folder}/{name}", table) != rows]
+        found += [f"{table} in {name}" for name in COPIES if rows_copied(f"{folder}/{name}", table, db.copied[table]) != rows]
     return found
 
 
-def wait_equal(db, line, client, folder, limit=120):
-    end = time.time() + limit
-    while True:
-        found = differing(db, client, folder)
-        if not found and not os.path.exists(f"{folder}/state/cdc-snapshot-p.again"):
-            return []
-        if line.failed is not None or time.time() > end:
-            return found or ["a request that nobody took"]
-        time.sleep(0.5)
-
-
 def spoil(db, folder):
-    for name in ("a.db", "b.db"):
+    for name in COPIES:
         copy = sqlite3.connect(f"{folder}/{name}", timeout=60)
         for statement in db.spoil:
             copy.execute(statement)
@@ -200,15 +128,16 @@ def main():
     span = (-60, 220) if given.keys == "few" else (-3000, 6000)
     os.mkdir(f"{folder}/state")
     run(client, db.tables)
-    line = Line(db, folder, given.url, os.environ["CDC_BUILD"] + "/bin")
-    stop, asked, killed = threading.Event(), 0, 0
-    writers = [threading.Thread(target=write, args=(db, client, given.seed * 10 + i, span, stop)) for i in range(4)]
+    line = Line(folder, given.url, db.stream)
+    stop, has_snapshot, asked, killed = threading.Event(), threading.Event(), 0, 0
+    writers = [threading.Thread(target=write, args=(db, client, given.seed * 10 + i, span, stop, has_snapshot)) for i in range(4)]
     for writer in writers:
         writer.start()
     try:
         begun = time.time()
         while not os.path.exists(f"{folder}/state/{db.stream}-p.offset") and time.time() < begun + 60:
             time.sleep(0.1)
+        has_snapshot.set()
         end = time.time() + given.seconds
         while time.time() < end:
             time.sleep(rng.random() * 2.5)
@@ -219,11 +148,11 @@ def main():
         stop.set()
         for writer in writers:
             writer.join()
-        found = wait_equal(db, line, client, folder)
+        found = wait_equal(line, lambda: differing(db, client, folder))
         if not found:
             spoil(db, folder)
             asked += line.again("t", "k")
-            found = wait_equal(db, line, client, folder)
+            found = wait_equal(line, lambda: differing(db, client, folder))
     finally:
         stop.set()
         line.stop()
