@@ -278,6 +278,8 @@ pending() { [ "$(on "$OTHER" "select count(*) from pg_inherits where inhdetachpe
     wait_until eval '[ "$(on "$OTHER" "select count(*) from pg_stat_activity where query like '"'%sleep%'"' and pid <> pg_backend_pid()")" = 1 ]'
     PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "alter table p detach partition p_1 concurrently"
     wait_until pending
+    run -69 read_log "$OTHER" --retry-max 0
+    grep -q 'partition public.p_1 is being detached' "$DIR/err" || fail "$(cat "$DIR/err")"
     on "$OTHER" "select pg_cancel_backend(pid) from pg_stat_activity where query like 'alter table p detach%'" >/dev/null
     status_of "$SPAWNED" || true
     kill -INT "$holder"

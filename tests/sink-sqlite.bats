@@ -477,6 +477,26 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
     is "rows with room again" 2000 "$(q 'select count(*) from t')"
 }
 
+@test "the database is removed, its WAL is not: exit 78 with the files, and both are as they were" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; } >"$IN"
+    sink
+    spawn python3 -c 'import signal,sqlite3,sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("insert into t values (2, 1, 1)"); open(sys.argv[2], "w").close(); signal.pause()' "$DB" "$DIR/written"
+    wait_until test -e "$DIR/written"
+    kill -KILL -- "-$SPAWNED"
+    [ -s "$DB-wal" ] || fail "there is no WAL"
+    rm "$DB"
+    local before
+    before=$(md5sum <"$DB-wal")
+    run -78 sink
+    [[ $output == *"the database is not there, and its $DB-wal is"*"remove $DB-wal and $DB-shm, too"* ]] || fail "$output"
+    not test -e "$DB"
+    is "WAL" "$before" "$(md5sum <"$DB-wal")"
+    rm "$DB-wal" "$DB-shm" "$DB.offset"
+    sink
+    is rows "1|one|b" "$(q 'select * from t')"
+}
+
 @test "what stops at a setting stores the transactions before it, whatever the batch, and nothing of its own" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; users; change c '{"id":2}' null '{"id":2,"name":"c","big":"d"}'; TABLE=cdc_meta schema id id:integer; commit; } >"$IN"
     run -78 sink

@@ -520,7 +520,7 @@ static void check_tables(struct check *check, bool publication)
     if (result == 0)
         check_columns(check, &catalog, publication);
     if (result == 0)
-        result = pg_catalog_refuse_detaching(&catalog, check->settings, &error);
+        result = pg_catalog_refuse_detaching(check->sql, &catalog, check->settings, &error);
     if (result < 0) {
         fail(check, "tables", "", &error);
     }

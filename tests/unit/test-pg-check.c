@@ -89,6 +89,7 @@ static void make_catalog(struct cdc_buf *to, const char *tables)
     "t|t|s|2200|16397|public|t|f|~|~"
 
 static const struct fake_answer usual[] = {{"SET statement_timeout", NULL, false},
+                                           {"SELECT EXISTS (SELECT 1 FROM pg_locks", "detaching\nf", false},
                                            {"SET transaction_timeout", NULL, false},
                                            {"SELECT current_user", "current_user\nacting", false},
                                            {"is_logical", SERVER, false},
@@ -1051,7 +1052,9 @@ static const struct run runs[] = {
      "or ALTER PUBLICATION \"cdc_p\" SET (publish_via_partition_root = false); before the first snapshot\n"
      "+#error: \"public\".\"t\": partition public.t1 is half detached (DETACH CONCURRENTLY was broken off): a change "
      "of it would crash the server; ALTER TABLE \"public\".\"t\" DETACH PARTITION public.t1 FINALIZE;\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "+1 SELECT EXISTS (SELECT 1 FROM pg_locks WHERE (loc ... D mode = 'ShareUpdateExclusiveLock')) AS detaching\n"
+     "+1 16384\n"},
     {"", "t kind=p detaching=public.t1 via_root=f", {}, ""},
     {"",
      "t replica_identity=i index_exists=t nullable_key=id",

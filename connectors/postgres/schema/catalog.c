@@ -6,6 +6,7 @@
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/query.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The entry of publication $1 that counts for the rows of c: its own, or the topmost of the tables above it where changes
@@ -239,20 +240,52 @@ int pg_catalog_refuse_nullable(const struct pg_catalog_table *table, struct cdc_
                           table->schema, table->name, table->nullable_key);
 }
 
-int pg_catalog_refuse_detaching(const struct pg_catalog *catalog, const struct pg_settings *settings,
+/* Between its two transactions DETACH holds no lock: it waits for those who use the table. 1, 0 or -1 */
+static int is_detaching(PGconn *sql, const struct pg_catalog_table *table, struct cdc_error *error)
+{
+    static const char what[] = "cannot look for a DETACH CONCURRENTLY";
+    char text[16];
+    const char *oid = text;
+    snprintf(text, sizeof text, "%lu", (unsigned long)table->oid);
+    PGresult *result = pg_query_rows(
+        sql,
+        "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE (locktype IN ('virtualxid', 'transactionid') AND NOT granted) OR "
+        "(locktype = 'relation' AND relation = $1::oid AND mode = 'ShareUpdateExclusiveLock')) AS detaching",
+        1, &oid, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    int detaching = pg_answer_true(&row, "detaching");
+    int status = pg_answer_good(&row, what, error);
+    PQclear(result);
+    return status < 0 ? -1 : detaching;
+}
+
+static int refuse_detaching(PGconn *sql, const struct pg_catalog_table *table, struct cdc_error *error)
+{
+    int detaching = is_detaching(sql, table, error);
+    if (detaching < 0)
+        return -1;
+    if (detaching)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                             "\"%s\".\"%s\": partition %s is being detached (DETACH CONCURRENTLY): a change of it now "
+                             "would crash the server",
+                             table->schema, table->name, table->detaching);
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "\"%s\".\"%s\": partition %s is half detached (DETACH CONCURRENTLY was broken off): a change of it "
+                  "would crash the server",
+                  table->schema, table->name, table->detaching);
+    return cdc_error_hint(error, "ALTER TABLE \"%s\".\"%s\" DETACH PARTITION %s FINALIZE;", table->schema, table->name,
+                          table->detaching);
+}
+
+int pg_catalog_refuse_detaching(PGconn *sql, const struct pg_catalog *catalog, const struct pg_settings *settings,
                                 struct cdc_error *error)
 {
     for (size_t i = 0; i < catalog->n; i++) {
         const struct pg_catalog_table *table = &catalog->tables[i];
-        if (!table->detaching || !table->via_root || !pg_catalog_is_meant(table, settings))
-            continue;
-        cdc_error_set(
-            error, CDC_EXIT_CONFIG,
-            "\"%s\".\"%s\": partition %s is half detached (DETACH CONCURRENTLY was broken off): a change of it "
-            "would crash the server",
-            table->schema, table->name, table->detaching);
-        return cdc_error_hint(error, "ALTER TABLE \"%s\".\"%s\" DETACH PARTITION %s FINALIZE;", table->schema,
-                              table->name, table->detaching);
+        if (table->detaching && table->via_root && pg_catalog_is_meant(table, settings))
+            return refuse_detaching(sql, table, error);
     }
     return 0;
 }

@@ -68,8 +68,8 @@ int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_
 int pg_catalog_refuse_nullable(const struct pg_catalog_table *table, struct cdc_error *error);
 
 /* CONFIG where changes of a partition that is half detached would come under the name of its root: the walsender crashes
- * at them, and the server with it (PostgreSQL 14 to 18). 0 or -1 */
-int pg_catalog_refuse_detaching(const struct pg_catalog *catalog, const struct pg_settings *settings,
+ * at them, and the server with it (PostgreSQL 14 to 18). UNAVAILABLE while somebody may still be at it. 0 or -1 */
+int pg_catalog_refuse_detaching(PGconn *sql, const struct pg_catalog *catalog, const struct pg_settings *settings,
                                 struct cdc_error *error);
 
 #endif

@@ -430,7 +430,7 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
 
 static int ensure(struct plan *plan, bool exists, bool first, const struct cdc_log *log, struct cdc_error *error)
 {
-    if (pg_catalog_refuse_detaching(plan->catalog, plan->settings, error) < 0 ||
+    if (pg_catalog_refuse_detaching(plan->sql, plan->catalog, plan->settings, error) < 0 ||
         refuse_unlike(plan->catalog, plan->settings, first, error) < 0 ||
         refuse_nullable(plan->catalog, plan->settings, exists, error) < 0 ||
         pg_columns_check(plan->sql, plan->settings, plan->catalog, exists, log, error) < 0)

@@ -235,6 +235,19 @@ static const char *const settings[] = {
     "PRAGMA journal_size_limit=67108864",
 };
 
+/* What the WAL has is of a database that was removed: SQLite would take it for one of the new file, or fail at each start. */
+static int check_no_wal(const char *path, struct cdc_error *error)
+{
+    char wal[PATH_MAX];
+    struct stat st;
+
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    if (stat(wal, &st) != 0 || st.st_size == 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s: the database is not there, and its %s-wal is", path, path);
+    return cdc_error_hint(error, "put the database back; or, to begin anew, remove %s-wal and %s-shm, too", path, path);
+}
+
 /* SQLite would make it with what the umask leaves of 0644, beside offset files of 0600; its -wal and -shm get the mode of
  * the database. One that is there keeps its own. */
 static int make_file(const char *path, struct cdc_error *error)
@@ -245,8 +258,11 @@ static int make_file(const char *path, struct cdc_error *error)
         return S_ISREG(file.st_mode)
                    ? 0
                    : cdc_error_set(error, CDC_EXIT_CONFIG, "%s: cannot open the database: it is no file", path);
+    bool absent = errno == ENOENT;
+    if (absent && check_no_wal(path, error) < 0)
+        return -1;
     /* Anything but that it is not there: SQLite will meet it, too. */
-    int fd = errno == ENOENT ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    int fd = absent ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
     if (fd >= 0)
         close(fd);
     else if (errno == EEXIST)
