@@ -877,7 +877,7 @@ blocked() {
     wait $sink || status=$?
     is "exit status under $1" 0 $status
     not grep -q 'cannot be kept' "$DIR/err"
-    grep -q 'blocked by' "$DIR/err"
+    grep -q 'blocked by' "$DIR/err" || fail "$(cat "$DIR/err")"
 }
 @test "OpenSearch: a block of the cluster is waited for, and is no missing privilege" {
     three >"$IN"
