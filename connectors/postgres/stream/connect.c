@@ -562,6 +562,12 @@ static int fails_each_time(const struct pg_stream *stream, const char *position,
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "the server failed %d times in a row at the position %s, each time so: %s",
                   stream->breaks + 1, position, stream->broken.text);
+    /* Seen of 15.20, of slots that are made while a table is truncated, or rewritten, beside other transactions. */
+    if (strstr(stream->broken.text, "could not map filenode"))
+        return cdc_error_hint(error,
+                              "the server lost track of a table that was rewritten while the slot was made: take a "
+                              "new snapshot (run pg-cdc --drop, remove the offset files of the pipeline and the "
+                              "copies, and begin with cdc-snapshot)");
     return cdc_error_hint(error,
                           "look into the server's log for what it cannot read (a value of more than 512 MB, a "
                           "damaged file); to pass it over, exclude its table from the publication or shorten the "
