@@ -126,8 +126,9 @@ settings() {
     begin
     sql "insert into $NAME.\"T\" values (1, 1.50, 0.1, 1e-300, -1234.5, E'a\\\\b\\'c', '\\x00ff5c', '2026-02-01', '24:00', '10:00+05:30', '0044-03-15 01:02:03 BC', '2026-02-01 00:00+00', '1 year -2 mons 3 days -04:05:06.7', '<a>1<b/></a>', '{\"a\": [1, null]}', '$NAME.\"T\"', 'timestamptz', '[2020-01-01 00:00+02,)', '{1 day -1 sec,NULL}', '{\"\\\\x5c\",NULL}', '{2020-01-01 00:00+02}', array['a b', 'c\"d']::$NAME.mood[], 'a=>1, b=>NULL', true, b'101', array['pg_class'::regclass, '$NAME.\"T\"'::regclass], null, null, '[2026-02-01,2026-03-01)', '{[2020-01-01 00:00+02,2020-01-02 00:00+02)}', '[0:0]={2020-01-01 00:00+02}')"
     sql "update $NAME.\"T\" t set c = row(o, array[o, null]::$NAME.inner_one[], array['2026-02-01'::date])::$NAME.nested, ca = array[row(o, null, null)::$NAME.nested] from (select row(-1234.5, 0.1, '1 year -2 mons 3 days -04:05:06.7', '\\x00ff5c', '2026-02-01 00:00+02', '<a>1<b/></a>', 'a b', '$NAME.\"T\"', 'a=>1')::$NAME.inner_one) s(o)"
-    # Acknowledged by nobody: each run reads the same from the slot.
-    again() { t pg-cdc --name "$NAME" --heartbeat 0 --until now --ack "$DIR/nobody" "$1" 2>"$DIR/err" | grep -v '"op":"heartbeat"'; }
+    # Acknowledged by nobody: each run reads the same from the slot, and what was altered since: before 15 the server sends transactions that
+    # changed no row of ours, too.
+    again() { t pg-cdc --name "$NAME" --heartbeat 0 --until now --ack "$DIR/nobody" "$1" 2>"$DIR/err" | grep -v '"op":"heartbeat"\|"op":"commit".*"events":0}'; }
     other_style() { ! plain_style; }
     plain_style() { [ "$(sql 'show datestyle') $(sql 'show intervalstyle')" = "ISO, MDY postgres" ]; }
     same_lines() {
