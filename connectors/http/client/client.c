@@ -34,13 +34,16 @@ static size_t take_response(char *data, size_t size, size_t n, void *context)
     return client->too_long || client->response.failed ? 0 : n;
 }
 
-/* A line of the header, or of the one of an answer before it (100 Continue). */
+/* A line of the header, of the one of an answer before it (100 Continue, a proxy's to CONNECT), or of the trailer. */
 static size_t take_header(char *data, size_t size, size_t n, void *context)
 {
     struct http_client *client = context;
 
     n *= size;
-    client->header_whole = n == 2 && memcmp(data, "\r\n", 2) == 0;
+    if (n >= 5 && memcmp(data, "HTTP/", 5) == 0)
+        client->header_whole = false;
+    else if (n > 0 && (data[0] == '\n' || (n == 2 && memcmp(data, "\r\n", 2) == 0)))
+        client->header_whole = true;
     return n;
 }
 
@@ -229,6 +232,20 @@ static bool is_overload(long status)
     return status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501 && status != 505);
 }
 
+/* With https a proxy is asked for a tunnel first. It may refuse that: it wants a password, or the host is not allowed. */
+static int refused_tunnel(struct http_client *client, struct cdc_error *error)
+{
+    long status = 0;
+
+    curl_easy_getinfo(client->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (status < 400 || is_overload(status))
+        return 0;
+    cdc_error_set(error, status == 401 || status == 403 || status == 407 ? CDC_EXIT_PERMISSION : CDC_EXIT_CONFIG,
+                  "%s: the proxy refuses to connect: HTTP status %ld", client->peer.shown, status);
+    return cdc_error_hint(error, "check the proxy of the environment (https_proxy, all_proxy, no_proxy), and the user "
+                                 "and password in it");
+}
+
 /* Failures that waiting does not cure. */
 static int lasting_error(struct http_client *client, CURLcode code, struct cdc_error *error)
 {
@@ -249,7 +266,7 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
     case CURLE_SSL_CIPHER:
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->peer.shown, why);
         return cdc_error_hint(error, "the certificate must be one that this machine trusts");
-    default: return 0;
+    default: return refused_tunnel(client, error);
     }
 }
 
@@ -297,11 +314,12 @@ static void be_patient(struct http_client *client)
                   client->peer.shown, client->timeout);
 }
 
-/* A status is an answer, however long the rest; where nothing but the status matters, also when the rest never ends. */
+/* A status is an answer, however long the rest; where nothing but the status matters, also when the rest never ends. A connection
+ * that is cut within the header is the end of an answer without a body to libcurl. */
 static bool is_answered(const struct http_client *client, const struct http_request *request, CURLcode code,
                         long status)
 {
-    return code == CURLE_OK || client->too_long || (request->begin_suffices && client->header_whole && status >= 200);
+    return client->header_whole && (code == CURLE_OK || client->too_long || (request->begin_suffices && status >= 200));
 }
 
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
@@ -329,7 +347,9 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
             return HTTP_NOT_NOW;
         if (!answered)
             snprintf(why, sizeof why, "%s",
-                     client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code));
+                     code == CURLE_OK                ? "the connection was closed within the answer"
+                     : client->curl_error[0] != '\0' ? client->curl_error
+                                                     : curl_easy_strerror(code));
         else
             snprintf(why, sizeof why, "HTTP status %ld", *status);
         if (http_client_wait(client, &client->retry, answered ? retry_after_ms(client) : 0, why, error) != 0)
