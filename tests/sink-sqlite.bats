@@ -1311,3 +1311,34 @@ open(sys.argv[2], "w").close(); signal.pause()' "$DB" "$DIR/stopped"
     sink
     is rows '1|one|b 2|two|b' "$(q 'select * from t' | xargs)"
 }
+
+@test "a line whose source no offset file could keep, or whose name has a NUL: exit 65, or passed over, and no position is lost" {
+    local deep
+    deep=$(printf '[%.0s' {1..126})$(printf ']%.0s' {1..126})
+    with() { sed "s/\"snapshot\":\"false\"/&,\"x\":$1/"; }
+    { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; } >"$IN"
+    sink
+    tx
+    { users; change c '{"id":2}' null '{"id":2,"name":"two","big":"b"}'; commit | with "$deep"; } >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"line 3"*"nested too deep to be kept"* ]]
+    is rows '1|one|b' "$(q 'select * from t' | xargs)"
+    { change c '{"id":3}' null '{"id":3,"name":"three","big":"b"}'; commit; } >>"$IN"
+    sink --on-error skip
+    is rows '1|one|b 2|two|b 3|three|b' "$(q 'select * from t' | xargs)"
+    tx
+    { users; change c '{"id":4}' null '{"id":4,"name":"four","big":"b"}'; commit; } | python3 -c 'import sys
+for line in sys.stdin:
+    print(line.rstrip("\n").replace("\"snapshot\"", "\"x\":\"" + "y" * (17 << 20 if "commit" in line else 0) + "\",\"snapshot\""))' >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"too long to be kept"* ]]
+    # Under the name n these would be lines of before.
+    { SEQ=50 POS=0; users; change c '{"id":5}' null '{"id":5,"name":"five","big":"b"}'; commit; } | sed 's/"name":"n",/"name":"n\\u0000x",/' >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"line 1"*NUL* ]]
+    sink --on-error dead-letter --dead-letter "$DIR/dead"
+    is "dead letters" 3 "$(grep -c NUL "$DIR/dead")"
+    is position 1 "$(q 'select count(*) from cdc_offsets')"
+    : >"$IN"
+    sink
+}
