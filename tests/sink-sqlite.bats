@@ -1342,3 +1342,15 @@ for line in sys.stdin:
     : >"$IN"
     sink
 }
+
+@test "a database that keeps text in UTF-16, where two keys may become one: exit 78, and it stays as it is" {
+    q "PRAGMA encoding = 'UTF-16le'; create table mine (a)"
+    { users; change c '{"id":1}' null '{"id":1,"name":"x\uffff","big":"\ufffe"}'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *UTF-16* ]]
+    is tables mine "$(q "select name from sqlite_master" | xargs)"
+    [ ! -e "$DB.offset" ]
+    rm "$DB"*
+    sink
+    is value "78EFBFBF|EFBFBE" "$(q 'select hex(name), hex(big) from t')"
+}

@@ -325,6 +325,26 @@ static int exec_patiently(struct lite_database *database, const char *sql, const
     return 0;
 }
 
+/* In UTF-16 SQLite stores U+FFFD for U+FFFE and U+FFFF: two keys may become one. */
+static int check_encoding(struct lite_database *database, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = lite_database_prepare(database, "PRAGMA encoding", error);
+
+    if (statement == NULL)
+        return -1;
+    int code = sqlite3_step(statement);
+    const char *name = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    bool good = name != NULL && strcmp(name, "UTF-8") == 0;
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ROW)
+        return lite_database_error(database, code, "cannot read the encoding", error);
+    if (good)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s keeps text in UTF-16, in which some characters would become others",
+                  database->path);
+    return cdc_error_hint(error, "make the database anew, without PRAGMA encoding, and take a new snapshot");
+}
+
 /* Many builds of SQLite take a name that begins so for a URI, whatever the flags: "file:shop.db?mode=memory" would be a database
  * that is gone at the end. The path is that of a file. */
 static int open_handle(struct lite_database *database)
@@ -356,7 +376,7 @@ int lite_database_open(struct lite_database *database, const char *path, const s
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         if (exec_patiently(database, settings[i], "cannot open the database", patience, error) != 0)
             return -1;
-    return 0;
+    return check_encoding(database, error);
 }
 
 void lite_database_close(struct lite_database *database)
