@@ -1169,6 +1169,26 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
 snapshot_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.0000000000.a0001.%012d\"", n, NR)); print }'; }
 log_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.%010d.1\"", n, NR)); print }'; }
 
+@test "dead letters: a sink that starts while another one writes into the same file removes nothing of it" {
+    mkfifo "$DIR/pipe"
+    spawn bash -c 'cdc-sink-sqlite -q --on-error dead-letter --dead-letter "$1/dead" "$1/other.db" <"$1/pipe"' - "$DIR"
+    exec 9>"$DIR/pipe"
+    echo '{"op":"c"' >&9
+    wait_until test -s "$DIR/dead"
+    # What the other one has written so far of a long letter.
+    printf '{"reason":"long","line":"half' >>"$DIR/dead"
+    echo '{"op":"d"' >"$IN"
+    sink --on-error dead-letter --dead-letter "$DIR/dead"
+    exec 9>&-
+    wait "$SPAWNED"
+    is letters 'c half d' "$(grep -o '"c\|half\|"d' "$DIR/dead" | tr -d '"' | xargs)"
+    tail -1 "$DIR/dead" | jq -e .reason
+    # Alone with it: such a letter comes again.
+    printf '{"reason":"long","line":"torn' >>"$DIR/dead"
+    sink --on-error dead-letter --dead-letter "$DIR/dead"
+    not grep -q torn "$DIR/dead"
+}
+
 @test "a snapshot that is taken anew over an older copy: exit 78 before its first row, and the copy stays as it is" {
     local first=0000000004C1E2C8 log=0000000004C1E430 anew=0000000005000000
     { schema '' a:text; change r null null '{"a":"1"}'; change r null null '{"a":"2"}'; commit; } | snapshot_at $first >"$IN"
