@@ -1328,3 +1328,18 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     docs >"$DIR/docs"
     is "emptied" "cb 1" "$(names)"
 }
+
+@test "OpenSearch: a column that is nested as deep as a line may be is completed from the index" {
+    local deep
+    deep=$(printf '[%.0s' {1..125})1$(printf ']%.0s' {1..125})
+    curl -sS -XPUT "$OPENSEARCH_URL/$SCHEMA-t" -H 'Content-Type: application/json' \
+        -d '{"mappings":{"properties":{"doc":{"type":"object","enabled":false}}}}' >/dev/null
+    nested() { schema id id:integer doc:jsonb note:text; }
+    { nested; change c '{"id":1}' null "{\"id\":1,\"doc\":{\"a\":$deep},\"note\":\"x\"}"; commit; } >"$IN"
+    elastic
+    { nested; change u '{"id":1}' null '{"id":1,"note":"y"}' '["doc"]'; change u '{"id":2}' '{"id":1}' '{"id":2,"note":"z"}' '["doc"]'; commit; } >"$IN"
+    elastic
+    is document "$deep z" "$(curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_doc/2" | python3 -c 'import json,sys
+document = json.load(sys.stdin)["_source"]; print(json.dumps(document["doc"]["a"]), document["note"])')"
+    is "offset" "$(tail -1 "$IN" | jq -r .pos)" "$(pos)"
+}
