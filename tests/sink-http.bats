@@ -170,6 +170,15 @@ server_again() {
     is "offset" "" "$(pos)"
 }
 
+@test "what is tried again says why, where the server does" {
+    server
+    three >"$IN"
+    script '429 {"error":{"reason":"rejected_execution"}}' '503 <html>busy</html>' 200
+    run -0 --separate-stderr webhook
+    [[ $stderr == *'HTTP status 429: {"error":{"reason":"rejected_execution"}}; trying again'* ]]
+    [[ $stderr == *'HTTP status 503; trying again'* ]]
+}
+
 @test "a connection that is cut within the header of an answer: sent again, whatever the status was to be" {
     server
     three >"$IN"

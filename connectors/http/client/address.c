@@ -53,7 +53,7 @@ static bool is_public_v6(const uint8_t ip[16])
     if (ip[0] == 0x20 && ip[1] == 0x01 && (ip[2] < 0x02 || (ip[2] == 0x0d && ip[3] == 0xb8)))
         return false; /* 2001::/23, protocols such as Teredo; 2001:db8::/32, documentation */
     if (ip[0] == 0x3f && ip[1] == 0xff && ip[2] < 0x10)
-        return false;             /* 3fff::/20, documentation */
+        return false;              /* 3fff::/20, documentation */
     return (ip[0] & 0xe0) == 0x20; /* 2000::/3: all that was given out so far */
 }
 
@@ -74,8 +74,9 @@ bool http_address_is_public(const struct sockaddr *address)
 
 void http_address_print(char *out, size_t size, const struct sockaddr *address)
 {
-    const void *at = address->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
-                                                    : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    const void *at = address->sa_family == AF_INET6
+                         ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
+                         : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
 
     if ((address->sa_family != AF_INET && address->sa_family != AF_INET6) ||
         inet_ntop(address->sa_family, at, out, (socklen_t)size) == NULL)

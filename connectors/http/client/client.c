@@ -36,7 +36,7 @@ static size_t take_response(char *data, size_t size, size_t n, void *context)
     return client->too_long || client->response.failed ? 0 : n;
 }
 
-/* A line of the header, of the one of an answer before it (100 Continue, a proxy's to CONNECT), or of the trailer. */
+/* A line of the header, of the one of an answer before it (100 Continue), or of the trailer. */
 static size_t take_header(char *data, size_t size, size_t n, void *context)
 {
     struct http_client *client = context;
@@ -82,6 +82,7 @@ static int set_options(struct http_client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, client);
+    bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's answer is not the peer's */
     /* A name server that does not answer must not hold us when we leave. */
     bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
@@ -362,6 +363,17 @@ static bool is_answered(const struct http_client *client, const struct http_requ
     return client->header_whole && (code == CURLE_OK || client->too_long || (request->begin_suffices && status >= 200));
 }
 
+/* An index server says in JSON why: a request that is too large for its memory, say, will be so the next time, too. A page of a
+ * proxy says nothing. */
+static void say_status(const struct http_client *client, long status, char *out, size_t size)
+{
+    const struct cdc_buf *body = &client->response;
+    bool says_why = body->len > 0 && *body->data == '{';
+
+    snprintf(out, size, "HTTP status %ld%s%.*s", status, says_why ? ": " : "",
+             says_why ? (int)(body->len < 250 ? body->len : 250) : 0, says_why ? body->data : "");
+}
+
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
                                    struct cdc_error *error)
 {
@@ -391,7 +403,7 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
                      : client->curl_error[0] != '\0' ? client->curl_error
                                                      : curl_easy_strerror(code));
         else
-            snprintf(why, sizeof why, "HTTP status %ld", *status);
+            say_status(client, *status, why, sizeof why);
         if (http_client_wait(client, &client->retry, answered ? retry_after_ms(client) : 0, why, error) != 0)
             return HTTP_GAVE_UP;
     }

@@ -56,8 +56,8 @@ static int take_lines(struct webhook_keys *keys, const char *path, const char *t
         if (length == 0 || text[at] == '#' || take_key(keys, text + at, length) == 0)
             continue;
         cdc_error_set(error, CDC_EXIT_CONFIG, "line %d of \"%s\" is no key to sign with", number, path);
-        return cdc_error_hint(error, "a key is whsec_ and base64 of %d to %d bytes; one a line, %d at most", KEY_MIN, KEY_MAX,
-                              KEYS_MAX);
+        return cdc_error_hint(error, "a key is whsec_ and base64 of %d to %d bytes; one a line, %d at most", KEY_MIN,
+                              KEY_MAX, KEYS_MAX);
     }
     return keys->n > 0 ? 0 : cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" has no key to sign with", path);
 }
@@ -90,7 +90,8 @@ void webhook_keys_free(struct webhook_keys *keys)
 /* The body is not copied: it may have megabytes. false: no memory. */
 static bool digest(const unsigned char *key, size_t n, const char *head, struct cdc_span body, unsigned char out[32])
 {
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string("digest", (char[]){"SHA256"}, 0), OSSL_PARAM_construct_end()};
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string("digest", (char[]){"SHA256"}, 0),
+                           OSSL_PARAM_construct_end()};
     EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     EVP_MAC_CTX *context = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
     size_t got = 0;

@@ -35,8 +35,8 @@ static void append_value(struct cdc_buf *out, struct cdc_span raw, bool url)
         webhook_append_escaped(out, cdc_span(plain.data, plain.len));
     for (size_t i = 0; url && i < plain.len; i++) {
         unsigned char c = (unsigned char)plain.data[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~' ||
-            (c == '.' && plain.len > 2)) /* no segment becomes . or .. */
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+            c == '~' || (c == '.' && plain.len > 2)) /* no segment becomes . or .. */
             cdc_buf_byte(out, (char)c);
         else
             cdc_buf_printf(out, "%%%02X", c);
