@@ -16,7 +16,7 @@
 struct options {
     bool webhook, elasticsearch, deny_private;
     const char *format, *index, *user, *ca, *cert, *key, *sign, *header_file;
-    struct cdc_option_list headers;
+    struct cdc_option_list headers, mappings;
     int64_t batch_bytes;
     double timeout;
     struct sink_options sink;
@@ -29,6 +29,8 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "webhook", AT(webhook), "URL takes change lines by POST"),
     OPTION_TEXT("index", AT(index), "PATTERN",
                 "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})"),
+    OPTION_LIST(0, "mapping", AT(mappings), "[TABLE:]HOW",
+                "fields of indexes: none, auto (by the columns), or a file (repeatable)"),
     OPTION_CHOICE("format", AT(format), "FORMAT", "what a webhook gets in one POST (default event)",
                   "event|ndjson|array|cloudevents|cloudevents-batch"),
     OPTION_TEXT("sign", AT(sign), "FILE", "sign what a webhook gets with the keys in FILE (Standard Webhooks)"),
@@ -109,6 +111,8 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--key belongs to --cert");
     if (options->index != NULL && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--index belongs to --elasticsearch");
+    if (options->mappings.count > 0 && !options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--mapping belongs to --elasticsearch");
     if (options->user != NULL && strchr(options->user, ':') != NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--user takes no password: put it into CDC_HTTP_PASSWORD");
     if (options->timeout < 0.001 || options->timeout > 86400)
@@ -273,6 +277,7 @@ static int run_at(struct program *program, const struct options *options, struct
                  .local = url->local,
                  .timeout = options->timeout},
         .index = options->index != NULL ? options->index : "{schema}-{table}",
+        .mappings = options->mappings,
         .batch_bytes = options->batch_bytes,
         .batch_events = options->sink.batch_events,
     };
@@ -298,6 +303,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         result = run_at(program, options, &url, error);
     http_url_free(&url);
     free(options->headers.items);
+    free(options->mappings.items);
     cdc_file_free_secret(&secrets);
     return result;
 }

@@ -12,7 +12,8 @@ enum http_mode { HTTP_MODE_ELASTICSEARCH, HTTP_MODE_WEBHOOK };
 struct http_settings {
     enum http_mode mode;
     struct http_peer peer;
-    const char *index; /* pattern with {db} {schema} {table} {name} */
+    const char *index;               /* pattern with {db} {schema} {table} {name} */
+    struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE */
     enum http_webhook_format webhook_format;
     const char *sign_file; /* of a webhook; NULL: none */
     int64_t batch_bytes, batch_events;

@@ -14,7 +14,8 @@ static int check_private(int fd, const char *path, const char *what, struct cdc_
     struct stat status;
 
     if (fstat(fd, &status) != 0)
-        return cdc_error_set(error, cdc_file_exit(errno), "unable to look at %s \"%s\": %s", what, path, strerror(errno));
+        return cdc_error_set(error, cdc_file_exit(errno), "unable to look at %s \"%s\": %s", what, path,
+                             strerror(errno));
     if ((status.st_mode & 077) == 0)
         return 0;
     cdc_error_set(error, CDC_EXIT_PERMISSION, "others may read or change %s \"%s\"", what, path);
@@ -42,8 +43,7 @@ static int read_all(int fd, size_t most, const char *path, const char *what, str
     }
 }
 
-int cdc_file_read_secret(const char *path, size_t most, const char *what, struct cdc_buf *text,
-                         struct cdc_error *error)
+int cdc_file_read_secret(const char *path, size_t most, const char *what, struct cdc_buf *text, struct cdc_error *error)
 {
     int fd = cdc_file_open(path, O_RDONLY | O_CLOEXEC, 0, what, error);
 
