@@ -215,6 +215,12 @@ static bool check_position(struct check *check)
     return false;
 }
 
+/* A standby that cannot be read from: what it lacks is not lost. */
+static bool is_unfit_standby(const struct check *check)
+{
+    return pg_is_standby(check->sql) && (check->slot.exists ? check->slot.synced : check->resumes);
+}
+
 static void check_slot(struct check *check)
 {
     struct cdc_error error = {0};
@@ -222,6 +228,8 @@ static void check_slot(struct check *check)
     const struct pg_slot *slot = &check->slot;
     if (pg_slot_read(check->sql, check->settings->slot, &check->slot, &error) < 0) {
         fail(check, "slot", "", &error);
+    } else if (check->known->error.status == 0 && is_unfit_standby(check)) {
+        return; /* check_standby */
     } else if (!check_position(check)) {
         return;
     } else if (!slot->exists && check->settings->no_create) {
@@ -286,6 +294,15 @@ static bool check_publication(struct check *check)
 static void check_standby(struct check *check, bool publication)
 {
     bool may_make_slot = check->known->reads_rows && PQserverVersion(check->sql) >= 160000;
+    if (is_unfit_standby(check)) {
+        say(check, STOPS, "standby",
+            check->slot.exists
+                ? "the server is a standby, and its slot %s is only a copy of the primary's%|: connect to its "
+                  "primary, or promote it"
+                : "the server is a standby, and has no slot %s%|: connect to its primary",
+            NULL);
+        return;
+    }
     if (!pg_is_standby(check->sql) || (publication && (check->slot.exists || may_make_slot)))
         return;
     say(check, STOPS, "standby",

@@ -107,9 +107,10 @@ static int begin_round(struct snapshot_run *run, const struct cdc_stale *mark, u
     snprintf(hint, sizeof hint,
              "drop slot \"%s\" (pg-cdc --drop), remove the offset files of the pipeline and the copies, and begin anew",
              run->pg->slot);
-    if (pg_slot_read(run->sql, run->pg->slot, &slot, error) < 0 || pg_snapshot_check_log(run, &slot, lsn, error) < 0 ||
-        pg_snapshot_wait_writers(run, mark, error) < 0 || wait_for_commits(run, error) < 0 ||
-        pg_snapshot_begin_reading(run, &read_at, error) < 0) {
+    if (pg_slot_read(run->sql, run->pg->slot, &slot, error) < 0 ||
+        pg_slot_refuse_standby(run->sql, run->pg->slot, &slot, error) != 0 ||
+        pg_snapshot_check_log(run, &slot, lsn, error) < 0 || pg_snapshot_wait_writers(run, mark, error) < 0 ||
+        wait_for_commits(run, error) < 0 || pg_snapshot_begin_reading(run, &read_at, error) < 0) {
         free(read_at);
         return -1;
     }

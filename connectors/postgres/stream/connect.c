@@ -231,34 +231,19 @@ static int make_slot(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
-/* Of several hosts the primary may be away for a moment: what its standby lacks is not lost. A slot that the standby
- * copies from its primary cannot be read before the standby is promoted. */
 static int refuse_standby(struct pg_stream *stream, const struct pg_slot *slot, struct cdc_error *error)
 {
-    static const char what[] = "cannot ask whether the server is a standby";
-    PGresult *result = pg_query_rows(stream->sql, "SELECT pg_is_in_recovery() AS standby", 0, NULL, what, error);
-    if (!result)
-        return -1;
-    struct pg_answer row = {.result = result};
-    bool standby = pg_answer_true(&row, "standby");
-    int status = pg_answer_good(&row, what, error);
-    PQclear(result);
-    if (status < 0 || !standby)
-        return status;
-    stream->unfit = slot->exists ? PG_HAS_COPY : PG_HAS_NO_SLOT;
-    cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
-                  slot->exists ? "host %s is a standby, and its slot \"%s\" is only a copy of the primary's"
-                               : "host %s is a standby, and has no slot \"%s\"",
-                  PQhost(stream->sql), stream->pg->slot);
-    return cdc_error_hint(error, "add target_session_attrs=primary to the URL");
+    int unfit = pg_slot_refuse_standby(stream->sql, stream->pg->slot, slot, error);
+    if (unfit > 0)
+        stream->unfit = slot->exists ? PG_HAS_COPY : PG_HAS_NO_SLOT;
+    return unfit == 0 ? 0 : -1;
 }
 
 static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct pg_settings *pg = stream->pg;
     struct pg_slot slot;
-    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 ||
-        ((!slot.exists || slot.synced) && refuse_standby(stream, &slot, error) < 0) ||
+    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 || refuse_standby(stream, &slot, error) < 0 ||
         pg_start_check(&stream->start, pg->slot, &slot, error) < 0)
         return -1;
     /* Often it is our own: a walsender whose connection broke notices only after wal_sender_timeout. So it is tried
