@@ -208,8 +208,16 @@ static void check_walsender(struct check *check)
 static bool check_position(struct check *check)
 {
     struct cdc_error error = check->known->error;
-    if (error.status == 0 && pg_stream_preflight(check->sql, check->replication, check->settings, &check->known->start,
-                                                 check->known->acks, &check->slot, &error) == 0)
+    int status = error.status == 0 ? pg_stream_preflight(check->sql, check->replication, check->settings,
+                                                         &check->known->start, check->known->acks, &check->slot, &error)
+                                   : -1;
+    if (status > 0)
+        say(check, WARNS, "log",
+            "publication %p may be younger than a part of the log that is not read yet, and that takes too long to be "
+            "looked "
+            "at here%|: should a start say that the publication does not exist, take a new snapshot",
+            NULL);
+    if (status >= 0)
         return true;
     fail(check, "position", "", &error);
     return false;

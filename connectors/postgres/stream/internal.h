@@ -164,6 +164,21 @@ int pg_start_needed(const struct pg_start *start, const struct cdc_acks *acks, u
 /* The error for a slot that is no more what a position was taken from. Returns -1. */
 int pg_start_lost(const char *slot, const char *why, struct cdc_error *error);
 
+/* Appends the START_REPLICATION of a decoder that begins at from, NUL-terminated. */
+void pg_start_statement(struct cdc_buf *out, const struct pg_settings *pg, uint64_t from);
+/* To an error that the publication does not exist, where the server decodes. */
+void pg_start_hint_publication(const char *publication, struct cdc_error *error);
+/* For changes whose publication did not exist when they were made, 18 and later have a warning where older servers have an error,
+ * and go on without them. libpq delivers it in its place in the stream. Sets *skipped for the first one. */
+void pg_start_notice(PGconn *replication, const char *publication, const PGresult *result, struct cdc_error *skipped);
+
+/* -- peek.c -- */
+
+/* Can the server decode the rest of its log, for --check? Looked at where its publication may be younger than that. from: where a
+ * start begins. 0; 1: it was not read to its end, which takes too long; -1 */
+int pg_peek(PGconn *sql, const struct pg_settings *pg, const struct pg_slot *slot, uint64_t from,
+            struct cdc_error *error);
+
 /* -- sinks.c -- */
 
 /* The sinks' positions as last read: is the log of this server the one that each of them has? The smallest position is not
