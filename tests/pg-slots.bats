@@ -317,6 +317,23 @@ cure_works() {
     cure_works
 }
 
+# bats test_tags=only:postgresql-18
+@test "a snapshot that takes longer than idle_replication_slot_timeout: its slot is in use, and the line goes on" {
+    own_server "idle_replication_slot_timeout = '4s'"
+    local began
+    sql "insert into $NAME.t select g, repeat('x', 1000) from generate_series(2, 3000) g"
+    spawn_line "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } | { head -c 1000; until [ -e '$DIR/go' ]; do sleep 0.1; done; cat; } | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>'$DIR/err'"
+    wait_until slot_exists "$SLOT"
+    began=$(sql "select clock_timestamp()")
+    has_passed() { [ "$(sql "select clock_timestamp() > '$began'::timestamptz + interval '6 s'")" = t ]; }
+    wait_until has_passed
+    sql "checkpoint"
+    touch "$DIR/go"
+    status_of "$SPAWNED" || fail "$(cat "$DIR/err")"
+    is "invalidated" "" "$(sql "select invalidation_reason from pg_replication_slots where slot_name = '$SLOT'")"
+    is "copied" 3000 "$(sqlite3 "$DIR/copy.db" 'select count(*) from t')"
+}
+
 # bats test_tags=only:postgresql-17
 @test "a slot on a standby whose primary logs less, or removes rows that it needs: 79, and the cure" {
     own_server
