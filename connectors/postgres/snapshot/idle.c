@@ -20,9 +20,11 @@ static int64_t read_limit(struct snapshot_run *run, struct cdc_error *error)
     static const char what[] = "cannot ask how long a slot may be idle";
     if (PQserverVersion(run->sql) < 180000)
         return 0;
-    PGresult *result = pg_query_rows(
-        run->sql, "SELECT coalesce(extract(epoch FROM current_setting('idle_replication_slot_timeout')::interval) * 1000, 0)::int8 AS ms",
-        0, NULL, what, error);
+    PGresult *result =
+        pg_query_rows(run->sql,
+                      "SELECT coalesce(extract(epoch FROM current_setting('idle_replication_slot_timeout')::interval) "
+                      "* 1000, 0)::int8 AS ms",
+                      0, NULL, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
@@ -43,10 +45,11 @@ static void use_slot(const struct snapshot_idle *idle, PGconn **sql)
         *sql = pg_connect_among(idle->pg, false, &idle->hosts, &ignored);
     /* It may wait for standbys (synchronized_standby_slots), for ever where one is gone. */
     if (*sql && pg_query_run(*sql, "SET statement_timeout = 5000", "cannot prepare the session", &ignored) == 0)
-        PQclear(pg_query_rows(*sql,
-                              "SELECT pg_replication_slot_advance(slot_name, confirmed_flush_lsn) FROM pg_replication_slots "
-                              "WHERE slot_name = $1 AND NOT active AND invalidation_reason IS NULL",
-                              1, (const char *const[]){idle->pg->slot}, "cannot use the slot", &ignored));
+        PQclear(pg_query_rows(
+            *sql,
+            "SELECT pg_replication_slot_advance(slot_name, confirmed_flush_lsn) FROM pg_replication_slots "
+            "WHERE slot_name = $1 AND NOT active AND invalidation_reason IS NULL",
+            1, (const char *const[]){idle->pg->slot}, "cannot use the slot", &ignored));
 }
 
 static void *run_idle(void *pointer)

@@ -271,7 +271,7 @@ int pg_stream_check_walsender(struct pg_stream *stream, struct cdc_error *error)
             pg_slot_read(stream->sql, stream->pg->slot, &slot, &second) < 0)
             return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s: %s", silent, second.text);
     }
-    if (!slot.active || slot.active_pid != PQbackendPID(stream->replication))
+    if (!slot.active || slot.active_pid != stream->walsender_pid)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
                              "the server is silent for %d s, and has ended its side of the connection", silent);
     if (!stream->told_silent)
@@ -362,6 +362,7 @@ static int check_unmoved(struct pg_stream *stream, struct cdc_error *error)
     struct pg_slot slot;
     if (pg_slot_read(stream->sql, stream->pg->slot, &slot, error) < 0)
         return -1;
+    stream->walsender_pid = slot.active ? slot.active_pid : PQbackendPID(stream->replication);
     if (slot.exists && slot.confirmed_flush == stream->slot_at)
         return 0;
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" was moved by somebody else while we connected",

@@ -117,6 +117,7 @@ struct pg_stream {
     struct cdc_error skipped; /* the server passed over changes */
     struct pg_start start;    /* of this connection */
     uint64_t slot_at;         /* where the slot stood when that was checked */
+    int walsender_pid;        /* as the slot has it: a proxy tells us another one */
     int64_t began;            /* when it began to stream, and was not looked at since; 0 */
     bool closed;              /* and broke without a word of the server */
     struct cdc_error broken;  /* or with an error that another attempt will meet, too */
