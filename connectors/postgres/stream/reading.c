@@ -97,7 +97,10 @@ static int keep_open(struct pg_stream *stream, const struct cdc_stale *tables, s
             cdc_stale_add(&reading->open, table->db, table->schema, table->table, table->why, error) < 0)
             return -1;
     }
-    return 0;
+    /* With lines that come before a table is begun, a sink may pass the end of the read that it has not stored. */
+    cdc_rounds_take_back(&reading->rounds, tables);
+    stream->heal.unsaved = true;
+    return pg_heal_save(stream, error);
 }
 
 int pg_reading_begin(struct pg_stream *stream, struct cdc_error *error)
