@@ -274,13 +274,16 @@ static int step(struct pg_stream *stream, struct cdc_buf *out, int64_t now, stru
     return can > 0 ? give_up(stream, error) : can;
 }
 
-/* The run ends at W: what is in the mark is read after it, all else is begun anew. */
+/* The run ends at W: what is in the mark is read after it, all else is begun anew; the log, which has to come to W, waits for no
+ * rows. */
 static int leave_all(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct cdc_stale *mark = &stream->heal.mark;
     size_t n = stream->reading.asked.n;
     for (size_t i = 0; n > 0 && i < mark->n; i++)
         pg_reading_leave(stream, mark->tables[i].schema, mark->tables[i].table);
+    if (stream->reading.phase == PG_READING_ROWS)
+        pg_reading_restart(stream, "the stream ends for other tables");
     if (stream->reading.asked.n == n)
         return 0;
     stream->heal.unsaved = true;
