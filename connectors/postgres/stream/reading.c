@@ -170,11 +170,14 @@ void pg_reading_restart(struct pg_stream *stream, const char *why)
     reading->restarts++;
 }
 
+/* The session goes, too: it may be one with a server that the log does not come from any more. */
 void pg_reading_disconnected(struct pg_stream *stream)
 {
     struct pg_reading *reading = &stream->reading;
     if (reading->name && reading->phase != PG_READING_NONE)
         pg_reading_restart(stream, "the connection broke");
+    PQfinish(reading->sql);
+    reading->sql = NULL;
 }
 
 /* What is stale in another way is read once the stream has ended. */

@@ -91,6 +91,23 @@ static int ask_end(struct pg_stream *stream, struct cdc_error *error)
     return pg_status_send(stream, true, error);
 }
 
+/* With the first lines of a table all that comes of it is for what they begin. Not before they are out: a copy that still has rows of
+ * another form must get no line, should the read fail until then. */
+static int write_piece(struct pg_stream *stream, struct pg_piece *piece, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    bool first = !reading->live.begun;
+    if (reading->live.whole)
+        begin_rows(stream, piece, out);
+    else if (pg_piece_write(stream, piece, first, out, error) < 0)
+        return -1;
+    if (!first)
+        return 0;
+    reading->live.broken = NULL;
+    cdc_stale_remove(&reading->open, stream->identity.database, reading->schema, reading->name);
+    return 0;
+}
+
 static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
@@ -108,18 +125,13 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
         reading->due = cdc_clock_ms() + STEP_MS / 2;
     if (got > 0 && first) {
         reading->since = pg_reading_place(stream);
-        reading->live.broken = NULL;
-        cdc_stale_remove(&reading->open, stream->identity.database, reading->schema, reading->name);
         got = note_begin(stream, error) < 0 ? -1 : 1;
     }
-    if (got > 0 && reading->live.whole) {
-        begin_rows(stream, &piece, out);
-    } else if (got > 0) {
-        got = pg_piece_write(stream, &piece, first, out, error);
+    if (got > 0)
+        got = write_piece(stream, &piece, out, error) < 0 ? -1 : 1;
+    if (got > 0 && !reading->live.whole) {
         pg_piece_learn(reading, cdc_clock_ms() - began, &piece);
-        reading->phase = PG_READING_PASSES;
-        if (got == 0)
-            got = ask_end(stream, error);
+        got = ask_end(stream, error);
     }
     pg_piece_free(&piece);
     return got < 0 ? -1 : 0;
