@@ -161,3 +161,35 @@ write_all_the_time() {
     [ "$(ends_with 75)" -ge 1 ] || fail "the stream has read it"
     loop_end
 }
+
+is_written() { [ -n "$(rounds | jq -r '.[0].written // ""')" ]; }
+is_locked() { [ -e "$DIR/locked" ]; }
+kill_line() {
+    kill -KILL -- "-$SUPERVISOR"
+    wait_until gone "$SUPERVISOR"
+}
+@test "killed when all of a read is written and not stored, and again before the next one begins: it is not taken for stored" {
+    msql "create table t (id int primary key, v text); insert into t values (1, 'one'), (2, 'two')"
+    supervise "$(sink_line)"
+    comes_equal t other
+    kill -STOP "$(member "$SUPERVISOR" cdc-sink-sqlite)"
+    msql "update t set v = 'before' where id = 1"
+    again -t "$NAME.t"
+    wait_until -t 90 is_written
+    kill_line
+    # No read begins while it is locked.
+    mkfifo "$DIR/session"
+    spawn bash -c "exec mariadb --no-defaults --unbuffered --socket='$(mysql_dir)/socket' --user=root '$NAME' <'$DIR/session' >/dev/null"
+    exec 8>"$DIR/session"
+    echo "lock tables t write; update t set v = 'changed' where id = 2;
+system touch '$DIR/locked'" >&8
+    wait_until is_locked
+    msql "insert into other (v) values (77)"
+    supervise "$(sink_line)"
+    comes_equal other
+    kill_line
+    exec 8>&-
+    supervise "$(sink_line)"
+    comes_equal t other
+    loop_end
+}

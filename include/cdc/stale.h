@@ -62,8 +62,14 @@ struct cdc_rounds {
 };
 
 void cdc_rounds_clear(struct cdc_rounds *rounds);
+/* The newest one that has read the table, or is to; BORROWED until the next change of the rounds, NULL: there is none. */
+struct cdc_round *cdc_rounds_find(const struct cdc_rounds *rounds, const char *db, const char *schema,
+                                  const char *table);
 /* Drops those that have no table any more. */
 void cdc_rounds_prune(struct cdc_rounds *rounds);
+/* These tables are to be read anew: what was written of them counts no more, however far sinks come meanwhile. To be saved before the
+ * first line. */
+void cdc_rounds_take_back(struct cdc_rounds *rounds, const struct cdc_stale *tables);
 /* Replaces *rounds by the "again" of a snapshot's state; there may be none. CONFIG when it is damaged. */
 int cdc_rounds_read(struct cdc_rounds *rounds, struct cdc_span state, struct cdc_error *error);
 /* Appends ,"again":[...]; nothing where there is no round. */

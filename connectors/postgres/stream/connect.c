@@ -426,7 +426,9 @@ static int find_needed(struct pg_stream *stream, struct cdc_error *error)
  * primary. What the walsender there says must not be judged by the catalogs and slots of the old one. */
 static int join_session(struct pg_stream *stream, struct cdc_error *error)
 {
-    int same = pg_identity_same(stream->sql, stream->replication, error);
+    if (pg_identity_read_start(stream->replication, stream->server_started, error) < 0)
+        return -1;
+    int same = pg_stream_is_server(stream, stream->sql, error);
     if (same != 0)
         return same < 0 ? -1 : 0;
     cdc_log_write(stream->log, CDC_LOG_DEBUG, "the plain session follows the replication connection to host %s",
@@ -434,7 +436,7 @@ static int join_session(struct pg_stream *stream, struct cdc_error *error)
     pg_stream_close_sql(stream);
     if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
         return -1;
-    same = pg_identity_same(stream->sql, stream->replication, error);
+    same = pg_stream_is_server(stream, stream->sql, error);
     if (same != 0)
         return same < 0 ? -1 : 0;
     return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,

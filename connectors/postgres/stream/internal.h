@@ -103,9 +103,10 @@ struct pg_stream {
     bool converts; /* the texts of rows, from: */
     struct pg_encoding encoding;
     struct pg_identity identity;
-    struct pg_members members;  /* what the publication has, as of the last look */
-    struct cdc_buf state_json;  /* identity and members. NUL-terminated */
-    struct cdc_offset boundary; /* the decoder's, with our state */
+    char server_started[PG_IDENTITY_START]; /* of the one that the log comes from (pg_identity_read_start) */
+    struct pg_members members;              /* what the publication has, as of the last look */
+    struct cdc_buf state_json;              /* identity and members. NUL-terminated */
+    struct cdc_offset boundary;             /* the decoder's, with our state */
     /* Of the host at hand: a standby that cannot be read from. And has one of the hosts that were tried lost the position? */
     enum { PG_IS_FIT, PG_HAS_NO_SLOT, PG_HAS_COPY } unfit;
     bool some_lost;
@@ -201,6 +202,8 @@ int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
 /* Made when it is needed. */
 int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);
 void pg_stream_close_sql(struct pg_stream *stream);
+/* Is the session with the server that the log comes from? 1, 0, or -1 when it could not be asked. */
+int pg_stream_is_server(const struct pg_stream *stream, PGconn *sql, struct cdc_error *error);
 
 /* -- status.c -- */
 

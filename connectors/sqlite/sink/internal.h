@@ -221,6 +221,8 @@ int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const stru
                     struct cdc_error *error);
 /* Before a row of an open read. TEMPORARY when the rows so far have other columns. */
 int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* A truncate of the log, of a read that goes on with it: what was read so far goes. */
+int lite_read_empty(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 /* The line that ends a read, which the table has been defined by: its rows are replaced. CONFIG when the line that began it
  * is missing. */
 int lite_read_end(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
