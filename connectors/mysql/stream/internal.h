@@ -179,6 +179,16 @@ bool my_piece_shows(const struct my_piece *piece, const struct my_gtid *gtid, co
 void my_reading_begins(struct my_stream *stream, const struct my_gtid *gtid, const struct my_coord *coord);
 /* Does nothing of the table come now? */
 bool my_reading_omits(const struct my_stream *stream, const char *db, const char *table);
+/* The table is stale from here on, or comes to the pipeline: can it be read while the stream goes on? 1: nothing of it comes until then;
+ * 0: the stream must end for it; -1. */
+int my_reading_withhold(struct my_stream *stream, const char *db, const char *table, const char *why,
+                        struct cdc_error *error);
+/* The newest round that has, or is to have, the table; NULL. BORROWED until the next change of the rounds. */
+struct cdc_round *my_reading_round_of(struct my_reading *reading, const char *db, const char *table);
+/* A start that finds it in our state reads it. pos: of its first line, or one that no line has; number: of the transaction after it.
+ * Not saved yet. */
+int my_reading_note(struct my_stream *stream, const char *db, const char *table, const char *pos, uint64_t number,
+                    struct cdc_error *error);
 /* It is in the mark: cdc-snapshot reads it. */
 void my_reading_leave(struct my_stream *stream, const char *db, const char *table);
 /* No table is read now. */
@@ -186,6 +196,11 @@ void my_reading_forget(struct my_stream *stream);
 void my_reading_free_table(struct my_reading *reading);
 bool my_reading_is_current(const struct my_reading *reading, const char *db, const char *table);
 void my_reading_clear(struct my_reading *reading);
+
+/* -- reading_table.c -- */
+/* Describes the table that is read, as it is once all is done that has come by in the log (or later). 1: it can be read, or is gone;
+ * 0: it cannot be read so; -1. */
+int my_reading_describe(struct my_stream *stream, struct cdc_error *error);
 
 /* -- reading.c -- */
 /* Once, before any state is written: what our own has of tables that were read. */

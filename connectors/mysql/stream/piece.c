@@ -258,15 +258,23 @@ static int read_locked(struct my_stream *stream, struct my_piece *piece, struct 
     return read_end(stream, &piece->upto, error) < 0 ? -1 : 1;
 }
 
+/* There is none at the end of the log: statements that come until then would have its name. */
+static int read_gone(struct my_stream *stream, struct my_piece *piece, struct cdc_error *error)
+{
+    piece->exact = piece->last = true;
+    return read_end(stream, &piece->upto, error) < 0 ? -1 : 1;
+}
+
 static int read_once(struct my_stream *stream, bool share, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
     struct my_piece *piece = &reading->piece;
     struct cdc_error ignored = {0};
     my_piece_clear(piece);
-    int got = stream->session.server.flavor == MY_FLAVOR_MARIADB ? read_mariadb(stream, piece, error)
-              : share                                            ? read_locked(stream, piece, error)
-                                                                 : read_mysql(stream, piece, error);
+    int got = reading->gone                                        ? read_gone(stream, piece, error)
+              : stream->session.server.flavor == MY_FLAVOR_MARIADB ? read_mariadb(stream, piece, error)
+              : share                                              ? read_locked(stream, piece, error)
+                                                                   : read_mysql(stream, piece, error);
     if (reading->sql && my_session_execute(reading->sql, "ROLLBACK", what, got < 0 ? &ignored : error) < 0)
         got = -1;
     if (got <= 0)

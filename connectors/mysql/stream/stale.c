@@ -567,9 +567,15 @@ static char *type_of(void *source, const char *db, const char *table, const char
     return my_schema_type_of(stream->schema, db, table, column, my_decoder_point(stream->decoder), nullable);
 }
 
+static int withhold(void *source, const char *db, const char *table, const char *why, struct cdc_error *error)
+{
+    return my_reading_withhold(source, db, table, why, error);
+}
+
 const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .is_omitted = is_omitted,
                                           .omitted_of = omitted_of,
+                                          .withhold = withhold,
                                           .stale = my_stale_take,
                                           .stale_all = stale_all,
                                           .drop_column = drop_column,
