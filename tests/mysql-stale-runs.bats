@@ -10,9 +10,9 @@ load lib/mysql
 load lib/mysql-helpers
 load lib/mysql-stale
 
-@test "statements under writers, the line started again and again, its programs killed: the copy ends equal" {
+statements_under_writers() {
     local i victim
-    traffic_tables
+    traffic_tables "$1"
     SNAPSHOT_OPTIONS='--chunk-rows 20 -j 3'
     writers
     loop_start
@@ -28,8 +28,17 @@ load lib/mysql-stale
     caught_up
     equal t u other
     not grep -qvE '^(0|69|74|75|137|143)$' "$DIR/ends"
-    grep -qx 75 "$DIR/ends"
+    rounds=$(grep -c "error: to be read again" "$DIR/err" || true)
     loop_end
+}
+@test "statements under writers, the line started again and again, its programs killed: the copy ends equal" {
+    statements_under_writers "varchar(9)"
+    [ "$rounds" -gt 0 ]
+    grep -qx 75 "$DIR/ends"
+}
+@test "the same with keys that mysql-binlog reads in place" {
+    statements_under_writers int
+    is "rounds" 0 "$rounds"
 }
 
 @test "the way of online schema changes: a shadow table, triggers, a swap of names, under writers" {

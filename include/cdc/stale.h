@@ -62,6 +62,9 @@ struct cdc_rounds {
 };
 
 void cdc_rounds_clear(struct cdc_rounds *rounds);
+/* The newest one that has read the table, or is to; BORROWED until the next change of the rounds, NULL: there is none. */
+struct cdc_round *cdc_rounds_find(const struct cdc_rounds *rounds, const char *db, const char *schema,
+                                  const char *table);
 /* Drops those that have no table any more. */
 void cdc_rounds_prune(struct cdc_rounds *rounds);
 /* Replaces *rounds by the "again" of a snapshot's state; there may be none. CONFIG when it is damaged. */

@@ -416,6 +416,15 @@ void cdc_stale_remove(struct cdc_stale *stale, const char *db, const char *schem
     remove_table(stale, &wanted);
 }
 
+struct cdc_round *cdc_rounds_find(const struct cdc_rounds *rounds, const char *db, const char *schema,
+                                  const char *table)
+{
+    for (size_t i = rounds->n; i-- > 0;)
+        if (cdc_stale_has(&rounds->items[i].of, db, schema, table))
+            return &rounds->items[i];
+    return NULL;
+}
+
 void cdc_rounds_prune(struct cdc_rounds *rounds)
 {
     size_t kept = 0;

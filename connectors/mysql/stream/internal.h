@@ -183,8 +183,6 @@ bool my_reading_omits(const struct my_stream *stream, const char *db, const char
  * 0: the stream must end for it; -1. */
 int my_reading_withhold(struct my_stream *stream, const char *db, const char *table, const char *why,
                         struct cdc_error *error);
-/* The newest round that has, or is to have, the table; NULL. BORROWED until the next change of the rounds. */
-struct cdc_round *my_reading_round_of(struct my_reading *reading, const char *db, const char *table);
 /* A start that finds it in our state reads it. pos: of its first line, or one that no line has; number: of the transaction after it.
  * Not saved yet. */
 int my_reading_note(struct my_stream *stream, const char *db, const char *table, const char *pos, uint64_t number,

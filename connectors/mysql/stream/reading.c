@@ -240,7 +240,7 @@ static int note_begin(struct my_stream *stream, struct cdc_error *error)
 static int note_end(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
-    struct cdc_round *round = my_reading_round_of(reading, reading->db, reading->name);
+    struct cdc_round *round = cdc_rounds_find(&reading->rounds, reading->db, "", reading->name);
     if (cdc_stale_add(&reading->ended, reading->db, "", reading->name, "", error) < 0)
         return -1;
     free(round->attempt.written);
@@ -360,7 +360,7 @@ void my_reading_take_back(struct my_stream *stream)
     struct cdc_error ignored = {0};
     for (size_t i = 0; i < reading->ended.n; i++) {
         const struct cdc_stale_table *table = &reading->ended.tables[i];
-        struct cdc_round *round = my_reading_round_of(reading, table->db, table->table);
+        struct cdc_round *round = cdc_rounds_find(&reading->rounds, table->db, "", table->table);
         if (!round)
             continue;
         free(round->attempt.written);

@@ -92,14 +92,6 @@ void my_reading_leave(struct my_stream *stream, const char *db, const char *tabl
 
 /* -- what is kept of them ------------------------------------------------------------------------------------ */
 
-struct cdc_round *my_reading_round_of(struct my_reading *reading, const char *db, const char *table)
-{
-    for (size_t i = reading->rounds.n; i-- > 0;)
-        if (cdc_stale_has(&reading->rounds.items[i].of, db, "", table))
-            return &reading->rounds.items[i];
-    return NULL;
-}
-
 int my_reading_note(struct my_stream *stream, const char *db, const char *table, const char *pos, uint64_t number,
                     struct cdc_error *error)
 {

@@ -45,7 +45,8 @@ static int note_begin(struct pg_stream *stream, struct cdc_error *error)
 static int note_end(struct pg_stream *stream, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
-    struct cdc_round *round = &reading->rounds.items[reading->rounds.n - 1];
+    struct cdc_round *round =
+        cdc_rounds_find(&reading->rounds, stream->identity.database, reading->schema, reading->name);
     free(round->attempt.written);
     round->attempt.written = strdup(pgoutput_boundary(stream->decoder)->pos);
     if (!round->attempt.written)
