@@ -157,10 +157,11 @@ static int open_session(struct my_stream *stream, struct cdc_error *error)
     if (reading->sql)
         mysql_close(reading->sql);
     reading->sql = my_session_beside(&stream->session, error);
+    /* Texts of rows come as they are stored, in the charset of their column. */
     if (!reading->sql ||
         my_session_execute(reading->sql,
                            "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', lock_wait_timeout = 1, "
-                           "innodb_lock_wait_timeout = 1",
+                           "innodb_lock_wait_timeout = 1, character_set_results = NULL",
                            "cannot set up the session", error) < 0 ||
         my_session_execute(reading->sql, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
                            "cannot set up the session", error) < 0 ||

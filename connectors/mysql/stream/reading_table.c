@@ -12,9 +12,12 @@
 #include "connectors/mysql/stream/internal.h"
 
 #include <mysqld_error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+static const char what[] = "cannot look at a table that is to be read again";
 
 /* Its rows can be seen as they are at one moment, and be held with the gaps between them. 1; 0: it is of another kind, or not there;
  * -1. */
@@ -59,7 +62,6 @@ static bool take_key(struct my_reading *reading)
 /* Until the transaction's end nobody alters it. 1; 0: there is none of that name; -1. */
 static int hold(struct my_reading *reading, struct cdc_error *error)
 {
-    static const char what[] = "cannot look at a table that is to be read again";
     struct cdc_buf text = CDC_BUF_INIT;
     if (my_session_execute(reading->sql, "START TRANSACTION", what, error) < 0)
         return -1;
@@ -110,6 +112,30 @@ static int name_table(struct my_reading *reading, struct cdc_error *error)
     return reading->table->db && reading->table->name ? 0 : cdc_error_memory(error);
 }
 
+/* Names of the catalog are UTF-8, texts of rows are as they are stored. */
+static int set_results(struct my_reading *reading, const char *charset, struct cdc_error *error)
+{
+    char text[80];
+    snprintf(text, sizeof text, "SET SESSION character_set_results = %s", charset);
+    return my_session_execute(reading->sql, text, what, error);
+}
+
+static int describe(struct my_stream *stream, struct cdc_error *error)
+{
+    struct my_reading *reading = &stream->reading;
+    struct cdc_error ignored = {0};
+    int result = hold(reading, error);
+    reading->gone = result == 0;
+    if (reading->gone)
+        my_table_source_head(&reading->table->source_head, stream->session.server.flavor, stream->settings.name,
+                             reading->db, reading->name);
+    else if (result > 0)
+        result = describe_columns(stream, error);
+    if (my_session_execute(reading->sql, "ROLLBACK", what, &ignored) < 0 && result >= 0)
+        *error = ignored;
+    return error->status ? -1 : result > 0 || reading->gone;
+}
+
 int my_reading_describe(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
@@ -118,14 +144,8 @@ int my_reading_describe(struct my_stream *stream, struct cdc_error *error)
         return -1;
     if (!cdc_selection_has_table(&stream->settings.selection, reading->db, reading->name))
         return 0; /* a run before has chosen it, and begun it */
-    int result = hold(reading, error);
-    reading->gone = result == 0;
-    if (reading->gone)
-        my_table_source_head(&reading->table->source_head, stream->session.server.flavor, stream->settings.name,
-                             reading->db, reading->name);
-    else if (result > 0)
-        result = describe_columns(stream, error);
-    if (my_session_execute(reading->sql, "ROLLBACK", "cannot end a transaction", &ignored) < 0 && result >= 0)
+    int result = set_results(reading, "utf8mb4", error) < 0 ? -1 : describe(stream, error);
+    if (set_results(reading, "NULL", &ignored) < 0 && result >= 0)
         *error = ignored;
-    return error->status ? -1 : result > 0 || reading->gone;
+    return error->status ? -1 : result;
 }
