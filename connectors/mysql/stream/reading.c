@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables that are read again while the stream goes on (decoder/live.h): what people ask for, where the table's key allows it. All
- * others wait for no longer than it takes to read one piece. An example of what is kept of it, in our own state, before its first
- * line leaves, and after its last one:
+/* Tables that are read again while the stream goes on (decoder/live.h): what people ask for, and what is stale, where the table's key
+ * allows it. All others wait for no longer than it takes to read one piece. An example of what is kept of it, in our own state, before
+ * its first line leaves, and after its last one:
  *
  *      "again":[{"at":"POS of the first line","tables":[{"db":"shop","table":"t"}],"attempt":3,"written":null}]
  *      ...                                                                    "written":"POS of the last commit"
+ *
+ * So it is with tables that are stale, or come to the pipeline: they are in that list from the statement (or the start) on, with a
+ * position that no line has, and nothing of them comes until their read begins (withheld.c). What form they have there in the log does
+ * not matter: what counts is that of the place where the first piece goes out, after that, and the server is asked for it in such a way
+ * that it is this one, or the read begins anew (reading_table.c).
+ *
+ *   log      ... u | ALTER t | t u | ALTER t | t u |      | t u       the first piece is of here: ^
+ *   lines    ... u | ddl     |   u | ddl     |   u | r r r | t u
+ *
+ * Where it turns out that a table cannot be read so, it is marked there, with all others of which that is true, and the stream ends:
+ * what cdc-snapshot reads replaces all that is missing.
  *
  * A start that finds one which not all sinks have stored begins it anew, after the position of the foremost sink, and withholds the
  * table's changes until then: sinks may be anywhere in it, and take the table as it comes from the new first line on. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables whose rows in the copy are no longer the server's (cdc/stale.h). An example, of transactions by their numbers:
+/* Tables whose rows in the copy are no longer the server's (cdc/stale.h), and that the stream cannot read itself (reading.c). An example,
+ * of transactions by their numbers:
  *
  *     41 rows of t, u   42 alter table t add c int not null default 7   43 rows of t, u   44 rows of t, u
  *
