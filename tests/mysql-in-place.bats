@@ -156,6 +156,30 @@ is_empty() { [ "$(copy "select count(*) from $1")" = 0 ]; }
     loop_end
 }
 
+@test "a database that is dropped while a table of it is read or waits for that: none of its rows stays, and what is made anew arrives" {
+    local far=${NAME}x
+    TABLES="-t '$NAME.*' -t '$far.*'"
+    MYSQL_DATABASE='' msql "create database $far"
+    msql "create table $far.t (id int primary key, v varchar(200)); insert into $far.t select n, repeat('x', 150) from $(numbers 1 60000); create table $far.w (id int primary key, v int); insert into $far.w values (1, 1)"
+    far_rows() { [ "$(copy "select count(*) from $1" 2>/dev/null)" = "$2" ]; }
+    supervise "$(sink_line)"
+    wait_until -t 60 far_rows t 60000
+    wait_until -t 60 far_rows w 1
+    wait_until -t 60 test -s "$STATE/mysql-binlog-$NAME.offset"
+    msql "alter table $far.t add c int not null default 1; alter table $far.w add c int not null default 1"
+    wait_until -t 60 is_withheld t
+    MYSQL_DATABASE='' msql "drop database $far"
+    wait_until -t 60 far_rows t 0
+    wait_until -t 60 far_rows w 0
+    wait_until -t 60 none_is_begun
+    MYSQL_DATABASE='' msql "create database $far; create table $far.t (id int primary key, z int); insert into $far.t values (1, 5), (2, 6)"
+    wait_until -t 60 far_rows t 2
+    is "rows" "1|5 2|6" "$(copy 'select id, z from t order by 1' | xargs)"
+    never_ended
+    loop_end
+    MYSQL_DATABASE='' msql "drop database $far"
+}
+
 @test "keys of texts, and none: the line ends with 75 once for all of them, and the tables are read" {
     local i
     for i in 1 2 3; do msql "create table s$i (id varchar(20) primary key, v int); insert into s$i values ('a', 1), ('b', 2)"; done

@@ -569,11 +569,26 @@ static int step(struct my_stream *stream, struct cdc_error *error)
                : give_up_others(stream, error);
 }
 
+/* The rows have another form than was described, or are gone. The log is about to tell, unless the whole database was dropped, which
+ * names no table. */
+static void await_statement(struct my_stream *stream)
+{
+    struct my_reading *reading = &stream->reading;
+    int64_t now = cdc_clock_ms();
+    reading->due = now + STEP_MS;
+    if (now - reading->took_up > RETRY_MS)
+        restart(stream, "it has become another one");
+}
+
 /* What the server does not let us read now, it may let us read later, but for what a person must change. */
 static int wait_and_retry(struct my_stream *stream, const struct cdc_error *failed, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
     int64_t now = cdc_clock_ms();
+    if (failed->status == CDC_EXIT_TEMPORARY && reading->phase != MY_READING_NONE) {
+        await_statement(stream);
+        return 0;
+    }
     cdc_log_write(stream->log, CDC_LOG_WARNING, "a table that is to be read again waits: %s%s%s", failed->text,
                   failed->hint[0] ? "; " : "", failed->hint);
     if (reading->sql)
