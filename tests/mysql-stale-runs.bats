@@ -265,6 +265,24 @@ has_stored_some() {
     [[ ! $stored < $point ]] && [ "$(copy 'select count(*) from t')" -gt 300 ]
 }
 
+# The log has a transaction a moment before gtid_executed has. MariaDB tells the GTIDs of a place in the log.
+# bats test_tags=only:mysql
+@test "rows that were read while a transaction was being committed: the position is the server's all the same" {
+    local state=$STATE/cdc-snapshot-$NAME.offset uuid file at made
+    msql "create table t (id int primary key, a int); insert into t values (1, 1)"
+    t cdc-snapshot -q --ack=stdout --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" >"$DIR/lines"
+    msql "insert into t values (2, 2)"
+    read -r file at _ < <(msql -N "$(if mysql_since 80200; then echo show binary log status; else echo show master status; fi)")
+    uuid=$(msql -N "select @@server_uuid")
+    made=$(jq ".offsets[\"$NAME\"].source.file_created" "$state")
+    [ "$made" -gt 0 ]
+    jq -c --arg file "$file" --argjson at "$at" --arg uuid "$uuid" --argjson made "$made" ".offsets[\"$NAME\"].source |= (. + {seen: {file: \$file, pos: \$at, gtids: .gtids, server_uuid: \$uuid, file_created: \$made}})" "$state" >"$DIR/edited"
+    cat "$DIR/edited" >"$state"
+    t mysql-binlog --ack=stdout --until now --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" >>"$DIR/lines" 2>"$DIR/err" || { cat "$DIR/err"; false; }
+    t cdc-sink-sqlite -q "$COPY" <"$DIR/lines"
+    equal t
+}
+
 @test "an XA transaction that is prepared before a table is read again, and committed after it" {
     msql "create table t (id int primary key, a int); insert into t values (1, 1)"
     runs

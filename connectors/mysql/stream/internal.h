@@ -21,7 +21,8 @@ struct my_start {
     uint64_t confirmed;            /* that the sinks have stored, as the server counted that gave it; 0: nothing */
     uint32_t heartbeats;           /* that were written after it */
     char *gtids;                   /* complete with it; owned; "" when not known */
-    struct my_coord coord;         /* never after the GTIDs */
+    struct my_coord coord;         /* never after the GTIDs, unless: */
+    bool gtids_lag;                /* MySQL: what was being committed is before coord, and not among the GTIDs */
     bool coord_stands;             /* MariaDB: coord is a place of this server's log, where the GTIDs are complete */
     char server_uuid[128];         /* whose log the coordinates are of; "" when not known */
     int64_t file_created;          /* of coord's file, as it says itself; 0 when not known */
