@@ -55,6 +55,8 @@ statements() {
     in_place "alter table t add c2 int default 7" t
     in_place "insert into t (id, k) values (3, 3); alter table t add c3 varchar(9) not null default 'd'; update t set c3 = 'x' where id = 2; insert into t (id, k, c3) values (4, 4, 'y'); delete from t where id = 1" t
     in_place "alter table t modify a bigint; alter table t change b e varchar(30); alter table t drop c2; alter table t add c2 date default '2026-01-02'; update t set a = 5 where id = 3" t
+    in_place "alter table t add g int as (id * 2) stored" t
+    in_place "alter table t modify g int; insert into t (id, k, g) values (12, 12, 1)" t
     in_place "alter table t rename column e to f, modify k bigint not null first" t
     in_place "alter table t drop primary key, add primary key (id, k); insert into t (id, k) values (2, 100)" t
     in_place "insert into t (id, k) values (9, 9); rename table t to x, u to t, x to u; insert into t values (4, 4); insert into u (id, k) values (5, 5)" t u

@@ -212,7 +212,9 @@ static int keeps_values(const struct my_decoder *decoder, const struct my_event_
     char *name = cdc_span_copy(effect->column), *type = NULL;
     const struct my_column *column = name ? find_column(decoder, db, table, name, &of_log) : NULL;
     bool nullable = column && column->nullable;
-    if (column)
+    if (column && column->generated)
+        type = NULL; /* the lines may have no value of it (MariaDB) */
+    else if (column)
         type = of_log ? type_of_log(column) : strdup(column->type_name);
     else if (name)
         type = decoder->settings.copy->type_of(decoder->settings.context, db, table, name, &nullable);
