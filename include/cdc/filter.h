@@ -7,6 +7,32 @@
 #include <cdc/event.h>
 #include <cdc/selection.h>
 
+enum cdc_step_result {
+    CDC_STEP_FAILED = -1, /* with error: DATA refuses the line, any other ends the run */
+    CDC_STEP_DROPPED,     /* the line does not leave */
+    CDC_STEP_KEPT,        /* it stays as it is */
+    CDC_STEP_CHANGED /* one line without LF was appended to out, an event of the same source and pos, which takes its place */
+};
+
+/* What is done to an event beyond choosing and renaming. A step sees the lines of chosen tables in their order, schema lines before rows, and ddl
+ * and message lines: not those of commit and heartbeat, nor those with an unknown op. */
+struct cdc_filter_step {
+    /* out is empty before. The event's bytes are valid during the call only. */
+    enum cdc_step_result (*event)(void *state, const struct cdc_event *event, struct cdc_buf *out,
+                                  struct cdc_error *error);
+    /* Appends the settings that name a table of which no line has come, with ", " between them (before the first one, too, where
+     * `more` is true): how many. NULL: there are none. */
+    size_t (*unmatched)(void *state, bool more, struct cdc_buf *out);
+    void *state;
+};
+
+/* What every line that leaves is written as, with the names that it then has. */
+struct cdc_filter_format {
+    /* Appends whole lines: how many (0: this format has nothing for it), or -1. Sees every line. */
+    int (*event)(void *state, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
+    void *state;
+};
+
 struct cdc_filter_settings {
     struct cdc_selection selection;
     struct cdc_option_list ops;                        /* lists such as "c,u,d" */
@@ -16,15 +42,18 @@ struct cdc_filter_settings {
     /* A column named with its TABLE that the table does not have is fine; else it is an error: of a typo in
      * drop_columns the column that must not leave would leave. */
     bool allow_unknown;
+    const struct cdc_filter_step *steps; /* in this order, after tables and operations, before columns and names */
+    size_t n_steps;
+    const struct cdc_filter_format *format; /* NULL: cdc-event(5) */
 };
 
 struct cdc_filter;
 
-/* Checks the settings (CDC_EXIT_USAGE), and BORROWS their lists and texts until cdc_filter_free. RETURNS NEW. */
+/* Checks the settings (CDC_EXIT_USAGE), and BORROWS their lists, texts, steps and format until cdc_filter_free. RETURNS NEW. */
 struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, struct cdc_error *error);
 void cdc_filter_free(struct cdc_filter *filter);
 
-/* Appends the line with its LF to out, changed or not, or drops it: 1 passed, 0 dropped, -1 error (CONFIG when two
+/* Appends the line with its LF to out, changed or not, or drops it: how many lines were appended, 0 dropped, -1 error (CONFIG when two
  * columns would get one name, or a table lacks a column that the settings name). commit, heartbeat and schema lines of
  * kept tables, and lines with an unknown op always pass; ddl lines of databases in which no table can be selected do not. Columns of the key are never dropped: sinks find rows by them.
  * The t line before the rows of a table that is read again, and the schema line after them (`read`), pass where op r does.

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The middle stage: a line is copied with a few of its members replaced, as the plan of its table says. With
- * --drop-columns note and --rename items=things, of
+/* The middle stage: one event goes through what the settings ask for, in this order, as through a chain of filters that do one
+ * thing each:
  *
- *   {"op":"c",...,"source":{...,"table":"items",...},"key":{"id":1},"after":{"id":1,"note":"x"}}
+ *   choose    tables and operations                                (plan.c)
+ *   steps     of the settings, each sees what the one before left  (filter.h)
+ *   columns   --columns, --drop-columns and the renames            (edits.c, columns.c)
+ *   format    of the settings; where there is none the line        (filter.h)
  *
- * the edits are, in the order of the line, the text items, the row of key and the row of after; every byte between them is
- * copied. No value is ever decoded, so that none can change. */
+ * All but the format know tables and columns by the names of the source. A line that nothing changes is copied byte for byte. */
 #include <stdlib.h>
 
 #include "libcdc/filter/internal.h"
 #include <cdc/pattern.h>
 
-/* Change lines of a source since its last commit line. */
-struct count {
-    struct cdc_span name;  /* as it stands in the lines; owned */
-    struct cdc_buf newest; /* pos of the last one, empty: none */
-    uint64_t passed;
-    bool dropped;
-};
+/* Bytes of the buffers that are kept from line to line. */
+#define KEPT ((size_t)1 << 20)
 
 struct cdc_filter {
     struct cdc_filter_settings settings; /* BORROWED lists */
@@ -25,9 +22,9 @@ struct cdc_filter {
     /* The last op of the enum, so that every op has its place. */
     bool ops[CDC_OP_HEARTBEAT + 1];
     struct plans plans;
-    struct count *counts; /* one a source: their lines may come in turns */
-    size_t n_counts, last_count;
-    bool lost; /* lines that are in no count were passed over */
+    struct counts counts;
+    struct cdc_buf steps[2]; /* what the newest steps have made of the event: each reads one and fills the other */
+    struct cdc_buf line;     /* the last of all, for the format */
 };
 
 /* -- settings ------------------------------------------------------------------ */
@@ -120,302 +117,14 @@ void cdc_filter_free(struct cdc_filter *filter)
     if (filter == NULL)
         return;
     plans_free(&filter->plans);
-    for (size_t i = 0; i < filter->n_counts; i++) {
-        free((char *)filter->counts[i].name.p);
-        cdc_buf_free(&filter->counts[i].newest);
-    }
-    free(filter->counts);
+    counts_free(&filter->counts);
+    cdc_buf_free(&filter->steps[0]);
+    cdc_buf_free(&filter->steps[1]);
+    cdc_buf_free(&filter->line);
     free(filter);
 }
 
-/* -- columns ------------------------------------------------------------------------ */
-
-static bool has_name(const struct name_list *list, struct cdc_span raw)
-{
-    /* An escape is longer than what it stands for: a name of the same length is the same bytes or another name. */
-    for (size_t i = 0; i < list->n; i++)
-        if (raw.n >= list->names[i].n && (raw.n > list->names[i].n || raw.p[0] == list->names[i].p[0]) &&
-            cdc_json_raw_is(raw, list->names[i]))
-            return true;
-    return false;
-}
-
-/* A schema line names the key's columns in key_columns, a change has them in key. */
-static bool in_key(const struct cdc_event *event, struct cdc_span raw)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span name, value;
-
-    if (event->op == CDC_OP_SCHEMA) {
-        cdc_json_iter_begin(&iter, event->key_columns);
-        while (cdc_json_next_element(&iter, &value))
-            if (cdc_json_type(value) == CDC_JSON_STRING && cdc_json_raw_equal(cdc_json_string_raw(value), raw))
-                return true;
-        return false;
-    }
-    cdc_json_iter_begin(&iter, event->key);
-    while (cdc_json_next_member(&iter, &name, &value))
-        if (cdc_json_raw_equal(name, raw))
-            return true;
-    return false;
-}
-
-static bool keeps(const struct plan *plan, const struct cdc_event *event, struct cdc_span raw)
-{
-    /* --drop-columns wins over --columns; the key wins over both. */
-    if (has_name(&plan->drop, raw) || (plan->keeps_some && !has_name(&plan->keep, raw)))
-        return in_key(event, raw);
-    return true;
-}
-
-static void append_column_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw)
-{
-    for (size_t i = 0; i < plan->n_renames; i++) {
-        if (cdc_json_raw_is(raw, plan->renames[i].from)) {
-            cdc_json_append_string(out, plan->renames[i].to.p, plan->renames[i].to.n);
-            return;
-        }
-    }
-    cdc_buf_byte(out, '"');
-    cdc_buf_span(out, raw);
-    cdc_buf_byte(out, '"');
-}
-
-static void append_row(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event, struct cdc_span row)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span name, value;
-    bool first = true;
-
-    /* null, as "before" of an insert. */
-    if (cdc_json_type(row) != CDC_JSON_OBJECT) {
-        cdc_buf_span(out, row);
-        return;
-    }
-    cdc_buf_byte(out, '{');
-    cdc_json_iter_begin(&iter, row);
-    while (cdc_json_next_member(&iter, &name, &value)) {
-        if (!keeps(plan, event, name))
-            continue;
-        if (!first)
-            cdc_buf_byte(out, ',');
-        first = false;
-        append_column_name(out, plan, name);
-        cdc_buf_byte(out, ':');
-        cdc_buf_span(out, value);
-    }
-    cdc_buf_byte(out, '}');
-}
-
-static void append_names(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
-                         struct cdc_span names)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span value;
-    bool first = true;
-
-    cdc_buf_byte(out, '[');
-    cdc_json_iter_begin(&iter, names);
-    while (cdc_json_next_element(&iter, &value)) {
-        struct cdc_span raw = cdc_json_string_raw(value);
-        if (raw.p == NULL || !keeps(plan, event, raw))
-            continue;
-        if (!first)
-            cdc_buf_byte(out, ',');
-        first = false;
-        append_column_name(out, plan, raw);
-    }
-    cdc_buf_byte(out, ']');
-}
-
-/* One column of a schema line: its name is replaced, the rest copied. */
-static void append_column(struct cdc_buf *out, const struct plan *plan, struct cdc_span column, struct cdc_span name)
-{
-    /* name is between the quotes: one byte less before it, one more after it, since append_column_name writes quotes
-     * of its own. */
-    cdc_buf_append(out, column.p, (size_t)(name.p - 1 - column.p));
-    append_column_name(out, plan, name);
-    const char *rest = name.p + name.n + 1;
-    cdc_buf_append(out, rest, (size_t)(column.p + column.n - rest));
-}
-
-static void append_columns(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span column;
-    bool first = true;
-
-    cdc_buf_byte(out, '[');
-    cdc_json_iter_begin(&iter, event->columns);
-    while (cdc_json_next_element(&iter, &column)) {
-        struct cdc_span name = cdc_json_member_raw(column, "name");
-        if (name.p != NULL && !keeps(plan, event, name))
-            continue;
-        if (!first)
-            cdc_buf_byte(out, ',');
-        first = false;
-        if (name.p != NULL)
-            append_column(out, plan, column, name);
-        else
-            cdc_buf_span(out, column);
-    }
-    cdc_buf_byte(out, ']');
-}
-
-/* The name that a column of a schema line ends up with, unescaped, in out. */
-static struct cdc_span final_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span column)
-{
-    struct cdc_span raw = cdc_json_member_raw(column, "name");
-
-    out->len = 0;
-    for (size_t i = 0; raw.p != NULL && i < plan->n_renames; i++)
-        if (cdc_json_raw_is(raw, plan->renames[i].from))
-            return plan->renames[i].to;
-    if (raw.p != NULL)
-        cdc_json_unescape(out, raw);
-    return cdc_span(out->data, out->len);
-}
-
-/* Two columns of one name would lose one of them in every reader. */
-static int check_collisions(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error)
-{
-    struct cdc_json_iter iter, inner;
-    struct cdc_span column, other;
-    struct cdc_buf one = CDC_BUF_INIT, two = CDC_BUF_INIT;
-    int result = 0;
-
-    /* The source's own names differ. */
-    if (plan->n_renames == 0)
-        return 0;
-    cdc_json_iter_begin(&iter, event->columns);
-    while (result == 0 && cdc_json_next_element(&iter, &column)) {
-        struct cdc_span mine = cdc_json_member_raw(column, "name");
-        if (mine.p == NULL || !keeps(plan, event, mine))
-            continue;
-        struct cdc_span name = final_name(&one, plan, column);
-        /* From the next column on: each pair is compared once. */
-        inner = iter;
-        while (result == 0 && cdc_json_next_element(&inner, &other)) {
-            struct cdc_span raw = cdc_json_member_raw(other, "name");
-            if (raw.p == NULL || !keeps(plan, event, raw) || !cdc_span_equal(name, final_name(&two, plan, other)))
-                continue;
-            result = cdc_error_set(error, CDC_EXIT_CONFIG,
-                                   "--rename-column gives two columns of table \"%.*s\" the name \"%.*s\"",
-                                   (int)event->table.n, event->table.p, (int)name.n, name.p);
-        }
-    }
-    cdc_buf_free(&one);
-    cdc_buf_free(&two);
-    return result;
-}
-
-static bool has_column(const struct cdc_event *event, struct cdc_span plain)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span column;
-
-    for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &column);) {
-        struct cdc_span raw = cdc_json_member_raw(column, "name");
-        if (raw.p != NULL && cdc_json_raw_is(raw, plain))
-            return true;
-    }
-    return false;
-}
-
-/* Of a typo in --drop-columns, the column that must not leave would leave. */
-static int check_unknown(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error)
-{
-    for (size_t i = 0; event->columns.p != NULL && i < plan->wanted.n; i++) {
-        struct cdc_span name = plan->wanted.names[i];
-        if (has_column(event, name))
-            continue;
-        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%.*s\" has no column \"%.*s\"", (int)event->table.n,
-                      event->table.p, (int)name.n, name.p);
-        return cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
-    }
-    return 0;
-}
-
-/* -- lines -------------------------------------------------------------------------- */
-
-enum edit_kind { EDIT_ROW, EDIT_NAMES, EDIT_COLUMNS, EDIT_TEXT, EDIT_EVENTS };
-struct edit {
-    struct cdc_span at;
-    enum edit_kind kind;
-    const char *text;
-};
-
-static void add_edit(struct edit *edits, size_t *n, struct cdc_span at, enum edit_kind kind, const char *text)
-{
-    size_t i = *n;
-
-    if (at.p == NULL)
-        return;
-    for (; i > 0 && edits[i - 1].at.p > at.p; i--) /* few: kept in the order of the line */
-        edits[i] = edits[i - 1];
-    edits[i] = (struct edit){at, kind, text};
-    (*n)++;
-}
-
-/* All members of the line that this table's plan changes. A line without any is copied whole. */
-static size_t collect_edits(struct edit *edits, const struct plan *plan, const struct cdc_event *event)
-{
-    size_t n = 0;
-
-    if (plan->edits_rows) {
-        add_edit(edits, &n, event->key, EDIT_ROW, NULL);
-        add_edit(edits, &n, event->before, EDIT_ROW, NULL);
-        add_edit(edits, &n, event->after, EDIT_ROW, NULL);
-        add_edit(edits, &n, event->unchanged, EDIT_NAMES, NULL);
-        add_edit(edits, &n, event->json_null, EDIT_NAMES, NULL);
-        add_edit(edits, &n, event->json_null_old, EDIT_NAMES, NULL);
-        add_edit(edits, &n, event->key_columns, EDIT_NAMES, NULL);
-        add_edit(edits, &n, event->columns, EDIT_COLUMNS, NULL);
-    }
-    if (plan->new_table != NULL)
-        add_edit(edits, &n, event->table, EDIT_TEXT, plan->new_table);
-    if (plan->new_schema != NULL)
-        add_edit(edits, &n, event->schema.p != NULL ? event->schema : event->db, EDIT_TEXT, plan->new_schema);
-    return n;
-}
-
-static void append_edit(uint64_t passed, struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
-                        const struct edit *edit)
-{
-    switch (edit->kind) {
-    case EDIT_ROW: append_row(out, plan, event, edit->at); break;
-    case EDIT_NAMES: append_names(out, plan, event, edit->at); break;
-    case EDIT_COLUMNS: append_columns(out, plan, event); break;
-    case EDIT_EVENTS: cdc_buf_u64(out, passed); break;
-    case EDIT_TEXT: {
-        /* The line has its quotes already. */
-        size_t start = out->len;
-        cdc_json_append_string(out, edit->text, strlen(edit->text));
-        if (!out->failed) {
-            memmove(out->data + start, out->data + start + 1, out->len - start - 2);
-            out->len -= 2;
-        }
-    }
-    }
-}
-
-/* Copies the line up to the first edit, then the edit, then up to the next one: what no edit touches stays as it was, byte
- * for byte. */
-static void append_line(uint64_t passed, struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
-                        const struct edit *edits, size_t n)
-{
-    const char *at = event->line.p, *end = event->line.p + event->line.n;
-
-    if (!cdc_buf_room(out, event->line.n + 1))
-        return;
-    for (size_t i = 0; i < n; i++) {
-        cdc_buf_append(out, at, (size_t)(edits[i].at.p - at));
-        append_edit(passed, out, plan, event, &edits[i]);
-        at = edits[i].at.p + edits[i].at.n;
-    }
-    cdc_buf_append(out, at, (size_t)(end - at));
-    cdc_buf_byte(out, '\n');
-}
+/* -- choose -------------------------------------------------------------------------- */
 
 /* A statement is in no table, but in a database: it passes with one that has selected tables, or may have. */
 static bool is_of_no_selected_table(const struct cdc_filter *filter, const struct cdc_event *event)
@@ -449,122 +158,169 @@ static bool passes(const struct cdc_filter *filter, const struct plan *plan, con
     return op == CDC_OP_SCHEMA || !filter->ops_limited || filter->ops[op];
 }
 
-/* "events" must be what the sink gets to see, or it would take the transaction for incomplete: of a commit line with
- * "events":5, two of whose lines were dropped, "events":3 leaves. A commit whose lines all passed is copied byte for
- * byte. */
-static void pass_commit(const struct cdc_filter *filter, struct count *count, const struct cdc_event *event,
-                        struct cdc_buf *out)
-{
-    struct edit edits[1];
-    size_t n = 0;
+/* -- steps --------------------------------------------------------------------------- */
 
-    if (count->dropped || filter->lost)
-        add_edit(edits, &n, event->events, EDIT_EVENTS, NULL);
-    append_line(count->passed, out, NULL, event, edits, n);
-    if (event->op == CDC_OP_COMMIT) {
-        count->passed = count->newest.len = 0;
-        count->dropped = false;
-    }
+/* An unusually long line's memory is not kept. */
+static void empty(struct cdc_buf *buf)
+{
+    buf->len = 0;
+    cdc_buf_shrink(buf, KEPT);
 }
 
-/* A change line that passes, or does not. One that does not come after the one before begins the transaction again: the source
- * has a new connection, and the lines of the old one are not to be counted twice. */
-static void note_change(struct count *count, const struct cdc_event *event, bool passed)
+static int take_changed(struct cdc_event *event, const struct cdc_buf *line, struct cdc_error *error)
 {
-    if (event->op == CDC_OP_SCHEMA) /* counted by nobody */
-        return;
-    if (count->newest.len > 0 && cdc_span_compare(event->pos, cdc_span(count->newest.data, count->newest.len)) <= 0) {
-        count->passed = 0;
-        count->dropped = false;
+    if (line->failed)
+        return cdc_error_memory(error);
+    return cdc_event_parse(event, line->data, line->len, error);
+}
+
+/* 1: *event is what the steps have made of it; 0: one of them has dropped it; -1. */
+static int take_steps(struct cdc_filter *filter, struct cdc_event *event, struct cdc_error *error)
+{
+    for (size_t i = 0, turn = 0; i < filter->settings.n_steps; i++) {
+        const struct cdc_filter_step *step = &filter->settings.steps[i];
+        struct cdc_buf *out = &filter->steps[turn];
+        empty(out);
+        switch (step->event(step->state, event, out, error)) {
+        case CDC_STEP_FAILED: return -1;
+        case CDC_STEP_DROPPED: return 0;
+        case CDC_STEP_KEPT: break;
+        case CDC_STEP_CHANGED:
+            if (take_changed(event, out, error) != 0)
+                return -1;
+            turn = !turn;
+        }
     }
-    count->newest.len = 0;
-    cdc_buf_span(&count->newest, event->pos);
-    count->passed += passed;
-    count->dropped |= !passed;
+    return 1;
+}
+
+/* -- format -------------------------------------------------------------------------- */
+
+static int format_lines(struct cdc_filter *filter, const struct cdc_buf *lines, struct cdc_buf *out,
+                        struct cdc_error *error)
+{
+    const struct cdc_filter_format *format = filter->settings.format;
+    const char *end = lines->data + lines->len;
+    int n = 0;
+
+    for (const char *line = lines->data, *lf; line < end; line = lf + 1) {
+        struct cdc_event event;
+        lf = memchr(line, '\n', (size_t)(end - line));
+        if (cdc_event_parse(&event, line, (size_t)(lf - line), error) != 0)
+            return -1;
+        int got = format->event(format->state, &event, out, error);
+        if (got < 0)
+            return -1;
+        n += got;
+    }
+    return n;
+}
+
+/* Where whole lines are appended to, before end_lines. */
+static struct cdc_buf *begin_lines(struct cdc_filter *filter, struct cdc_buf *out)
+{
+    if (filter->settings.format == NULL)
+        return out;
+    empty(&filter->line);
+    return &filter->line;
+}
+
+/* How many lines are in out now. */
+static int end_lines(struct cdc_filter *filter, struct cdc_buf *out, int lines, struct cdc_error *error)
+{
+    if (out->failed || filter->line.failed)
+        return cdc_error_memory(error);
+    return filter->settings.format == NULL ? lines : format_lines(filter, &filter->line, out, error);
+}
+
+/* -- lines --------------------------------------------------------------------------- */
+
+/* Of a newer source: what we do not know, we do not touch. */
+static int pass_unknown(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
+                        struct cdc_error *error)
+{
+    struct cdc_buf *lines = begin_lines(filter, out);
+    cdc_buf_span(lines, event->line);
+    cdc_buf_byte(lines, '\n');
+    return end_lines(filter, out, 1, error);
+}
+
+static int pass_commit(struct cdc_filter *filter, struct line_count *count, const struct cdc_event *event,
+                       struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_buf *lines = begin_lines(filter, out);
+    counts_append_commit(&filter->counts, count, event, lines);
+    cdc_buf_byte(lines, '\n');
+    return end_lines(filter, out, 1, error);
+}
+
+static int drop(struct line_count *count, const struct cdc_event *event, struct cdc_error *error)
+{
+    counts_note(count, event, 0);
+    return count->newest.failed ? cdc_error_memory(error) : 0;
 }
 
 /* Its tables may have other names after us. */
-static int pass_database(const struct cdc_filter *filter, struct count *count, const struct cdc_event *event,
+static int pass_database(struct cdc_filter *filter, struct line_count *count, const struct cdc_event *event,
                          struct cdc_buf *out, struct cdc_error *error)
 {
-    uint64_t lines = 1;
-    if (plans_append_database(&filter->plans, event, out, &lines, error) != 0)
+    struct cdc_buf *lines = begin_lines(filter, out);
+    uint64_t n = 1;
+    if (plans_append_database(&filter->plans, event, lines, &n, error) != 0)
         return -1;
-    note_change(count, event, true);
-    count->passed += lines - 1;
-    count->dropped |= lines > 1; /* others than came: the commit line is to say how many */
-    return out->failed || count->newest.failed ? cdc_error_memory(error) : 1;
+    counts_note(count, event, n);
+    return count->newest.failed ? cdc_error_memory(error) : end_lines(filter, out, (int)n, error);
 }
 
-static bool is_count_of(const struct cdc_filter *filter, size_t i, const struct cdc_event *event)
+/* It has passed the choice and the steps. */
+static int pass_event(struct cdc_filter *filter, struct plan *plan, struct line_count *count,
+                      const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
 {
-    return i < filter->n_counts && cdc_json_raw_equal(filter->counts[i].name, event->name);
-}
+    struct edit edits[EDITS_MAX];
+    size_t n = 0;
 
-/* That of the event's source; NULL without memory. */
-static struct count *count_of(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_error *error)
-{
-    size_t i = filter->last_count;
-
-    for (i = is_count_of(filter, i, event) ? i : 0; i < filter->n_counts && !is_count_of(filter, i, event);)
-        i++;
-    if (i == filter->n_counts) {
-        struct count *counts = realloc(filter->counts, (i + 1) * sizeof *counts);
-        if (counts != NULL)
-            filter->counts = counts;
-        char *name = counts != NULL ? cdc_span_copy(event->name.p != NULL ? event->name : cdc_span("", 0)) : NULL;
-        if (name == NULL) {
-            cdc_error_memory(error);
-            return NULL;
-        }
-        counts[filter->n_counts++] = (struct count){.name = {name, event->name.n}};
+    if (plan != NULL) {
+        if (event->op == CDC_OP_SCHEMA &&
+            ((!filter->settings.allow_unknown && columns_check_unknown(plan, event, error) != 0) ||
+             columns_check_names(plan, event, error) != 0))
+            return -1;
+        n = edits_collect(edits, plan, event);
     }
-    filter->last_count = i;
-    return &filter->counts[i];
+    struct cdc_buf *lines = begin_lines(filter, out);
+    edits_append(lines, plan, event, edits, n);
+    cdc_buf_byte(lines, '\n');
+    counts_note(count, event, 1);
+    return count->newest.failed ? cdc_error_memory(error) : end_lines(filter, out, 1, error);
 }
 
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                      struct cdc_error *error)
 {
-    struct edit edits[10] = {{{NULL, 0}, EDIT_ROW, NULL}};
     struct plan *plan = NULL;
-    size_t n = 0;
 
-    /* Of a newer source: what we do not know, we do not touch. */
-    if (event->op == CDC_OP_UNKNOWN) {
-        append_line(0, out, NULL, event, edits, 0);
-        return out->failed ? cdc_error_memory(error) : 1;
-    }
-    struct count *count = count_of(filter, event, error);
+    if (event->op == CDC_OP_UNKNOWN)
+        return pass_unknown(filter, event, out, error);
+    struct line_count *count = counts_of(&filter->counts, event, error);
     if (count == NULL)
         return -1;
-    if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT) {
-        pass_commit(filter, count, event, out);
-        return out->failed ? cdc_error_memory(error) : 1;
-    }
+    if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT)
+        return pass_commit(filter, count, event, out, error);
     if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
         return -1;
-    if (!passes(filter, plan, event)) {
-        note_change(count, event, false);
-        return count->newest.failed ? cdc_error_memory(error) : 0;
-    }
+    if (!passes(filter, plan, event))
+        return drop(count, event, error);
+    struct cdc_event made = *event;
+    int passed = take_steps(filter, &made, error);
+    if (passed <= 0)
+        return passed < 0 ? -1 : drop(count, event, error);
     if (cdc_event_is_of_database(event) && filter->settings.rename_tables.count > 0)
-        return pass_database(filter, count, event, out, error);
-    if (plan != NULL) {
-        if (event->op == CDC_OP_SCHEMA &&
-            ((!filter->settings.allow_unknown && check_unknown(plan, event, error) != 0) ||
-             check_collisions(plan, event, error) != 0))
-            return -1;
-        n = collect_edits(edits, plan, event);
-    }
-    append_line(0, out, plan, event, edits, n);
-    note_change(count, event, true);
-    return out->failed || count->newest.failed ? cdc_error_memory(error) : 1;
+        return pass_database(filter, count, &made, out, error);
+    return pass_event(filter, plan, count, &made, out, error);
 }
 
 void cdc_filter_skipped(struct cdc_filter *filter)
 {
-    filter->lost = true;
+    filter->counts.lost = true;
 }
 
 size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out)
@@ -578,6 +334,10 @@ size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out
         for (size_t k = 0; k < list->count; k++)
             if (!filter->plans.used[i][k])
                 cdc_buf_printf(out, "%s%s '%s'", n++ == 0 ? "" : ", ", options[i], list->items[k]);
+    }
+    for (size_t i = 0; filter->plans.n > 0 && i < filter->settings.n_steps; i++) {
+        const struct cdc_filter_step *step = &filter->settings.steps[i];
+        n += step->unmatched != NULL ? step->unmatched(step->state, n > 0, out) : 0;
     }
     return n;
 }

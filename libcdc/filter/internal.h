@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the filter does to a table, worked out once and kept in a plan. */
+/* What the parts of the filter know of each other. */
 #ifndef FILTER_INTERNAL_H
 #define FILTER_INTERNAL_H
 
@@ -50,6 +50,57 @@ struct plan *plans_find(struct plans *plans, const struct cdc_event *event, stru
 void plans_free(struct plans *plans); /* what is in it */
 /* Is that table, its names unescaped, the left side of an item of --rename? */
 bool plans_item_renames(const char *text, struct cdc_span schema, struct cdc_span table);
+
+/* -- columns.c: what a plan says of columns -- */
+/* Append a row, a list of names, and the columns of the schema line. */
+void columns_append_row(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                        struct cdc_span row);
+void columns_append_names(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                          struct cdc_span names);
+void columns_append_list(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event);
+/* Of a schema line: CONFIG when it lacks a column that is named for this very table; when two columns get one name. */
+int columns_check_unknown(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
+int columns_check_names(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
+
+/* -- edits.c -- */
+enum edit_kind { EDIT_ROW, EDIT_NAMES, EDIT_COLUMNS, EDIT_TEXT, EDIT_EVENTS };
+struct edit {
+    struct cdc_span at; /* in the line */
+    enum edit_kind kind;
+    const char *text; /* of EDIT_TEXT */
+    uint64_t number;  /* of EDIT_EVENTS */
+};
+#define EDITS_MAX 10
+/* Adds one where there is such a member (at.p is not NULL). There must be room. */
+void edits_add(struct edit *edits, size_t *n, struct edit edit);
+/* All of the line that its table's plan changes, at most EDITS_MAX: how many. */
+size_t edits_collect(struct edit *edits, const struct plan *plan, const struct cdc_event *event);
+/* Appends the line without LF: what no edit touches stays as it was, byte for byte. */
+void edits_append(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event, const struct edit *edits,
+                  size_t n);
+
+/* -- counts.c -- */
+/* Change lines of a source since its last commit line. */
+struct line_count {
+    struct cdc_span name;  /* as it stands in the lines; owned */
+    struct cdc_buf newest; /* pos of the last one, empty: none */
+    uint64_t passed;
+    bool differs; /* from how many came */
+};
+struct counts {
+    struct line_count *items; /* one a source: their lines may come in turns */
+    size_t n, last;
+    bool lost; /* lines that are in no count were passed over: each `events` is counted anew */
+};
+/* That of the event's source, BORROWED; NULL without memory. */
+struct line_count *counts_of(struct counts *counts, const struct cdc_event *event, struct cdc_error *error);
+/* A change line of which so many lines passed. One that does not come after the one before begins the transaction again: the source
+ * has a new connection, and the lines of the old one are not to be counted twice. newest.failed: without memory. */
+void counts_note(struct line_count *count, const struct cdc_event *event, uint64_t lines);
+/* Appends a commit or heartbeat line without LF. One whose lines all passed is copied byte for byte. */
+void counts_append_commit(const struct counts *counts, struct line_count *count, const struct cdc_event *event,
+                          struct cdc_buf *out);
+void counts_free(struct counts *counts); /* what is in it */
 
 /* -- database.c -- */
 /* Appends a line of a database that was dropped as it is with the tables' new names: `except` follows --rename, and a table that it

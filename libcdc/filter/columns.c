@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* Which columns of a row, of a list of names and of a schema line stay, and what they are called. No value is ever decoded, so
+ * that none can change. */
+#include "libcdc/filter/internal.h"
+
+static bool has_name(const struct name_list *list, struct cdc_span raw)
+{
+    /* An escape is longer than what it stands for: a name of the same length is the same bytes or another name. */
+    for (size_t i = 0; i < list->n; i++)
+        if (raw.n >= list->names[i].n && (raw.n > list->names[i].n || raw.p[0] == list->names[i].p[0]) &&
+            cdc_json_raw_is(raw, list->names[i]))
+            return true;
+    return false;
+}
+
+/* A schema line names the key's columns in key_columns, a change has them in key. */
+static bool in_key(const struct cdc_event *event, struct cdc_span raw)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+
+    if (event->op == CDC_OP_SCHEMA) {
+        cdc_json_iter_begin(&iter, event->key_columns);
+        while (cdc_json_next_element(&iter, &value))
+            if (cdc_json_type(value) == CDC_JSON_STRING && cdc_json_raw_equal(cdc_json_string_raw(value), raw))
+                return true;
+        return false;
+    }
+    cdc_json_iter_begin(&iter, event->key);
+    while (cdc_json_next_member(&iter, &name, &value))
+        if (cdc_json_raw_equal(name, raw))
+            return true;
+    return false;
+}
+
+static bool keeps(const struct plan *plan, const struct cdc_event *event, struct cdc_span raw)
+{
+    /* --drop-columns wins over --columns; the key wins over both. */
+    if (has_name(&plan->drop, raw) || (plan->keeps_some && !has_name(&plan->keep, raw)))
+        return in_key(event, raw);
+    return true;
+}
+
+static void append_column_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw)
+{
+    for (size_t i = 0; i < plan->n_renames; i++) {
+        if (cdc_json_raw_is(raw, plan->renames[i].from)) {
+            cdc_json_append_string(out, plan->renames[i].to.p, plan->renames[i].to.n);
+            return;
+        }
+    }
+    cdc_buf_byte(out, '"');
+    cdc_buf_span(out, raw);
+    cdc_buf_byte(out, '"');
+}
+
+void columns_append_row(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                        struct cdc_span row)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+    bool first = true;
+
+    /* null, as "before" of an insert. */
+    if (cdc_json_type(row) != CDC_JSON_OBJECT) {
+        cdc_buf_span(out, row);
+        return;
+    }
+    cdc_buf_byte(out, '{');
+    cdc_json_iter_begin(&iter, row);
+    while (cdc_json_next_member(&iter, &name, &value)) {
+        if (!keeps(plan, event, name))
+            continue;
+        if (!first)
+            cdc_buf_byte(out, ',');
+        first = false;
+        append_column_name(out, plan, name);
+        cdc_buf_byte(out, ':');
+        cdc_buf_span(out, value);
+    }
+    cdc_buf_byte(out, '}');
+}
+
+void columns_append_names(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                          struct cdc_span names)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span value;
+    bool first = true;
+
+    cdc_buf_byte(out, '[');
+    cdc_json_iter_begin(&iter, names);
+    while (cdc_json_next_element(&iter, &value)) {
+        struct cdc_span raw = cdc_json_string_raw(value);
+        if (raw.p == NULL || !keeps(plan, event, raw))
+            continue;
+        if (!first)
+            cdc_buf_byte(out, ',');
+        first = false;
+        append_column_name(out, plan, raw);
+    }
+    cdc_buf_byte(out, ']');
+}
+
+/* One column of a schema line: its name is replaced, the rest copied. */
+static void append_column(struct cdc_buf *out, const struct plan *plan, struct cdc_span column, struct cdc_span name)
+{
+    /* name is between the quotes: one byte less before it, one more after it, since append_column_name writes quotes
+     * of its own. */
+    cdc_buf_append(out, column.p, (size_t)(name.p - 1 - column.p));
+    append_column_name(out, plan, name);
+    const char *rest = name.p + name.n + 1;
+    cdc_buf_append(out, rest, (size_t)(column.p + column.n - rest));
+}
+
+void columns_append_list(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span column;
+    bool first = true;
+
+    cdc_buf_byte(out, '[');
+    cdc_json_iter_begin(&iter, event->columns);
+    while (cdc_json_next_element(&iter, &column)) {
+        struct cdc_span name = cdc_json_member_raw(column, "name");
+        if (name.p != NULL && !keeps(plan, event, name))
+            continue;
+        if (!first)
+            cdc_buf_byte(out, ',');
+        first = false;
+        if (name.p != NULL)
+            append_column(out, plan, column, name);
+        else
+            cdc_buf_span(out, column);
+    }
+    cdc_buf_byte(out, ']');
+}
+
+/* The name that a column of a schema line ends up with, unescaped, in out. */
+static struct cdc_span final_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span column)
+{
+    struct cdc_span raw = cdc_json_member_raw(column, "name");
+
+    out->len = 0;
+    for (size_t i = 0; raw.p != NULL && i < plan->n_renames; i++)
+        if (cdc_json_raw_is(raw, plan->renames[i].from))
+            return plan->renames[i].to;
+    if (raw.p != NULL)
+        cdc_json_unescape(out, raw);
+    return cdc_span(out->data, out->len);
+}
+
+/* Two columns of one name would lose one of them in every reader. */
+int columns_check_names(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_json_iter iter, inner;
+    struct cdc_span column, other;
+    struct cdc_buf one = CDC_BUF_INIT, two = CDC_BUF_INIT;
+    int result = 0;
+
+    /* The source's own names differ. */
+    if (plan->n_renames == 0)
+        return 0;
+    cdc_json_iter_begin(&iter, event->columns);
+    while (result == 0 && cdc_json_next_element(&iter, &column)) {
+        struct cdc_span mine = cdc_json_member_raw(column, "name");
+        if (mine.p == NULL || !keeps(plan, event, mine))
+            continue;
+        struct cdc_span name = final_name(&one, plan, column);
+        /* From the next column on: each pair is compared once. */
+        inner = iter;
+        while (result == 0 && cdc_json_next_element(&inner, &other)) {
+            struct cdc_span raw = cdc_json_member_raw(other, "name");
+            if (raw.p == NULL || !keeps(plan, event, raw) || !cdc_span_equal(name, final_name(&two, plan, other)))
+                continue;
+            result = cdc_error_set(error, CDC_EXIT_CONFIG,
+                                   "--rename-column gives two columns of table \"%.*s\" the name \"%.*s\"",
+                                   (int)event->table.n, event->table.p, (int)name.n, name.p);
+        }
+    }
+    cdc_buf_free(&one);
+    cdc_buf_free(&two);
+    return result;
+}
+
+static bool has_column(const struct cdc_event *event, struct cdc_span plain)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span column;
+
+    for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &column);) {
+        struct cdc_span raw = cdc_json_member_raw(column, "name");
+        if (raw.p != NULL && cdc_json_raw_is(raw, plain))
+            return true;
+    }
+    return false;
+}
+
+/* Of a typo in --drop-columns, the column that must not leave would leave. */
+int columns_check_unknown(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error)
+{
+    for (size_t i = 0; event->columns.p != NULL && i < plan->wanted.n; i++) {
+        struct cdc_span name = plan->wanted.names[i];
+        if (has_column(event, name))
+            continue;
+        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%.*s\" has no column \"%.*s\"", (int)event->table.n,
+                      event->table.p, (int)name.n, name.p);
+        return cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
+    }
+    return 0;
+}
