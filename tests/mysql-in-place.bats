@@ -30,6 +30,8 @@ never_ended() { not test -e "$DIR/ends" || { cat "$DIR/ends"; tail -20 "$DIR/err
 rounds() { jq -c ".offsets[\"$NAME\"].state.again" "$STATE/mysql-binlog-$NAME.offset" 2>/dev/null; }
 none_is_begun() { [ "$(rounds | jq '[.[]? | select(.written == null)] | length')" = 0 ]; }
 is_withheld() { rounds | jq -e --arg table "$1" 'any(.[]?; .written == null and any(.tables[]; .table == $table))' >/dev/null; }
+# The read of a small table may have ended by the time that anybody looks.
+is_other() { [ "$(rounds)" != "$1" ]; }
 # in_place SQL TABLE...: rows of another table around the statements, no end of the line, and all is equal.
 in_place() {
     local sql=$1
@@ -105,7 +107,7 @@ is_empty() { [ "$(copy "select count(*) from $1")" = 0 ]; }
     run_line 0
     TABLES="-t '$NAME.*'"
     supervise "$(sink_line)"
-    wait_until -t 60 is_withheld t
+    wait_until -t 60 is_other ""
     kill -KILL "$(member "$SUPERVISOR" mysql-binlog)"
     comes_equal t other
     wait_until -t 90 none_is_begun
@@ -114,16 +116,17 @@ is_empty() { [ "$(copy "select count(*) from $1")" = 0 ]; }
 }
 
 @test "altered again and again, in traffic, while it is read, the programs killed: the copy ends as the source" {
-    local i
+    local i before
     msql "create table t (id int primary key, v varchar(200)); insert into t select n, concat('row ', n) from $(numbers 1 20000);
           create table u (id int primary key, v int); insert into u select n, n from $(numbers 1 500)"
     supervise "$(sink_line)"
     comes_equal t u other
     write_all_the_time "update t set v = 'NN' where id = NN % 20000; insert ignore into t (id, v) values (NN + 40000, 'new'); delete from t where id = NN + 39900; update u set v = NN where id = NN % 500; insert into other (v) values (NN);"
     for i in 1 2 3 4; do
+        before=$(rounds) || before= # nothing is saved yet
         msql "alter table t add column c$i int not null default $i; update t set c$i = 100 where id % 10 = $i; alter table t add column d$i varchar(9) default 'd$i'"
         msql "alter table u add column c$i int not null default $i"
-        wait_until -t 60 is_withheld t
+        wait_until -t 60 is_other "$before"
         case $i in 2) kill -KILL "$(member "$SUPERVISOR" mysql-binlog)" ;; 3) kill -KILL "$(member "$SUPERVISOR" cdc-sink-sqlite)" ;; esac
         wait_until -t 90 none_is_begun
     done
