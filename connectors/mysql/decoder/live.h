@@ -88,6 +88,8 @@ void my_piece_begin(struct my_piece_lines *lines, struct cdc_buf *out); /* t, sc
 /* members: of the row's line, from `,"key":` to its end. */
 void my_piece_row(struct my_piece_lines *lines, struct cdc_span members, struct cdc_buf *out);
 void my_piece_end(struct my_piece_lines *lines, struct cdc_buf *out);
+/* Of a table that is not there, besides a commit line. */
+void my_piece_gone(struct my_piece_lines *lines, struct cdc_buf *out);
 void my_piece_commit(struct my_piece_lines *lines, struct cdc_buf *out); /* makes it the boundary */
 
 #endif

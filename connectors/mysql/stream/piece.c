@@ -260,13 +260,21 @@ static int read_locked(struct my_stream *stream, struct my_piece *piece, struct 
     return read_end(stream, &piece->upto, error) < 0 ? -1 : 1;
 }
 
+/* There is none at the end of the log: statements that come until then would have its name. */
+static int read_gone(struct my_stream *stream, struct my_piece *piece, struct cdc_error *error)
+{
+    piece->exact = piece->last = true;
+    return read_end(stream, &piece->upto, error) < 0 ? -1 : 1;
+}
+
 static int read_and_end(struct my_stream *stream, bool share, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
     struct my_piece *piece = &reading->piece;
     struct cdc_error ignored = {0};
     my_piece_clear(piece);
-    int got = share                                                ? read_locked(stream, piece, error)
+    int got = reading->gone                                        ? read_gone(stream, piece, error)
+              : share                                              ? read_locked(stream, piece, error)
               : stream->session.server.flavor == MY_FLAVOR_MARIADB ? read_mariadb(stream, piece, error)
                                                                    : read_mysql(stream, piece, error);
     if (reading->sql && my_session_execute(reading->sql, "ROLLBACK", what, got < 0 ? &ignored : error) < 0)
@@ -282,6 +290,8 @@ static int read_once(struct my_stream *stream, bool share, struct cdc_error *err
     struct my_reading *reading = &stream->reading;
     const struct my_server *server = &stream->session.server;
     uint64_t told = 0;
+    if (stream->reading.gone)
+        return read_and_end(stream, share, error);
     int shown = share ? 0 : my_commits_look(reading->sql, server, &told, error);
     int got = shown > 0 ? read_and_end(stream, false, error) : shown;
     if (got > 0)
