@@ -187,10 +187,8 @@ static void name_transaction(struct cdc_buf *id, const struct debezium_source *s
 static bool place_after_last(struct cdc_buf *key, const struct reader_stream *stream, int64_t *seq)
 {
     *seq = stream->seq;
-    if (stream->key.len == 0)
-        cdc_buf_byte(key, '0');
     cdc_buf_append(key, stream->key.data, stream->key.len);
-    return true;
+    return stream->key.len > 0;
 }
 
 static int place(struct cdc_format_reader *reader, struct reader_stream *stream, const struct debezium_source *source,
@@ -235,12 +233,8 @@ static int read_row(struct cdc_format_reader *reader, struct format_table *table
 
     for (cdc_json_iter_begin(&iter, row); cdc_json_next_member(&iter, &name, &value);) {
         struct format_column *column = format_column_of(table, &next, name);
-        if (column == NULL && (column = debezium_untyped(table, name, postgres, error)) == NULL)
+        if (column == NULL && (column = reader_untyped(reader, table, name, postgres, error)) == NULL)
             return -1;
-        if (column->wire == DEBEZIUM_PLAIN && cdc_span_is(column->type, "unknown") && !column->seen) {
-            column->seen = true;
-            reader->losses.n[LOSS_UNTYPED]++;
-        }
         if (debezium_is_unavailable(column, value)) {
             if (is_new)
                 reader_list_add(&reader->unchanged, name);
@@ -298,7 +292,7 @@ static int take_row(struct cdc_format_reader *reader, const struct message *mess
     change->unchanged = span_of(&reader->unchanged);
     change->json_null = span_of(&reader->json_null);
     change->json_null_old = span_of(&reader->json_null_old);
-    if (debezium_take_key(table, message->key, source->is_postgres, error) != 0)
+    if (debezium_take_key(reader, table, message->key, source->is_postgres, error) != 0)
         return -1;
     return reader_settle_key(reader, table, error);
 }

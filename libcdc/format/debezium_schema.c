@@ -145,11 +145,7 @@ static int keep_key(const struct format_table *table, struct cdc_buf *names, str
 {
     names->len = 0;
     cdc_buf_byte(names, '[');
-    for (size_t i = 0; i < table->n_key; i++) {
-        if (i > 0)
-            cdc_buf_byte(names, ',');
-        format_append_raw(names, table->columns[table->key[i]].name);
-    }
+    format_append_key_names(names, table);
     cdc_buf_byte(names, ']');
     return names->failed ? cdc_error_memory(error) : 0;
 }
@@ -188,7 +184,7 @@ int debezium_take_schema(struct cdc_format_reader *reader, struct format_table *
 
 /* -- the key of a message ----------------------------------------------------------- */
 
-int debezium_take_key(struct format_table *table, struct cdc_span key, bool postgres, struct cdc_error *error)
+int debezium_take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span key, bool postgres, struct cdc_error *error)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;
@@ -200,24 +196,11 @@ int debezium_take_key(struct format_table *table, struct cdc_span key, bool post
         const struct format_column *column = format_column_of(table, &next, name);
         if (column == NULL && table->defined && table->text[TEXT_SCHEMA].len > 0)
             return reader_bad("the key has a column that the table's schema lacks", error);
-        if (column == NULL && (column = debezium_untyped(table, name, postgres, error)) == NULL)
+        if (column == NULL && (column = reader_untyped(reader, table, name, postgres, error)) == NULL)
             return -1;
         if (format_table_add_key(table, (size_t)(column - table->columns), error) != 0)
             return -1;
         table->announced = false;
     }
     return 0;
-}
-
-struct format_column *debezium_untyped(struct format_table *table, struct cdc_span name, bool postgres,
-                                       struct cdc_error *error)
-{
-    struct format_column *column = format_table_add(table, name, cdc_span_text("unknown"), postgres, error);
-
-    if (column == NULL)
-        return NULL;
-    column->wire = column->wire_element = DEBEZIUM_PLAIN;
-    table->defined = true;
-    table->announced = false;
-    return column;
 }

@@ -85,7 +85,7 @@ static void append_scalar(struct cdc_buf *out, int wire, struct cdc_span value, 
     struct cdc_span raw = cdc_json_string_raw(value);
 
     switch (wire) {
-    case DEBEZIUM_JSON: cdc_json_append_string(out, value.p, value.n); return;
+    case DEBEZIUM_JSON: value_append_json_text(out, value); return;
     case DEBEZIUM_TEXT_NUMBER:
         if (raw.p != NULL)
             break;
@@ -319,19 +319,6 @@ static bool read_variable(struct cdc_buf *out, struct cdc_span value, struct cdc
            read_decimal(out, digits, scale, scratch);
 }
 
-/* A text that is JSON goes into the line as it is, on one line. */
-static bool read_json(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf *scratch)
-{
-    struct cdc_error ignored = {0};
-
-    scratch->len = 0;
-    cdc_json_unescape(scratch, raw);
-    if (scratch->failed || cdc_json_validate(scratch->data, scratch->len, &ignored) != 0)
-        return false;
-    cdc_json_append_compact(out, cdc_span(scratch->data, scratch->len));
-    return true;
-}
-
 static bool read_number(struct cdc_buf *out, const struct format_column *column, int wire, int64_t number)
 {
     switch (wire) {
@@ -356,7 +343,7 @@ static bool read_text(struct cdc_buf *out, const struct format_column *column, i
                       struct cdc_buf *scratch)
 {
     switch (wire) {
-    case DEBEZIUM_JSON: return read_json(out, raw, scratch);
+    case DEBEZIUM_JSON: return value_read_json_text(out, raw, scratch);
     case DEBEZIUM_TIMETZ: read_timetz(out, raw); return true;
     case DEBEZIUM_BITS: return read_bits(out, raw, column->wire_digits, scratch);
     case DEBEZIUM_DECIMAL: return read_decimal(out, raw, column->wire_digits, scratch);

@@ -454,9 +454,7 @@ static bool moves_key(const struct line *line)
     for (size_t i = 0; i < line->table->n_key; i++) {
         struct cdc_span name = line->table->columns[line->table->key[i]].name;
         struct cdc_span old = format_row_value(event->before, name), new = format_row_value(event->after, name);
-        if (old.p != NULL && new.p != NULL && !cdc_span_equal(old, new) &&
-            !(cdc_json_type(old) == CDC_JSON_STRING && cdc_json_type(new) == CDC_JSON_STRING &&
-              cdc_json_raw_equal(cdc_json_string_raw(old), cdc_json_string_raw(new))))
+        if (old.p != NULL && new.p != NULL && !format_values_equal(old, new))
             return true;
     }
     return false;
@@ -608,11 +606,7 @@ static void append_table_change(struct cdc_buf *out, const struct format_table *
     cdc_buf_byte(out, '.');
     append_id_part(out, table->table);
     cdc_buf_lit(out, "\",\"table\":{\"defaultCharsetName\":null,\"primaryKeyColumnNames\":[");
-    for (size_t i = 0; i < table->n_key; i++) {
-        if (i > 0)
-            cdc_buf_byte(out, ',');
-        format_append_raw(out, table->columns[table->key[i]].name);
-    }
+    format_append_key_names(out, table);
     cdc_buf_lit(out, "],\"columns\":[");
     for (size_t i = 0; i < table->n; i++) {
         const struct format_column *column = &table->columns[i];

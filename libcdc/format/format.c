@@ -10,6 +10,7 @@ static const struct {
     const struct reader_ops *reader;
 } formats[] = {
     {"debezium", &debezium_writer, &debezium_reader},
+    {"maxwell", &maxwell_writer, &maxwell_reader},
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
@@ -121,12 +122,12 @@ void cdc_format_writer_free(struct cdc_format_writer *writer)
     for (size_t i = 0; i < writer->n_streams; i++) {
         free((char *)writer->streams[i].name.p);
         cdc_buf_free(&writer->streams[i].id);
+        cdc_buf_free(&writer->streams[i].held);
         free(writer->streams[i].touched);
     }
     free(writer->streams);
     format_tables_free(&writer->tables);
     cdc_buf_free(&writer->scratch);
-    cdc_buf_free(&writer->held);
     free(writer);
 }
 

@@ -159,6 +159,8 @@ struct writer_stream {
     struct cdc_buf id;
     bool open;
     uint64_t number, lines;
+    struct cdc_buf held; /* the newest line, until it is known whether it is the last one of the transaction */
+    size_t held_at;      /* where in it that stands */
     struct format_table **touched;
     size_t n_touched, touched_room;
 };
@@ -178,19 +180,41 @@ struct cdc_format_writer {
     struct losses losses;
     struct writer_stream *streams;
     size_t n_streams;
-    struct cdc_buf scratch, held;
+    struct cdc_buf scratch;
 };
 
 /* A line of the transaction more, maybe of a table. 0, or -1: MEMORY. */
 int writer_touch(struct writer_stream *stream, struct format_table *table, struct cdc_error *error);
 void writer_commit(struct writer_stream *stream);
 
+/* Are two values of JSON the same? Escapes do not count. */
+bool format_values_equal(struct cdc_span a, struct cdc_span b);
 /* A column of the row that is being written or read. */
 bool writer_is_json_null(const struct format_column *column, struct cdc_span value, struct cdc_span json_null);
 /* The text of {"base64":...}, which stands for one that is not UTF-8? */
 bool format_is_bytes_text(struct cdc_span value);
 
-extern const struct writer_ops debezium_writer;
+/* The inside of a list of a table's key columns. */
+void format_append_key_names(struct cdc_buf *out, const struct format_table *table);
+
+/* -- values.c -------------------------------------------------------------------------- */
+
+/* 2026-11-21T09:28:42.8Z as 2026-11-21 09:28:42.8 and back, in quotes; a text that is no such time stays. zone: of a point in
+ * time, what stands for UTC there, "" or "+00". */
+void value_append_spaced(struct cdc_buf *out, struct cdc_span raw, const char *zone);
+void value_append_iso(struct cdc_buf *out, struct cdc_span raw, bool zone);
+/* "0101" is 5, and back with so many digits; false: it does not fit. */
+bool value_append_bits_number(struct cdc_buf *out, struct cdc_span raw);
+bool value_read_bits_number(struct cdc_buf *out, struct cdc_span number, int length);
+/* The labels of enum('a','b''c'), as they stand in the type's text: the one with that number (from 0), in JSON's escapes. */
+bool value_label(struct cdc_span type, size_t index, struct cdc_buf *label);
+/* The number of a label (raw, in JSON's escapes); SIZE_MAX: it is none. */
+size_t value_label_index(struct cdc_span type, struct cdc_span raw);
+/* JSON in a string, and back; false: the text is none. */
+void value_append_json_text(struct cdc_buf *out, struct cdc_span value);
+bool value_read_json_text(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf *scratch);
+
+extern const struct writer_ops debezium_writer, maxwell_writer;
 
 /* -- reading --------------------------------------------------------------------------- */
 
@@ -255,10 +279,13 @@ int reader_append(struct cdc_format_reader *reader, struct reader_stream *stream
                   struct cdc_buf *out, struct cdc_error *error);
 /* Key columns that the settings name for it, where the format did not. */
 int reader_settle_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_error *error);
+/* A column that a row has and the table lacks, without a type. */
+struct format_column *reader_untyped(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span name,
+                                     bool postgres, struct cdc_error *error);
 /* A name in a list that is being made. */
 void reader_list_add(struct cdc_buf *list, struct cdc_span raw);
 int reader_bad(const char *why, struct cdc_error *error);
 
-extern const struct reader_ops debezium_reader;
+extern const struct reader_ops debezium_reader, maxwell_reader;
 
 #endif

@@ -222,11 +222,7 @@ static void append_columns(struct cdc_buf *out, const struct format_table *table
                                            : ",\"nullable\":false,\"generated\":false}");
     }
     cdc_buf_lit(out, "],\"key_columns\":[");
-    for (size_t i = 0; i < table->n_key; i++) {
-        if (i > 0)
-            cdc_buf_byte(out, ',');
-        format_append_raw(out, table->columns[table->key[i]].name);
-    }
+    format_append_key_names(out, table);
     cdc_buf_lit(out, "]}\n");
 }
 
@@ -358,6 +354,19 @@ int reader_settle_key(struct cdc_format_reader *reader, struct format_table *tab
             return -1;
     }
     return 0;
+}
+
+struct format_column *reader_untyped(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span name,
+                                     bool postgres, struct cdc_error *error)
+{
+    struct format_column *column = format_table_add(table, name, cdc_span_text("unknown"), postgres, error);
+
+    if (column == NULL)
+        return NULL;
+    reader->losses.n[LOSS_UNTYPED]++;
+    table->defined = true;
+    table->announced = false;
+    return column;
 }
 
 /* -- reading --------------------------------------------------------------------- */

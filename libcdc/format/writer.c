@@ -44,3 +44,18 @@ bool format_is_bytes_text(struct cdc_span value)
 {
     return value.n > 10 && memcmp(value.p, "{\"base64\":", 10) == 0;
 }
+
+bool format_values_equal(struct cdc_span a, struct cdc_span b)
+{
+    return cdc_span_equal(a, b) || (cdc_json_type(a) == CDC_JSON_STRING && cdc_json_type(b) == CDC_JSON_STRING &&
+                                    cdc_json_raw_equal(cdc_json_string_raw(a), cdc_json_string_raw(b)));
+}
+
+void format_append_key_names(struct cdc_buf *out, const struct format_table *table)
+{
+    for (size_t i = 0; i < table->n_key; i++) {
+        if (i > 0)
+            cdc_buf_byte(out, ',');
+        format_append_raw(out, table->columns[table->key[i]].name);
+    }
+}
