@@ -19,6 +19,7 @@ int debezium_take_table_changes(struct cdc_format_reader *reader, const struct d
 int debezium_take_schema(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span schema,
                          bool postgres, struct cdc_error *error);
 /* Its key, by that of a message. */
-int debezium_take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span key, bool postgres, struct cdc_error *error);
+int debezium_take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span key, bool postgres,
+                      struct cdc_error *error);
 
 #endif

@@ -184,7 +184,8 @@ int debezium_take_schema(struct cdc_format_reader *reader, struct format_table *
 
 /* -- the key of a message ----------------------------------------------------------- */
 
-int debezium_take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span key, bool postgres, struct cdc_error *error)
+int debezium_take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span key, bool postgres,
+                      struct cdc_error *error)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;

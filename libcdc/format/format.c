@@ -9,8 +9,9 @@ static const struct {
     const struct writer_ops *writer;
     const struct reader_ops *reader;
 } formats[] = {
-    {"debezium", &debezium_writer, &debezium_reader},
-    {"maxwell", &maxwell_writer, &maxwell_reader},
+    {"debezium", &debezium_writer, &debezium_reader}, {"maxwell", &maxwell_writer, &maxwell_reader},
+    {"wal2json", &wal2json_writer, &wal2json_reader}, {"canal", &canal_writer, &canal_reader},
+    {"singer", &singer_writer, &singer_reader},
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
@@ -29,11 +30,8 @@ static const char *const loss_texts[LOSSES] = {
     [LOSS_EMPTY_SET] = "values of set or enum could not be told as they are",
     [LOSS_READ] = "beginnings and ends of tables that are read again became truncates or nothing",
     [LOSS_UNKNOWN] = "lines of kinds that are not known were dropped",
-    [LOSS_TRANSACTION] = "ends of transactions could not be told",
-    [LOSS_BEFORE] = "old rows could not be told",
-    [LOSS_CONTROL] = "lines that only control had nothing for a sink",
+    [LOSS_VERSION] = "first versions of tables were activated: which rows are older is not known",
     [LOSS_UNTYPED] = "columns came without a type: dates and times in them may be numbers",
-    [LOSS_KEY] = "tables came without a key",
     [LOSS_TYPE] = "values were not of their column's type, and stayed as they were",
 };
 

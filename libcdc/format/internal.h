@@ -76,6 +76,7 @@ struct format_table {
     bool defined;           /* there was a schema line, or the format told the columns */
     bool announced;         /* reading: a schema line has left */
     bool plain;             /* writing: every row leaves as it is */
+    int64_t version;        /* of Singer */
     uint64_t tx, tx_lines;  /* the transaction in hand, and lines of the table in it */
     struct cdc_buf text[3]; /* the format's own */
     struct cdc_span identity;
@@ -138,12 +139,9 @@ enum loss {
     LOSS_EMPTY_SET,
     LOSS_READ,
     LOSS_UNKNOWN,
-    LOSS_TRANSACTION,
-    LOSS_BEFORE,
-    LOSS_CONTROL,
+    LOSS_VERSION,
     LOSS_TYPE,
     LOSS_UNTYPED,
-    LOSS_KEY,
     LOSSES
 };
 
@@ -214,7 +212,7 @@ size_t value_label_index(struct cdc_span type, struct cdc_span raw);
 void value_append_json_text(struct cdc_buf *out, struct cdc_span value);
 bool value_read_json_text(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf *scratch);
 
-extern const struct writer_ops debezium_writer, maxwell_writer;
+extern const struct writer_ops debezium_writer, maxwell_writer, wal2json_writer, canal_writer, singer_writer;
 
 /* -- reading --------------------------------------------------------------------------- */
 
@@ -227,6 +225,7 @@ struct reader_stream {
     struct cdc_buf tx; /* the transaction in hand */
     bool open;
     uint64_t events;
+    bool in_transaction;   /* between the marks of one, where the format has them */
     struct cdc_buf source; /* for its commit line */
 };
 
@@ -286,6 +285,6 @@ struct format_column *reader_untyped(struct cdc_format_reader *reader, struct fo
 void reader_list_add(struct cdc_buf *list, struct cdc_span raw);
 int reader_bad(const char *why, struct cdc_error *error);
 
-extern const struct reader_ops debezium_reader, maxwell_reader;
+extern const struct reader_ops debezium_reader, maxwell_reader, wal2json_reader, canal_reader, singer_reader;
 
 #endif
