@@ -163,13 +163,23 @@ struct row {
     struct cells columns, identity, pk;
 };
 
-/* Of a table without a key the whole old row is needed. */
-static bool is_whole(const struct format_table *table)
+/* Without `pk`, what identifies a row is the identity, unless that is the whole row. */
+static int take_identity(struct format_table *table, struct cells identity, struct cdc_error *error)
 {
-    for (size_t i = 0; i < table->n; i++)
-        if (!table->columns[i].seen)
-            return false;
-    return true;
+    struct cdc_span name, type, value;
+    struct cells all = identity;
+    size_t n = 0;
+
+    while (next_cell(&all, &name, &type, &value))
+        n++;
+    while (n < table->n && next_cell(&identity, &name, &type, &value)) {
+        size_t next = 0;
+        const struct format_column *column = format_column_of(table, &next, name);
+        if (column != NULL && format_table_add_key(table, (size_t)(column - table->columns), error) != 0)
+            return -1;
+        table->announced = false;
+    }
+    return 0;
 }
 
 static int read_old(struct cdc_format_reader *reader, const struct row *row, struct reader_change *change,
@@ -182,10 +192,8 @@ static int read_old(struct cdc_format_reader *reader, const struct row *row, str
     if (read_cells(reader, change->table, row->identity, &reader->before,
                    is_delete ? &reader->json_null : &reader->json_null_old, error) != 0)
         return -1;
-    if (change->table->n_key == 0 && !is_whole(change->table)) {
-        cdc_error_set(error, CDC_EXIT_DATA, "the line does not tell the key of its table");
-        return cdc_error_hint(error, "use include-pk, or --key TABLE:COLUMNS here");
-    }
+    if (change->table->n_key == 0 && take_identity(change->table, row->identity, error) != 0)
+        return -1;
     name_unchanged(reader, change->table, false);
     change->before = span_of(&reader->before);
     return 0;
@@ -206,6 +214,12 @@ static int read_row(struct cdc_format_reader *reader, struct reader_stream *stre
     if (row->action == 'I' ? !has_these(table, row->columns)
                            : has_other_type(table, row->columns) || has_other_type(table, row->identity))
         format_table_reset(table);
+    /* Whether its identity is a key or the whole row, a delete alone does not say. */
+    if (row->action == 'D' && table->n == 0 && row->pk.names.p == NULL &&
+        reader->settings.keys.count == 0) {
+        cdc_error_set(error, CDC_EXIT_DATA, "the line does not tell the key of its table, nor did one before it");
+        return cdc_error_hint(error, "use include-pk, or --key TABLE:COLUMNS here");
+    }
     if (add_columns(reader, table, row->columns, error) != 0 || add_columns(reader, table, row->identity, error) != 0 ||
         take_key(reader, table, row->pk, error) != 0)
         return -1;
