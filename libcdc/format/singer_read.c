@@ -233,6 +233,17 @@ static int take_version(struct cdc_format_reader *reader, struct reader_stream *
     return first ? 0 : empty_table(reader, stream, table, out, error);
 }
 
+/* A record of which it is not said may be a new row or a newer one: it takes the place of what is there. */
+static const char *op_of(const struct format_table *table, struct cdc_span line)
+{
+    static const char *const ops[] = {"r", "c", "u"};
+
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+        if (cdc_json_member_is(line, "x-op", ops[i]))
+            return ops[i];
+    return table->n_key > 0 ? "u" : "c";
+}
+
 static int read_record_line(struct cdc_format_reader *reader, struct reader_stream *stream, struct format_table *table,
                             struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -258,8 +269,7 @@ static int read_record_line(struct cdc_format_reader *reader, struct reader_stre
         change.op = "d";
         change.before = span_of(&reader->after);
     } else {
-        /* A record is the whole row, unless it lacks some of it. */
-        change.op = reader->unchanged.len > 0 && table->n_key > 0 ? "u" : "c";
+        change.op = op_of(table, line);
         change.after = span_of(&reader->after);
         change.unchanged = span_of(&reader->unchanged);
     }

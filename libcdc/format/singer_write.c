@@ -134,7 +134,7 @@ static void append_value(struct line *line, const struct format_column *column, 
         cdc_buf_span(out, format_is_number(raw) ? raw : cdc_span("null", 4));
         return;
     case VALUE_DATE:
-        if (raw.p == NULL || temporal_days(raw, &ignored))
+        if (raw.p == NULL || (temporal_days(raw, &ignored) && raw.p[raw.n - 1] != 'C')) /* BC */
             break;
         losses->n[LOSS_NO_DATE]++;
         cdc_buf_lit(out, "null");
@@ -166,7 +166,8 @@ static void append_time(struct cdc_buf *out, int64_t ms)
     cdc_buf_lit(out, "Z\"");
 }
 
-static void append_record(struct line *line, struct cdc_span row, struct cdc_span json_null, bool deleted)
+/* "x-op" says what the change was, which no message of Singer does. */
+static void append_record(struct line *line, struct cdc_span row, struct cdc_span json_null, const char *op)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;
@@ -187,13 +188,13 @@ static void append_record(struct line *line, struct cdc_span row, struct cdc_spa
     }
     cdc_buf_lit(line->out, "\"_sdc_deleted_at\":");
     (void)cdc_json_int64(cdc_json_member(line->event->source, "ts_ms"), &ms);
-    if (deleted)
+    if (*op == 'd')
         append_time(line->out, ms);
     else
         cdc_buf_lit(line->out, "null");
     cdc_buf_lit(line->out, "},\"time_extracted\":");
     append_time(line->out, line->event->ts_ms);
-    cdc_buf_printf(line->out, ",\"version\":%lld}\n", (long long)line->table->version);
+    cdc_buf_printf(line->out, ",\"version\":%lld,\"x-op\":\"%s\"}\n", (long long)line->table->version, op);
 }
 
 /* Does the old row have to be taken away? Where the key moves, and where nothing but the whole row tells which it was. */
@@ -214,6 +215,7 @@ static bool replaces_old(const struct line *line)
 
 static int write_row(struct line *line, struct cdc_error *error)
 {
+    static const char *const ops[] = {[CDC_OP_READ] = "r", [CDC_OP_CREATE] = "c", [CDC_OP_UPDATE] = "u"};
     const struct cdc_event *event = line->event;
     bool moves = replaces_old(line);
 
@@ -221,9 +223,9 @@ static int write_row(struct line *line, struct cdc_error *error)
         return -1;
     line->writer->losses.n[LOSS_UNCHANGED] += event->unchanged.n > 2;
     if (event->op == CDC_OP_DELETE || moves)
-        append_record(line, event->before, moves ? event->json_null_old : event->json_null, true);
+        append_record(line, event->before, moves ? event->json_null_old : event->json_null, "d");
     if (event->op != CDC_OP_DELETE)
-        append_record(line, event->after, event->json_null, false);
+        append_record(line, event->after, event->json_null, moves ? "c" : ops[event->op]);
     return moves ? 2 : 1;
 }
 

@@ -215,8 +215,7 @@ static int read_row(struct cdc_format_reader *reader, struct reader_stream *stre
                            : has_other_type(table, row->columns) || has_other_type(table, row->identity))
         format_table_reset(table);
     /* Whether its identity is a key or the whole row, a delete alone does not say. */
-    if (row->action == 'D' && table->n == 0 && row->pk.names.p == NULL &&
-        reader->settings.keys.count == 0) {
+    if (row->action == 'D' && table->n == 0 && row->pk.names.p == NULL && reader->settings.keys.count == 0) {
         cdc_error_set(error, CDC_EXIT_DATA, "the line does not tell the key of its table, nor did one before it");
         return cdc_error_hint(error, "use include-pk, or --key TABLE:COLUMNS here");
     }

@@ -5,7 +5,8 @@
 formats.py SEED TRANSACTIONS postgresql|mysql [WITHOUT...]   lines of cdc-event(5) to stdout
 
 WITHOUT names what a format cannot carry, and what is left out then: unchanged, keymoves, jsonnull, base64, bigdates,
-zerodates, nan, truncate, message, ddl, old (the row of before in updates), keyless, bits, sets, snapshot."""
+zerodates, nan, truncate, message, ddl, keyless, snapshot; escapes: of characters that need
+none."""
 import base64
 import json
 import random
@@ -162,7 +163,7 @@ class Source:
         last = op == "commit"
         line = {"op": op, "pos": "%016X.%s" % (self.tx * 65536, "FFFFFFFFFF" if last else "%010X" % self.n), "seq": self.tx * 65536, "ts_ms": 1795253328000 + self.tx, "source": source}
         line.update(more)
-        print(json.dumps(line, ensure_ascii=self.rng.random() < 0.3, separators=(",", ":")))
+        print(json.dumps(line, ensure_ascii=self.rng.random() < 0.3 and "escapes" not in self.without, separators=(",", ":")))
 
     def describe(self, name, columns, key):
         if name not in self.described:
