@@ -79,6 +79,8 @@ static int take_converted(struct stage_loop *loop, struct cdc_span line, struct 
         return -1;
     if (events->failed)
         return cdc_error_memory(error);
+    if (events->len == 0)
+        return 0;
     const char *end = events->data + events->len;
     for (const char *p = events->data, *lf; p < end; p = lf + 1) {
         lf = memchr(p, '\n', (size_t)(end - p));

@@ -5,8 +5,8 @@
 
 #include <cdc/format.h>
 
-static const char *const formats[] = {"debezium", "maxwell",          "wal2json", "canal", "singer",
-                                      "debezium", "debezium,schemas", "debezium,tombstones"};
+static const char *const formats[] = {"debezium", "maxwell",  "wal2json",         "canal",
+                                      "singer",   "debezium", "debezium,schemas", "debezium,tombstones"};
 
 static void write_lines(struct cdc_format_writer *writer, const struct cdc_buf *events)
 {
@@ -21,7 +21,7 @@ static void write_lines(struct cdc_format_writer *writer, const struct cdc_buf *
         if (cdc_format_write(writer, &event, &out, NULL) < 0)
             out.len = at;
     }
-    for (const char *p = out.data, *end = p + out.len, *lf; p < end; p = lf + 1) {
+    for (const char *p = out.data, *end = out.len > 0 ? p + out.len : p, *lf; p < end; p = lf + 1) {
         lf = memchr(p, '\n', (size_t)(end - p));
         if (lf == NULL || cdc_json_validate(p, (size_t)(lf - p), NULL) != 0)
             abort();
