@@ -90,6 +90,11 @@ my_example() {
     is "times" '[1700000000123,1700000000123000,1700000000123000000,null]' "$(head -1 "$DIR/out" | jq -c '[.ts_ms,.ts_us,.ts_ns,.transaction]')"
 }
 
+@test "debezium: times before anything, and no place in the log" {
+    example | sed 's/"ts_ms":[0-9]*/"ts_ms":0/g; s/,"lsn":900//' | filter -q --to debezium,bare >"$DIR/out"
+    is "times" '[0,0,0,0,"[\"100\",null]"]' "$(head -1 "$DIR/out" | jq -c '[.ts_us,.ts_ns,.source.ts_us,.source.ts_ns,.source.sequence]')"
+}
+
 @test "debezium: transactions and schema changes" {
     example | filter -q --to debezium >"$DIR/out"
     is "lines" '["change","BEGIN","c","d","c","u","d","END"]' "$(jq -sc 'map(.op // .status // "change")' "$DIR/out")"

@@ -242,13 +242,19 @@ static void end_message(struct line *line)
 
 /* -- source, transaction, times --------------------------------------------------- */
 
+/* ms and so many zeros; of 0 that would be no number. */
+static void append_finer(struct cdc_buf *out, const char *name, int64_t ms, const char *zeros)
+{
+    cdc_buf_text(out, name);
+    cdc_buf_i64(out, ms);
+    if (ms != 0)
+        cdc_buf_text(out, zeros);
+}
+
 static void append_times(struct cdc_buf *out, int64_t ms)
 {
-    cdc_buf_lit(out, ",\"ts_us\":");
-    cdc_buf_i64(out, ms);
-    cdc_buf_lit(out, "000,\"ts_ns\":");
-    cdc_buf_i64(out, ms);
-    cdc_buf_lit(out, "000000");
+    append_finer(out, ",\"ts_us\":", ms, "000");
+    append_finer(out, ",\"ts_ns\":", ms, "000000");
 }
 
 /* In one pass: what Debezium has besides is made of these. */
@@ -294,9 +300,14 @@ static void append_source(struct line *line, const struct source_parts *read)
     if (line->is_postgres) {
         cdc_buf_lit(out, ",\"sequence\":\"[\\\"");
         cdc_buf_i64(out, line->event->seq);
-        cdc_buf_lit(out, "\\\",\\\"");
-        cdc_buf_span(out, read->lsn);
-        cdc_buf_lit(out, "\\\"]\",\"xmin\":null}");
+        cdc_buf_lit(out, "\\\",");
+        if (read->lsn.p != NULL) {
+            cdc_buf_lit(out, "\\\"");
+            cdc_buf_span(out, read->lsn);
+            cdc_buf_lit(out, "\\\"]\",\"xmin\":null}");
+        } else {
+            cdc_buf_lit(out, "null]\",\"xmin\":null}");
+        }
     } else {
         cdc_buf_lit(out, ",\"sequence\":null,\"thread\":null,\"query\":null}");
     }
