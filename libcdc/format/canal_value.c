@@ -48,7 +48,7 @@ static bool append_geometry(struct cdc_buf *out, struct cdc_span value, struct c
 
 static bool append_enum(struct cdc_buf *out, struct cdc_span type, struct cdc_span raw)
 {
-    size_t index = raw.n == 0 ? 0 : value_label_index(type, raw);
+    size_t index = raw.n == 0 ? 0 : value_label_index(type, raw, out);
 
     if (index == SIZE_MAX)
         return false;
@@ -62,7 +62,8 @@ static bool append_set(struct cdc_buf *out, struct cdc_span type, struct cdc_spa
 
     while (raw.n > 0) {
         const char *comma = memchr(raw.p, ',', raw.n);
-        size_t n = comma != NULL ? (size_t)(comma - raw.p) : raw.n, index = value_label_index(type, cdc_span(raw.p, n));
+        size_t n = comma != NULL ? (size_t)(comma - raw.p) : raw.n,
+               index = value_label_index(type, cdc_span(raw.p, n), out);
         if (index >= 64)
             return false;
         bits |= UINT64_C(1) << index;

@@ -286,6 +286,8 @@ static int take_row(struct cdc_format_reader *reader, const struct message *mess
             return -1;
         change->after = span_of(&reader->after);
     }
+    if (reader->before.failed || reader->after.failed)
+        return cdc_error_memory(error);
     if (is_delete ? change->before.p == NULL : change->after.p == NULL)
         return reader_bad(is_delete ? "a delete has neither a row in before nor a key" : "the line has no row in after",
                           error);

@@ -174,7 +174,8 @@ int cdc_format_write(void *state, const struct cdc_event *event, struct cdc_buf 
         return cdc_error_set(error, CDC_EXIT_DATA,
                              "a row before the schema line of its table: the stream must keep its schema lines");
     int lines = writer->ops->event(writer, stream, table, event, out, error);
-    return lines >= 0 && out->failed ? cdc_error_memory(error) : lines;
+    bool failed = out->failed || writer->scratch.failed || stream->id.failed || stream->held.failed;
+    return lines >= 0 && failed ? cdc_error_memory(error) : lines;
 }
 
 uint64_t cdc_format_writer_losses(const struct cdc_format_writer *writer, struct cdc_buf *out)

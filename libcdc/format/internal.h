@@ -206,8 +206,8 @@ bool value_append_bits_number(struct cdc_buf *out, struct cdc_span raw);
 bool value_read_bits_number(struct cdc_buf *out, struct cdc_span number, int length);
 /* The labels of enum('a','b''c'), as they stand in the type's text: the one with that number (from 0), in JSON's escapes. */
 bool value_label(struct cdc_span type, size_t index, struct cdc_buf *label);
-/* The number of a label (raw, in JSON's escapes); SIZE_MAX: it is none. */
-size_t value_label_index(struct cdc_span type, struct cdc_span raw);
+/* The number of a label (raw, in JSON's escapes); SIZE_MAX: it is none. Without memory, out is failed. */
+size_t value_label_index(struct cdc_span type, struct cdc_span raw, struct cdc_buf *out);
 /* JSON in a string, and back; false: the text is none. */
 void value_append_json_text(struct cdc_buf *out, struct cdc_span value);
 bool value_read_json_text(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf *scratch);

@@ -132,7 +132,7 @@ bool value_label(struct cdc_span type, size_t index, struct cdc_buf *label)
     return next_label(&type, label);
 }
 
-size_t value_label_index(struct cdc_span type, struct cdc_span raw)
+size_t value_label_index(struct cdc_span type, struct cdc_span raw, struct cdc_buf *out)
 {
     struct cdc_buf label = CDC_BUF_INIT;
     size_t found = SIZE_MAX;
@@ -142,6 +142,7 @@ size_t value_label_index(struct cdc_span type, struct cdc_span raw)
             found = i;
         label.len = 0;
     }
+    out->failed |= label.failed;
     cdc_buf_free(&label);
     return found;
 }
