@@ -255,6 +255,24 @@ my_example() {
     is "rows" '2||' "$(sqlite3 "$DIR/a.db" 'SELECT * FROM "public-t"')"
 }
 
+# -- again ----------------------------------------------------------------------
+
+# Cut anywhere, even within a transaction, and sent again from the beginning: each line has the position that it had.
+@test "lines that come again are dropped by the sink, and nothing is missing" {
+    local format cut
+    for format in debezium maxwell wal2json; do
+        python3 "$LIB/formats.py" 21 60 mysql zerodates truncate jsonnull ddl >"$DIR/in"
+        rm -rf "$DIR"/a* "$DIR"/b*
+        copy a <"$DIR/in"
+        filter -q --to $format <"$DIR/in" >"$DIR/foreign"
+        for cut in 40 41 97 150; do
+            head -$cut "$DIR/foreign" | filter -q --from $format | copy b || [ $? = 75 ]
+        done
+        filter -q --from $format <"$DIR/foreign" | copy b
+        diff <(rows a) <(rows b)
+    done
+}
+
 # -- all ------------------------------------------------------------------------
 
 @test "a row without a schema line, and a line of another format, are refused" {
