@@ -109,7 +109,7 @@ static bool take_position(struct cdc_span position, int64_t *file, int64_t *offs
         digits++;
     for (*file = 0; digits > 0 && *file < 0x7fffff; digits--)
         *file = *file * 10 + (name.p[name.n - digits] - '0');
-    return *file <= 0x7fffff;
+    return digits == 0 && *file <= 0x7fffff; /* so that the offset has 40 bits of a seq */
 }
 
 static int place(struct cdc_format_reader *reader, struct reader_stream *stream, struct cdc_span line, bool is_last,
@@ -133,7 +133,7 @@ static int place(struct cdc_format_reader *reader, struct reader_stream *stream,
     if (key->failed)
         return cdc_error_memory(error);
     /* Without the file's number, the offset is a place in all of the log. */
-    seq = file > 0 ? file << 40 | (offset & 0xffffffffff) : offset;
+    seq = found && file > 0 ? file << 40 | (offset & 0xffffffffff) : offset;
     if (reader_transaction(stream, xid.p != NULL ? xid : cdc_span(key->data, key->len), out, error) != 0)
         return -1;
     return reader_place(reader, stream, found ? cdc_span(key->data, key->len) : cdc_span(NULL, 0),
