@@ -101,7 +101,8 @@ static bool append_typed(struct cdc_buf *out, const struct format_column *column
     case VALUE_BYTES: return raw.p != NULL && append_bytes(out, raw, scratch);
     case VALUE_ENUM: return raw.p != NULL && !column->value.is_postgres && append_enum(out, column->type, raw);
     case VALUE_SET: return raw.p != NULL && append_set(out, column->type, raw);
-    case VALUE_BITS: return raw.p != NULL && column->value.is_fixed_bits && append_bits(out, raw);
+    case VALUE_BITS:
+        return raw.p != NULL && column->value.is_fixed_bits && format_is_mysql_type(column) && append_bits(out, raw);
     case VALUE_GEOMETRY: return *value.p == '{' && !column->value.is_postgres && append_geometry(out, value, scratch);
     case VALUE_TIMESTAMP:
     case VALUE_TIMESTAMPTZ:
@@ -132,6 +133,8 @@ void canal_append_value(struct cdc_buf *out, const struct format_column *column,
         cdc_buf_text(out, *value.p == 't' ? "\"1\"" : "\"0\"");
     } else {
         losses->n[LOSS_BYTES_TEXT] += format_is_bytes_text(value);
+        losses->n[LOSS_OBJECT] +=
+            (*value.p == '{' || *value.p == '[') && class == VALUE_TEXT && !format_is_bytes_text(value);
         cdc_json_append_string(out, value.p, value.n);
     }
 }

@@ -67,7 +67,7 @@ static int write_schema(struct line *line, struct cdc_error *error)
         }
         format_append_raw(types, column->name);
         cdc_buf_byte(types, ':');
-        format_append_raw(types, column->type);
+        format_append_raw(types, format_mysql_type(column));
         format_append_raw(key, column->name);
         cdc_buf_printf(key, ":%d", java_type(&column->value));
     }

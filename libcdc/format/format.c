@@ -18,6 +18,7 @@ static const struct {
 static const char *const loss_texts[LOSSES] = {
     [LOSS_NO_DATE] = "dates or times that the format cannot say became null",
     [LOSS_BYTES_TEXT] = "texts that are not UTF-8 stayed objects with base64",
+    [LOSS_OBJECT] = "objects became the text of their JSON",
     [LOSS_UNCHANGED] = "values that the log did not carry could not be told apart from absent ones",
     [LOSS_BIG_UNSIGNED] = "integers were beyond 2^63-1",
     [LOSS_OLD_ROW] = "updates came without the old row",

@@ -127,6 +127,7 @@ bool format_is_number(struct cdc_span text);
 enum loss {
     LOSS_NO_DATE,
     LOSS_BYTES_TEXT,
+    LOSS_OBJECT,
     LOSS_UNCHANGED,
     LOSS_BIG_UNSIGNED,
     LOSS_OLD_ROW,
@@ -194,6 +195,11 @@ bool format_is_bytes_text(struct cdc_span value);
 
 /* The inside of a list of a table's key columns. */
 void format_append_key_names(struct cdc_buf *out, const struct format_table *table);
+
+/* Would MySQL's type of that name have values of the same form? PostgreSQL's point is text, its bit(1) no boolean. */
+bool format_is_mysql_type(const struct format_column *column);
+/* The type's name where MySQL's are expected: "text" for one that would be taken for another. */
+struct cdc_span format_mysql_type(const struct format_column *column);
 
 /* -- values.c -------------------------------------------------------------------------- */
 

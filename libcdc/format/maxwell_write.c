@@ -65,7 +65,7 @@ static void append_value(struct line *line, const struct format_column *column, 
     case VALUE_TIMESTAMPTZ: value_append_spaced(line->out, raw, ""); return;
     case VALUE_SET: append_set(line->out, raw); return;
     case VALUE_BITS:
-        if (column->value.is_fixed_bits && value_append_bits_number(line->out, raw))
+        if (column->value.is_fixed_bits && format_is_mysql_type(column) && value_append_bits_number(line->out, raw))
             return;
         break;
     default: break;
@@ -234,15 +234,16 @@ static void append_labels(struct cdc_buf *out, struct cdc_span type)
 static void append_column(struct cdc_buf *out, const struct format_column *column)
 {
     const struct value_type *type = &column->value;
+    struct cdc_span name = format_mysql_type(column);
     size_t n = 0;
 
-    while (n < column->type.n && column->type.p[n] != '(' && column->type.p[n] != ' ')
+    while (n < name.n && name.p[n] != '(' && name.p[n] != ' ')
         n++;
     /* "double precision" and the like are names of several words. */
     if (type->is_postgres)
-        n = column->type.n;
+        n = name.n;
     cdc_buf_lit(out, "{\"type\":");
-    format_append_raw(out, cdc_span(column->type.p, n));
+    format_append_raw(out, cdc_span(name.p, n));
     cdc_buf_lit(out, ",\"name\":");
     format_append_raw(out, column->name);
     if (type->value == VALUE_INT)
@@ -252,7 +253,7 @@ static void append_column(struct cdc_buf *out, const struct format_column *colum
     if (type->value == VALUE_ENUM || type->value == VALUE_SET)
         append_labels(out, column->type);
     cdc_buf_lit(out, ",\"column-type\":");
-    format_append_raw(out, column->type);
+    format_append_raw(out, name);
     cdc_buf_byte(out, '}');
 }
 

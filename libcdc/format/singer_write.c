@@ -134,7 +134,7 @@ static void append_value(struct line *line, const struct format_column *column, 
         cdc_buf_span(out, format_is_number(raw) ? raw : cdc_span("null", 4));
         return;
     case VALUE_DATE:
-        if (raw.p == NULL || (temporal_days(raw, &ignored) && raw.p[raw.n - 1] != 'C')) /* BC */
+        if (raw.p == NULL || (temporal_days(raw, &ignored) && raw.n == 10)) /* neither BC nor beyond 9999 */
             break;
         losses->n[LOSS_NO_DATE]++;
         cdc_buf_lit(out, "null");
@@ -143,7 +143,7 @@ static void append_value(struct line *line, const struct format_column *column, 
     case VALUE_TIMESTAMPTZ:
         if (raw.p == NULL)
             break;
-        if (column->value.value == VALUE_TIMESTAMP ? !temporal_timestamp(raw, &ignored) || raw.p[raw.n - 1] == 'C'
+        if (column->value.value == VALUE_TIMESTAMP ? !temporal_timestamp(raw, &ignored) || raw.p[10] != 'T'
                                                    : raw.p[raw.n - 1] != 'Z') {
             losses->n[LOSS_NO_DATE]++;
             cdc_buf_lit(out, "null");

@@ -113,20 +113,22 @@ bool temporal_timestamp(struct cdc_span text, int64_t *micros)
     return !__builtin_mul_overflow(days, DAY, micros) && !__builtin_add_overflow(*micros, time, micros);
 }
 
-static void append_day(struct cdc_buf *out, int64_t days, bool *bc)
+/* *iso: the year has four digits, as ISO 8601 has it; after another one a blank stands before the time. */
+static void append_day(struct cdc_buf *out, int64_t days, bool *bc, bool *iso)
 {
     int64_t year;
     int month, day;
 
     date_of(days, &year, &month, &day);
     *bc = year <= 0;
+    *iso = year > 0 && year <= 9999;
     cdc_buf_printf(out, "%04lld-%02d-%02d", (long long)(*bc ? 1 - year : year), month, day);
 }
 
 void temporal_append_date(struct cdc_buf *out, int64_t days)
 {
-    bool bc;
-    append_day(out, days, &bc);
+    bool bc, iso;
+    append_day(out, days, &bc, &iso);
     if (bc)
         cdc_buf_lit(out, " BC");
 }
@@ -155,14 +157,14 @@ void temporal_append_time(struct cdc_buf *out, int64_t micros, int digits, bool 
 void temporal_append_timestamp(struct cdc_buf *out, int64_t micros, int digits, bool pad, char separator)
 {
     int64_t days = micros / DAY, time = micros % DAY;
-    bool bc;
+    bool bc, iso;
 
     if (time < 0) {
         time += DAY;
         days--;
     }
-    append_day(out, days, &bc);
-    cdc_buf_byte(out, bc ? ' ' : separator);
+    append_day(out, days, &bc, &iso);
+    cdc_buf_byte(out, iso ? separator : ' ');
     temporal_append_time(out, time, digits, pad);
     if (bc)
         cdc_buf_lit(out, " BC");

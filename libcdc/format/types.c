@@ -105,8 +105,21 @@ static bool take_last(char *name, const char *word)
     return true;
 }
 
+/* Types of extensions live in some schema: "public.hstore". */
+static const char *without_schema(const char *name)
+{
+    static const char *const types[] = {"hstore", "geometry", "geography", "vector", "halfvec"};
+    const char *dot = strrchr(name, '.');
+
+    for (size_t i = 0; dot != NULL && i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(dot + 1, types[i]) == 0)
+            return dot + 1;
+    return name;
+}
+
 static void settle(struct value_type *type, const char *name, int inner)
 {
+    name = without_schema(name);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i].name) == 0) {
             type->value = names[i].value;
@@ -120,7 +133,7 @@ static void settle(struct value_type *type, const char *name, int inner)
     type->is_timetz = strcmp(name, "time with time zone") == 0 || strcmp(name, "timetz") == 0;
     type->is_fixed_bits = strcmp(name, "bit") == 0;
     type->is_fixed_bytes = strcmp(name, "binary") == 0;
-    if (type->value == VALUE_BITS && !type->is_postgres && inner <= 1)
+    if (type->value == VALUE_BITS && type->is_fixed_bits && !type->is_postgres && inner <= 1)
         type->value = VALUE_BOOL;
     /* "bit" alone has one. */
     type->length = type->is_fixed_bits && inner < 0 ? 1 : inner;

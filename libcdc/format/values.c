@@ -50,7 +50,8 @@ void value_append_iso(struct cdc_buf *out, struct cdc_span raw, bool zone)
         (void)take_utc(&text);
     bool bc = text.n > 3 && memcmp(text.p + text.n - 3, " BC", 3) == 0;
     blank = memchr(text.p, ' ', text.n);
-    if (bc || !temporal_timestamp(text, &micros)) {
+    /* ISO 8601 has four digits of a year: other ones stay the server's text. */
+    if (bc || (text.n > 10 && text.p[10] != 'T' && text.p[10] != ' ') || !temporal_timestamp(text, &micros)) {
         format_append_raw(out, raw);
         return;
     }

@@ -33,7 +33,8 @@ static bool append_element(struct cdc_buf *out, enum value_class element, struct
     struct cdc_span raw = cdc_json_string_raw(value);
     bool good = true;
 
-    if (*value.p == 'n' && element != VALUE_JSON) {
+    /* JSON's own comes in no array but in the server's text of it. */
+    if (*value.p == 'n') {
         cdc_buf_lit(out, "NULL");
         return true;
     }
@@ -110,7 +111,8 @@ static bool read_element(struct cdc_buf *out, enum value_class element, struct c
         cdc_buf_byte(out, '"');
         break;
     case VALUE_JSON:
-        good = cdc_json_validate(text.p, text.n, &ignored) == 0;
+        /* JSON's null would be SQL's. */
+        good = cdc_json_validate(text.p, text.n, &ignored) == 0 && !cdc_span_is(text, "null");
         if (good)
             cdc_json_append_compact(out, text);
         break;
@@ -148,12 +150,11 @@ static bool take_element(struct cdc_buf *out, enum value_class element, const ch
     return good;
 }
 
-/* An array has at most six dimensions there. */
-static bool take_array(struct cdc_buf *out, enum value_class element, const char **p, const char *end, int depth)
+static bool take_array(struct cdc_buf *out, enum value_class element, const char **p, const char *end, int left)
 {
     const char *separator = "";
 
-    if (depth > 6 || *p == end || **p != '{')
+    if (left == 0 || *p == end || **p != '{')
         return false;
     ++*p;
     cdc_buf_byte(out, '[');
@@ -163,7 +164,7 @@ static bool take_array(struct cdc_buf *out, enum value_class element, const char
         if (*p == end)
             return false;
         cdc_buf_text(out, separator);
-        if (**p == '{' ? !take_array(out, element, p, end, depth + 1) : !take_element(out, element, p, end))
+        if (**p == '{' ? !take_array(out, element, p, end, left - 1) : !take_element(out, element, p, end))
             return false;
     }
     if (*p == end)
@@ -173,9 +174,9 @@ static bool take_array(struct cdc_buf *out, enum value_class element, const char
     return true;
 }
 
-bool wal2json_read_array(struct cdc_buf *out, enum value_class element, struct cdc_span text)
+bool wal2json_read_array(struct cdc_buf *out, enum value_class element, int dimensions, struct cdc_span text)
 {
     const char *p = text.p, *end = text.p + text.n;
 
-    return take_array(out, element, &p, end, 1) && p == end;
+    return take_array(out, element, &p, end, dimensions) && p == end;
 }

@@ -304,6 +304,8 @@ static int64_t take_timestamp(struct cdc_span text)
     int64_t micros, zone = 0;
     size_t n = text.n;
 
+    if (n == 0)
+        return 0;
     while (n > 0 && n + 6 > text.n && text.p[n - 1] != '+' && text.p[n - 1] != '-')
         n--;
     if (n > 19 && (text.p[n - 1] == '+' || text.p[n - 1] == '-') && text.n - n >= 2) {

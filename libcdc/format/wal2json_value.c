@@ -2,6 +2,26 @@
 /* Values as wal2json has them. */
 #include "libcdc/format/wal2json.h"
 
+/* In JSON, an array of several dimensions and one of arrays are the same: where the elements may be arrays, as JSON or of a
+ * type of the database's own, such a one stays the server's text. The server has six dimensions at most. */
+static bool may_be_of_arrays(const struct format_column *column)
+{
+    enum value_class element = column->value.element;
+
+    return element == VALUE_JSON || element == VALUE_VECTOR || memchr(column->type.p, '.', column->type.n) != NULL;
+}
+
+static bool is_nested(struct cdc_span array)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span item;
+
+    for (cdc_json_iter_begin(&iter, array); cdc_json_next_element(&iter, &item);)
+        if (cdc_json_type(item) == CDC_JSON_ARRAY)
+            return true;
+    return false;
+}
+
 /* -- there ------------------------------------------------------------------------- */
 
 static void append_bytes(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf *scratch)
@@ -52,12 +72,14 @@ void wal2json_append_value(struct cdc_buf *out, const struct format_column *colu
         append_text(out, column, value, losses, scratch);
     } else if (*value.p == '[' || *value.p == '{') {
         scratch->len = 0;
-        if (class == VALUE_ARRAY && wal2json_append_array(scratch, column->value.element, value)) {
+        bool is_clear = class == VALUE_ARRAY &&
+                        (column->value.element == VALUE_JSON || !may_be_of_arrays(column) || !is_nested(value));
+        if (is_clear && wal2json_append_array(scratch, column->value.element, value)) {
             cdc_json_append_string(out, scratch->data, scratch->len);
         } else if (class == VALUE_VECTOR) {
             cdc_json_append_string(out, value.p, value.n);
         } else {
-            /* hstore, composites, geometry: the server's text is another one. */
+            /* hstore, composites, geometry, arrays of arrays: the server's text is another one. */
             losses->n[format_is_bytes_text(value) ? LOSS_BYTES_TEXT : LOSS_TYPE]++;
             cdc_buf_span(out, value);
         }
@@ -86,13 +108,17 @@ static bool read_bytes(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf 
     return true;
 }
 
-static bool read_array(struct cdc_buf *out, enum value_class element, struct cdc_span raw, struct cdc_buf *scratch)
+static bool read_array(struct cdc_buf *out, const struct format_column *column, struct cdc_span raw,
+                       struct cdc_buf *scratch)
 {
+    enum value_class element = column->value.element;
+    bool of_arrays = may_be_of_arrays(column);
     struct cdc_buf array = CDC_BUF_INIT;
 
     scratch->len = 0;
     cdc_json_unescape(scratch, raw);
-    bool good = !scratch->failed && wal2json_read_array(&array, element, cdc_span(scratch->data, scratch->len));
+    bool good = !scratch->failed &&
+                wal2json_read_array(&array, element, of_arrays ? 1 : 6, cdc_span(scratch->data, scratch->len));
     if (good)
         cdc_buf_append_buf(out, &array);
     cdc_buf_free(&array);
@@ -122,7 +148,7 @@ static bool read_text(struct cdc_buf *out, const struct format_column *column, s
         /* One that does not begin at 1 stays the server's text. */
         if (raw.n == 0 || *raw.p != '{')
             break;
-        return read_array(out, column->value.element, raw, scratch);
+        return read_array(out, column, raw, scratch);
     case VALUE_VECTOR: return value_read_json_text(out, raw, scratch);
     default: break;
     }

@@ -59,3 +59,13 @@ void format_append_key_names(struct cdc_buf *out, const struct format_table *tab
         format_append_raw(out, table->columns[table->key[i]].name);
     }
 }
+
+bool format_is_mysql_type(const struct format_column *column)
+{
+    return !column->value.is_postgres || value_type_of(column->type, false).value == column->value.value;
+}
+
+struct cdc_span format_mysql_type(const struct format_column *column)
+{
+    return format_is_mysql_type(column) ? column->type : cdc_span_text("text");
+}

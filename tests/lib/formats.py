@@ -27,8 +27,8 @@ MYSQL = [
 
 
 class Values:
-    def __init__(self, rng, without):
-        self.rng, self.without = rng, without
+    def __init__(self, rng, without, my):
+        self.rng, self.without, self.my = rng, without, my
 
     def text(self):
         return "".join(self.rng.choice(["a", "b", "Z", " ", "\"", "\\", "é", "\n", "'", "漢", "😀", "\u0001", "/", "-", "7"]) for _ in range(self.rng.randrange(12)))
@@ -41,7 +41,7 @@ class Values:
 
     def day(self):
         if "bigdates" not in self.without and self.rng.random() < 0.2:
-            return self.rng.choice(["0044-03-15 BC", "12026-01-02", "0001-01-01", "9999-12-31"])
+            return self.rng.choice(["0001-01-01", "9999-12-31"] + ([] if self.my else ["0044-03-15 BC", "12026-01-02"]))
         return "%04d-%02d-%02d" % (self.rng.randrange(1000, 3000), self.rng.randrange(1, 13), self.rng.randrange(1, 29))
 
     def clock(self, digits, pad):
@@ -53,7 +53,7 @@ class Values:
         day = self.day()
         if day.endswith(" BC"):
             return day[:-3] + " " + self.clock(digits, pad) + " BC"
-        return day + "T" + self.clock(digits, pad)
+        return day + ("T" if len(day) == 10 else " ") + self.clock(digits, pad)
 
     def document(self, depth=0):
         r = self.rng.random()
@@ -63,8 +63,8 @@ class Values:
             return [self.document(depth + 1) for _ in range(self.rng.randrange(4))]
         return {self.text(): self.document(depth + 1) for _ in range(self.rng.randrange(4))}
 
-    def of(self, type_, my):
-        rng = self.rng
+    def of(self, type_):
+        rng, my = self.rng, self.my
         base = type_.split("(")[0]
         if type_ in ("bigint", "bigint unsigned"):
             return rng.choice([0, 1, 2 ** 53 + 1, 2 ** 63 - 1, rng.randrange(1000)] + ([2 ** 64 - 1] if my else [-2 ** 63, -5]))
@@ -138,7 +138,7 @@ class Source:
     def __init__(self, seed, connector, without):
         self.rng = random.Random(seed)
         self.without, self.my = without, connector == "mysql"
-        self.values = Values(self.rng, without)
+        self.values = Values(self.rng, without, self.my)
         self.connector = connector
         columns = MYSQL if self.my else POSTGRES
         self.tables = [("wide", columns, ["id"], True), ("pair", [("k", columns[0][1]), ("t", "varchar(9)" if self.my else "text"), ("v", "int" if self.my else "integer")], ["t", "k"], False)]
@@ -171,7 +171,7 @@ class Source:
             self.emit("schema", name, columns=[{"name": c, "type": t, "nullable": c not in key, "generated": False} for c, t in columns], key_columns=key)
 
     def value(self, type_, key):
-        return None if not key and self.rng.random() < 0.15 else self.values.of(type_, self.my)
+        return None if not key and self.rng.random() < 0.15 else self.values.of(type_)
 
     def new_row(self, columns, key):
         return {c: self.value(t, c in key) for c, t in columns}
