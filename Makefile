@@ -138,7 +138,7 @@ $(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h $(BUILD)/folders
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
 LINK = @mkdir -p $(@D); $(CC) $(CFLAGS) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
-$(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(PROGRAM_OBJ) $(LIB)
+$(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(call objects,cmd/filter) $(PROGRAM_OBJ) $(LIB)
 	$(LINK) $(LIB_LIBS)
 $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)

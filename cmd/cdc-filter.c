@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cdc-filter: the middle stage of a pipeline. It keeps no position, so it needs no file and can be put anywhere
  * between a source and its sinks; the loop is cdc_stage_run, what becomes of a line is cdc_filter_event. */
+#include "cmd/filter/format.h"
 #include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
@@ -14,11 +15,19 @@
 
 struct options {
     struct cdc_filter_settings filter;
+    struct filter_format_options format;
     const char *on_error;
     int64_t max_line;
 };
 
+/* What the loop knows as the stage. */
+struct stage {
+    struct cdc_filter *filter;
+    struct filter_formats formats;
+};
+
 #define AT(member) offsetof(struct options, member)
+#define AT_FORMAT(member) AT(format.member)
 static const struct cdc_option option_table[] = {
     OPTION_HEADING("Options"),
     OPTION_LIST('t', "table", AT(filter.selection.include), "PATTERN", "keep only tables that match (repeatable)"),
@@ -33,28 +42,39 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "allow-unknown", AT(filter.allow_unknown), "TABLE:COLUMN may be a column that the table lacks"),
     OPTION_CHOICE("on-error", AT(on_error), "ACTION", "what to do with bad lines (default stop)", "stop|skip"),
     OPTION_MAX_LINE(AT(max_line)),
+    FILTER_FORMAT_OPTIONS(AT_FORMAT),
     OPTION_END,
 };
 
-static int filter_event(void *filter, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
+static int convert(void *state, struct cdc_span line, struct cdc_buf *events, struct cdc_error *error)
 {
-    return cdc_filter_event(filter, event, out, error);
+    struct stage *stage = state;
+    return cdc_format_read(stage->formats.reader, line, events, error);
+}
+
+static int filter_event(void *state, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct stage *stage = state;
+    return cdc_filter_event(stage->filter, event, out, error);
 }
 
 /* A misspelt -t is an empty copy, a misspelt --drop-columns lets through what must not leave. */
-static void report(void *filter, const struct cdc_log *log)
+static void report(void *state, const struct cdc_log *log)
 {
+    const struct stage *stage = state;
     struct cdc_buf names = CDC_BUF_INIT;
 
-    if (cdc_filter_unmatched(filter, &names) > 0 && !names.failed)
+    filter_formats_report(&stage->formats, log);
+    if (cdc_filter_unmatched(stage->filter, &names) > 0 && !names.failed)
         cdc_log_write(log, CDC_LOG_WARNING, "no table of this run is the one that is named by %.*s", (int)names.len,
                       names.data);
     cdc_buf_free(&names);
 }
 
-static void skipped(void *filter)
+static void skipped(void *state)
 {
-    cdc_filter_skipped(filter);
+    struct stage *stage = state;
+    cdc_filter_skipped(stage->filter);
 }
 
 static void free_settings(struct cdc_filter_settings *settings)
@@ -69,8 +89,9 @@ static void free_settings(struct cdc_filter_settings *settings)
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
-    static const struct cdc_stage_ops ops = {filter_event, report, skipped};
-    const struct options *options = program->values;
+    struct options *options = program->values;
+    struct stage stage = {0};
+    const struct cdc_stage_ops ops = {options->format.from != NULL ? convert : NULL, filter_event, report, skipped};
     const struct cdc_stage_settings settings = {
         .input_fd = STDIN_FILENO,
         .output_fd = STDOUT_FILENO,
@@ -81,11 +102,15 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     };
     if (operands.count != 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "unexpected operand \"%s\"", operands.items[0]);
-    struct cdc_filter *filter = cdc_filter_new(&options->filter, error);
-    if (filter == NULL)
-        return -1;
-    int result = cdc_stage_run(&ops, filter, &settings, &program->control, &program->log, error);
-    cdc_filter_free(filter);
+    int result = filter_formats_open(&stage.formats, &options->format, error);
+    if (stage.formats.writer != NULL)
+        options->filter.format = &stage.formats.format;
+    if (result == 0 && (stage.filter = cdc_filter_new(&options->filter, error)) == NULL)
+        result = -1;
+    if (result == 0)
+        result = cdc_stage_run(&ops, &stage, &settings, &program->control, &program->log, error);
+    cdc_filter_free(stage.filter);
+    filter_formats_free(&stage.formats);
     return result;
 }
 
@@ -103,5 +128,6 @@ int main(int argc, char **argv)
     };
     int status = program_main(&program, argc, argv);
     free_settings(&options.filter);
+    free(options.format.keys.items);
     return status;
 }

@@ -6,7 +6,7 @@ load lib/common
 load lib/postgres
 # This suite knows the tool of MySQL and MariaDB, too.
 
-PAGES=(pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-event.5 cdc.7 libcdc.3)
+PAGES=(pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-event.5 cdc-format.5 cdc.7 libcdc.3)
 
 # Literal displays of a page, as a reader sees them.
 displays() {

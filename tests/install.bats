@@ -19,7 +19,7 @@ run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 flock "$
         [ -f "$DEST/usr/share/man/man1/$tool.1" ] || fail "$tool.1 is missing"
     done
     for header in "$CDC_ROOT"/include/cdc/*.h; do cmp "$header" "$DEST/usr/include/cdc/${header##*/}"; done
-    for page in cdc-event.5 cdc.7 libcdc.3; do [ -f "$DEST/usr/share/man/man${page##*.}/$page" ] || fail "$page is missing"; done
+    for page in cdc-event.5 cdc-format.5 cdc.7 libcdc.3; do [ -f "$DEST/usr/share/man/man${page##*.}/$page" ] || fail "$page is missing"; done
     [ -f "$DEST/usr/lib/libcdc.a" ] && [ -f "$DEST/usr/lib/libcdc.so.0" ] && [ -L "$DEST/usr/lib/libcdc.so" ]
     grep -q '^prefix=/usr$\|/usr/include' "$DEST/usr/lib/pkgconfig/libcdc.pc"
     # Twice is as good as once.

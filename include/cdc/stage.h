@@ -9,6 +9,9 @@
 #include <cdc/log.h>
 
 struct cdc_stage_ops {
+    /* Appends the event lines that a line of another form is (each with its LF), or none; NULL: the input has event lines. A
+     * line of no bytes (p NULL) is the end of the input. 0, or -1 with what `event` has. */
+    int (*convert)(void *stage, struct cdc_span line, struct cdc_buf *events, struct cdc_error *error);
     /* Appends what becomes of the event to out: whole lines, or nothing. Returns how many, or -1: what was appended
      * for it is taken back. With DATA the line is refused, and skip_errors decides; any other error ends the run. The
      * event's bytes are valid during the call only. */

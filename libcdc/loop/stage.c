@@ -8,6 +8,7 @@
 #include <cdc/retry.h>
 #include <cdc/stage.h>
 
+#define KEPT ((size_t)1 << 20)   /* bytes of the buffer for the events of one line that are kept */
 #define BLOCK ((size_t)64 << 10) /* written in blocks of at least this while the input does not pause */
 
 struct stage_loop {
@@ -21,50 +22,97 @@ struct stage_loop {
     struct cdc_metrics metrics;
     struct loop_report report;
     int64_t stop_deadline;
-    bool between; /* the newest line ended a transaction: a stop here leaves none half written */
+    struct cdc_buf converted; /* the events of the newest line */
+    bool between;             /* the newest line ended a transaction: a stop here leaves none half written */
 };
 
 /* -- one line ---------------------------------------------------------------- */
 
-static int refuse(struct stage_loop *loop, const char *reason, struct cdc_error *error)
+static int refuse(struct stage_loop *loop, const struct cdc_error *why, struct cdc_error *error)
 {
     unsigned long long number = cdc_line_reader_number(loop->reader);
     unsigned long long offset = cdc_line_reader_offset(loop->reader);
 
-    if (!loop->settings->skip_errors)
-        return cdc_error_set(error, CDC_EXIT_DATA, "line %llu at byte offset %llu of the input: %s", number, offset,
-                             reason);
+    if (!loop->settings->skip_errors) {
+        cdc_error_set(error, CDC_EXIT_DATA, "line %llu at byte offset %llu of the input: %s", number, offset,
+                      why->text);
+        return why->hint[0] != '\0' ? cdc_error_hint(error, "%s", why->hint) : -1;
+    }
     loop->metrics.skipped++;
     if (loop->ops->skipped != NULL)
         loop->ops->skipped(loop->stage);
-    cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu at byte offset %llu skipped: %s", number, offset, reason);
+    cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu at byte offset %llu skipped: %s", number, offset, why->text);
     return 0;
+}
+
+/* What the stage says of a line that it cannot take. */
+static int judge(struct stage_loop *loop, const struct cdc_error *why, struct cdc_error *error)
+{
+    if (why->status == CDC_EXIT_DATA)
+        return refuse(loop, why, error);
+    cdc_error_set(error, why->status, "%s", why->text);
+    return why->hint[0] != '\0' ? cdc_error_hint(error, "%s", why->hint) : -1;
+}
+
+static int take_event(struct stage_loop *loop, struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_event event;
+
+    if (cdc_event_parse(&event, line.p, line.n, error) != 0)
+        return -1;
+    int lines = loop->ops->event(loop->stage, &event, out, error);
+    if (lines < 0)
+        return -1;
+    loop->metrics.lines_out += (uint64_t)lines;
+    loop->between = event.op == CDC_OP_COMMIT || event.op == CDC_OP_HEARTBEAT;
+    return 0;
+}
+
+/* A line of another form, or the end of the input. */
+static int take_converted(struct stage_loop *loop, struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_buf *events = &loop->converted;
+
+    events->len = 0;
+    cdc_buf_shrink(events, KEPT);
+    if (loop->ops->convert(loop->stage, line, events, error) != 0)
+        return -1;
+    if (events->failed)
+        return cdc_error_memory(error);
+    if (events->len == 0)
+        return 0;
+    const char *end = events->data + events->len;
+    for (const char *p = events->data, *lf; p < end; p = lf + 1) {
+        lf = memchr(p, '\n', (size_t)(end - p));
+        if (take_event(loop, cdc_span(p, (size_t)(lf - p)), out, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Of a line that is refused, or ends the run, nothing must leave that was appended for it. */
+static int take_text(struct stage_loop *loop, struct cdc_span line, struct cdc_error *error)
+{
+    struct cdc_error why = {0};
+    struct cdc_buf *out = cdc_writer_buf(loop->writer);
+    size_t before = out->len;
+    uint64_t lines_out = loop->metrics.lines_out;
+    int result = loop->ops->convert != NULL ? take_converted(loop, line, out, &why) : take_event(loop, line, out, &why);
+
+    if (result == 0)
+        return 0;
+    out->len = before;
+    loop->metrics.lines_out = lines_out;
+    return judge(loop, &why, error);
 }
 
 static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_long, struct cdc_error *error)
 {
-    struct cdc_event event;
-    struct cdc_error why = {0};
-    struct cdc_buf *out = cdc_writer_buf(loop->writer);
-    size_t before = out->len;
+    static const struct cdc_error why = {.text = "the line is longer than --max-line"};
 
     loop->metrics.lines_in++;
     loop->metrics.bytes_in += line.n + 1;
-    if (too_long)
-        return refuse(loop, "the line is longer than --max-line", error);
-    if (cdc_event_parse(&event, line.p, line.n, &why) != 0)
-        return refuse(loop, why.text, error);
-    int lines = loop->ops->event(loop->stage, &event, out, &why);
-    if (lines < 0) {
-        out->len = before; /* a line that was half appended must not leave, whatever ends it */
-        if (why.status == CDC_EXIT_DATA)
-            return refuse(loop, why.text, error);
-        cdc_error_set(error, why.status, "%s", why.text);
-        return why.hint[0] != '\0' ? cdc_error_hint(error, "%s", why.hint) : -1;
-    }
-    loop->metrics.lines_out += (uint64_t)lines;
-    loop->between = event.op == CDC_OP_COMMIT || event.op == CDC_OP_HEARTBEAT;
-    return 0;
+    return too_long ? refuse(loop, &why, error) : take_text(loop, line, error);
 }
 
 /* -- the loop ------------------------------------------------------------------ */
@@ -104,6 +152,15 @@ static int finish(struct stage_loop *loop, struct cdc_error *error)
     return cdc_error_hint(error, "start the same pipeline again: the rest comes again");
 }
 
+/* What another form says by ending there; not where a line is torn. */
+static int finish_input(struct stage_loop *loop, struct cdc_error *error)
+{
+    if (loop->ops->convert != NULL && cdc_line_reader_leftover(loop->reader) == 0 &&
+        take_text(loop, cdc_span(NULL, 0), error) != 0)
+        return -1;
+    return finish(loop, error);
+}
+
 /* A second signal, or the end of the transaction does not come: its lines that wait before us were not handed on. */
 static int leave_early(struct stage_loop *loop, struct cdc_error *error)
 {
@@ -125,7 +182,7 @@ static int run(struct stage_loop *loop, struct cdc_error *error)
         if (got == CDC_LINE_ERROR)
             return -1;
         if (got == CDC_LINE_END)
-            return finish(loop, error);
+            return finish_input(loop, error);
         /* The input pauses: everything goes out, so that a single row is not held back. */
         if (got == CDC_LINE_AGAIN) {
             if (write_all(loop, error) != 0)
@@ -177,5 +234,6 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
         ops->report(stage, log);
     cdc_writer_free(loop.writer);
     cdc_line_reader_free(loop.reader);
+    cdc_buf_free(&loop.converted);
     return result;
 }

@@ -1,0 +1,306 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# cdc-filter --to and --from: lines of other tools, field by field, and that nothing is another row after the way there and back.
+bats_require_minimum_version 1.8.0
+load lib/common
+
+setup() { DIR=$BATS_TEST_TMPDIR; }
+teardown() { end_spawned; }
+
+# ends_with STATUS COMMAND...
+ends_with() {
+    local wanted=$1 got=0
+    shift
+    "$@" || got=$?
+    is "status" "$wanted" "$got"
+}
+filter() { t cdc-filter "$@"; }
+# copy NAME: lines of stdin into a database; rows NAME: what is in its tables.
+copy() {
+    mkdir -p "$DIR/$1"
+    t cdc-sink-sqlite -q --state-dir "$DIR/$1" "$DIR/$1.db"
+}
+rows() {
+    local table
+    for table in wide pair keyless; do
+        sqlite3 "$DIR/$1.db" "SELECT '$table', * FROM \"$table\" ORDER BY 1, 2, 3, 4" 2>&1 || true
+    done
+}
+# there_and_back CONNECTOR FORMAT FROM-FORMAT WITHOUT...: random events, of three seeds
+there_and_back() {
+    local connector=$1 to=$2 from=$3 seed
+    shift 3
+    for seed in 11 12 13; do
+        rm -rf "$DIR"/a* "$DIR"/b*
+        python3 "$LIB/formats.py" $seed 150 "$connector" "$@" >"$DIR/in"
+        copy a <"$DIR/in"
+        filter -q --to "$to" <"$DIR/in" >"$DIR/foreign"
+        filter -q --from "$from" ${FROM_POSITION:+--from-position "$FROM_POSITION"} <"$DIR/foreign" >"$DIR/back"
+        copy b <"$DIR/back"
+        diff <(rows a) <(rows b)
+        [ "$(rows a | wc -l)" -gt 0 ]
+    done
+}
+pg() { printf '{"op":"%s","pos":"%s","seq":%d,"ts_ms":1700000000123,"source":{"connector":"postgresql","name":"shop","db":"shop","schema":"public","table":"t","ts_ms":1700000000100,"txId":7,"lsn":900,"snapshot":"false"}%s}\n' "$@"; }
+commit() { printf '{"op":"commit","pos":"%s","seq":%d,"ts_ms":1700000000123,"source":{"connector":"postgresql","name":"shop","db":"shop","ts_ms":1700000000100,"txId":7,"lsn":901,"snapshot":"false","system_id":"1"},"events":%d}\n' "$@"; }
+example() {
+    pg schema 1.0 100 ',"columns":[{"name":"id","type":"bigint","nullable":false,"generated":false},{"name":"n","type":"numeric(10,2)","nullable":true,"generated":false},{"name":"d","type":"date","nullable":true,"generated":false},{"name":"b","type":"bytea","nullable":true,"generated":false},{"name":"x","type":"text","nullable":true,"generated":false}],"key_columns":["id"]'
+    pg c 1.1 100 ',"key":{"id":1},"before":null,"after":{"id":1,"n":"1.10","d":"2020-01-02","b":"AP8=","x":"é\u0000\""}'
+    pg u 1.2 100 ',"key":{"id":2},"before":{"id":1},"after":{"id":2,"n":"NaN","d":"0044-03-15 BC","b":null,"x":null}'
+    pg u 1.3 100 ',"key":{"id":2},"before":null,"after":{"id":2,"n":null,"d":"infinity"},"unchanged":["b","x"]'
+    pg d 1.4 100 ',"key":{"id":2},"before":{"id":2},"after":null'
+    commit 1.9 100 4
+}
+
+my() { printf '{"op":"%s","pos":"%s","seq":%d,"ts_ms":1700000000123,"source":{"connector":"mysql","name":"shop","db":"shop","table":"t","ts_ms":1700000000100,"gtid":"0-1-5","server_id":3,"file":"bin.000007","pos":%d,"row":0,"snapshot":"false"}%s}\n' "$@"; }
+my_example() {
+    my schema 1.0 100 4 ',"columns":[{"name":"id","type":"bigint unsigned"},{"name":"e","type":"enum('"'a','b''c'"')"},{"name":"s","type":"set('"'x','y'"')"},{"name":"n","type":"decimal(10,2)"},{"name":"at","type":"timestamp(3)"},{"name":"f","type":"bit(1)"},{"name":"g","type":"bit(4)"},{"name":"j","type":"json"}],"key_columns":["id"]'
+    my c 1.1 100 154 ',"key":{"id":18446744073709551615},"before":null,"after":{"id":18446744073709551615,"e":"b'"'"'c","s":"x,y","n":"1.10","at":"2020-01-02T03:04:05.678Z","f":true,"g":"0101","j":{"a": 1.0}}'
+    my u 1.2 100 200 ',"key":{"id":1},"before":{"id":18446744073709551615,"e":"","s":"","n":"2","at":"0000-00-00 00:00:00.000","f":false,"g":"1111","j":null},"after":{"id":1,"e":"","s":"","n":null,"at":"0000-00-00 00:00:00.000","f":false,"g":"1111","j":null},"json_null":["j"],"json_null_old":["j"]'
+    my d 1.3 100 300 ',"key":{"id":1},"before":{"id":1},"after":null'
+    my t 1.4 100 400 ''
+    my ddl 1.5 100 400 ',"ddl":"ALTER TABLE t COMMENT 1","db":"shop"'
+    commit 1.9 100 5
+}
+
+# -- Debezium -------------------------------------------------------------------
+
+@test "debezium: there and back, PostgreSQL" { there_and_back postgresql debezium debezium; }
+@test "debezium: there and back, MySQL" { there_and_back mysql debezium debezium zerodates; }
+@test "debezium: there and back, with schemas" {
+    there_and_back postgresql debezium,schemas debezium
+    there_and_back mysql debezium,schemas debezium zerodates
+}
+@test "debezium: there and back, with keys, tombstones and schemas" {
+    there_and_back postgresql debezium,key,tombstones debezium
+    there_and_back mysql debezium,schemas,tombstones debezium zerodates
+}
+
+@test "debezium: values, an update of the key, what was not carried" {
+    example | filter --to debezium,bare >"$DIR/out" 2>"$DIR/err"
+    is "rows" "$(printf '%s\n' \
+        '["c",null,{"id":1,"n":"1.10","d":18263,"b":"AP8=","x":"é\u0000\""}]' \
+        '["d",{"id":1},null]' \
+        '["c",null,{"id":2,"n":"NaN","d":-735160,"b":null,"x":null}]' \
+        '["u",null,{"id":2,"n":null,"d":null,"b":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==","x":"__debezium_unavailable_value"}]' \
+        '["d",{"id":2},null]')" "$(jq -c '[.op,.before,.after]' "$DIR/out")"
+    grep -q 'warning: --to: 1 dates or times that the format cannot say became null$' "$DIR/err"
+    is "source" '{"version":"'"$(t cdc-filter -V | awk '{print $2}')"'","connector":"postgresql","name":"shop","db":"shop","schema":"public","table":"t","ts_ms":1700000000100,"txId":7,"lsn":900,"snapshot":"false","ts_us":1700000000100000,"ts_ns":1700000000100000000,"sequence":"[\"100\",\"900\"]","xmin":null}' \
+        "$(head -1 "$DIR/out" | jq -c .source)"
+    is "times" '[1700000000123,1700000000123000,1700000000123000000,null]' "$(head -1 "$DIR/out" | jq -c '[.ts_ms,.ts_us,.ts_ns,.transaction]')"
+}
+
+@test "debezium: times before anything, and no place in the log" {
+    example | sed 's/"ts_ms":[0-9]*/"ts_ms":0/g; s/,"lsn":900//' | filter -q --to debezium,bare >"$DIR/out"
+    is "times" '[0,0,0,0,"[\"100\",null]"]' "$(head -1 "$DIR/out" | jq -c '[.ts_us,.ts_ns,.source.ts_us,.source.ts_ns,.source.sequence]')"
+}
+
+@test "debezium: transactions and schema changes" {
+    example | filter -q --to debezium >"$DIR/out"
+    is "lines" '["change","BEGIN","c","d","c","u","d","END"]' "$(jq -sc 'map(.op // .status // "change")' "$DIR/out")"
+    is "orders" '[1,2,3,4,5]' "$(jq -sc 'map(select(.op).transaction | select(.id == "7:100").total_order)' "$DIR/out")"
+    is "end" '{"status":"END","id":"7:100","ts_ms":1700000000100,"event_count":5,"data_collections":[{"data_collection":"public.t","event_count":5}]}' "$(tail -1 "$DIR/out")"
+    is "table" '["\"shop\".\"public\".\"t\"",["id"],["bigint","numeric(10,2)","date","bytea","text"]]' \
+        "$(head -1 "$DIR/out" | jq -c '.tableChanges[0] | [.id, .table.primaryKeyColumnNames, [.table.columns[].typeName]]')"
+}
+
+@test "debezium: keys and tombstones" {
+    example | filter -q --to debezium,tombstones,bare >"$DIR/out"
+    is "messages" '[[{"id":1},"c"],[{"id":1},"d"],[{"id":1},null],[{"id":2},"c"],[{"id":2},"u"],[{"id":2},"d"],[{"id":2},null]]' \
+        "$(jq -sc 'map([.key, .value.op])' "$DIR/out")"
+}
+
+@test "debezium: connectors' own lines, as their documentation has them" {
+    printf '%s\n' '{"before":null,"after":{"id":1,"d":18263},"source":{"version":"3.x","connector":"postgresql","name":"p","ts_ms":1,"snapshot":"false","db":"d","sequence":"[\"24023119\",\"24023128\"]","schema":"public","table":"t","txId":555,"lsn":24023128,"xmin":null},"transaction":null,"op":"c","ts_ms":2}' \
+        '{"before":null,"after":{"id":2,"d":null},"source":{"version":"3.x","connector":"postgresql","name":"p","ts_ms":1,"snapshot":"false","db":"d","sequence":"[\"24023200\",\"24023300\"]","schema":"public","table":"t","txId":556,"lsn":24023300,"xmin":null},"transaction":null,"op":"c","ts_ms":3}' >"$DIR/in"
+    filter --from debezium --key t:id <"$DIR/in" >"$DIR/out" 2>"$DIR/err"
+    is "ops" '["schema","c","commit","c","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
+    is "keys" '[{"id":1},{"id":2}]' "$(jq -sc 'map(select(.op == "c").key)' "$DIR/out")"
+    is "order" "$(jq -r .pos "$DIR/out")" "$(jq -r .pos "$DIR/out" | LC_ALL=C sort -u)"
+    grep -q 'warning: --from: 2 columns came without a type' "$DIR/err"
+}
+
+@test "debezium: with schemas, Decimal, dates and times of every mode" {
+    field() { printf '{"type":"%s","optional":true,"field":"%s"%s}' "$1" "$2" "${3:+,\"name\":\"$3\"}${4:+,\"parameters\":$4}"; }
+    printf '{"schema":{"type":"struct","fields":[{"type":"struct","field":"after","optional":true,"fields":[%s]}]},"payload":{"before":null,"after":{"a":"BNI=","n":"/w==","z":"AA==","v":{"scale":3,"value":"AQ=="},"d":18263,"t":3600000,"us":3600000001,"ts":1577923200123,"ns":1577923200123456789,"iso":"2020-01-02Z","j":"{\\"a\\": [1, 2]}","bits":"AgE="},"source":{"connector":"mysql","name":"m","db":"d","table":"t","file":"bin.000012","pos":44,"row":0,"ts_ms":5},"op":"r","ts_ms":9}}\n' \
+        "$(field bytes a org.apache.kafka.connect.data.Decimal '{"scale":"2"}'),$(field bytes n org.apache.kafka.connect.data.Decimal '{"scale":"2"}'),$(field bytes z org.apache.kafka.connect.data.Decimal '{"scale":"0"}'),$(field struct v io.debezium.data.VariableScaleDecimal),$(field int32 d io.debezium.time.Date),$(field int32 t io.debezium.time.Time),$(field int64 us io.debezium.time.MicroTime),$(field int64 ts org.apache.kafka.connect.data.Timestamp),$(field int64 ns io.debezium.time.NanoTimestamp),$(field string iso io.debezium.time.IsoDate),$(field string j io.debezium.data.Json),$(field bytes bits io.debezium.data.Bits '{"length":"10"}')" >"$DIR/in"
+    filter --from debezium <"$DIR/in" >"$DIR/out"
+    is "row" '{"a":"12.34","n":"-0.01","z":"0","v":"0.001","d":"2020-01-02","t":"01:00:00.000","us":"01:00:00.000001","ts":"2020-01-02T00:00:00.123","ns":"2020-01-02T00:00:00.123456","iso":"2020-01-02","j":{"a":[1,2]},"bits":"0100000010"}' \
+        "$(jq -c 'select(.op == "r").after' "$DIR/out")"
+}
+
+# -- Maxwell ----------------------------------------------------------------------
+
+@test "maxwell: there and back" {
+    there_and_back mysql maxwell maxwell truncate jsonnull ddl
+    there_and_back postgresql maxwell maxwell truncate jsonnull message nan
+}
+
+@test "maxwell: rows, the last of a transaction, what has changed, definitions" {
+    my_example | filter --to maxwell >"$DIR/out" 2>"$DIR/err"
+    is "definition" '["table-create","shop","t",[{"type":"bigint","name":"id","signed":false,"column-type":"bigint unsigned"},{"type":"enum","name":"e","enum-values":["a","b'"'"'c"],"column-type":"enum('"'a','b''c'"')"},{"type":"set","name":"s","enum-values":["x","y"],"column-type":"set('"'x','y'"')"},{"type":"decimal","name":"n","column-type":"decimal(10,2)"},{"type":"timestamp","name":"at","column-length":3,"column-type":"timestamp(3)"},{"type":"bit","name":"f","column-type":"bit(1)"},{"type":"bit","name":"g","column-type":"bit(4)"},{"type":"json","name":"j","column-type":"json"}],["id"]]' \
+        "$(head -1 "$DIR/out" | jq -c '[.type,.database,.table,.def.columns,.def."primary-key"]')"
+    is "first" '{"database":"shop","table":"t","type":"insert","ts":1700000000,"xid":100,"xoffset":0,"position":"bin.000007:154","server_id":3,"primary_key_columns":["id"],"data":{"id":18446744073709551615,"e":"b'"'"'c","s":["x","y"],"n":1.10,"at":"2020-01-02 03:04:05.678","f":1,"g":5,"j":{"a": 1.0}}}' "$(sed -n 2p "$DIR/out")"
+    is "old" '{"database":"shop","table":"t","type":"update","ts":1700000000,"xid":100,"xoffset":1,"position":"bin.000007:200","server_id":3,"primary_key_columns":["id"],"data":{"id":1,"e":"","s":[],"n":null,"at":"0000-00-00 00:00:00.000","f":0,"g":15,"j":null},"old":{"id":18446744073709551615,"n":2}}' "$(sed -n 3p "$DIR/out")"
+    is "last" '["delete",true,null]' "$(tail -1 "$DIR/out" | jq -c '[.type,.commit,.xoffset]')"
+    grep -q 'warning: --to: 1 truncates could not be told; 1 DDL statements could not be told; 1 nulls of JSON became NULL$' "$DIR/err"
+}
+
+@test "maxwell: its own lines, with types from DDL, a transaction of two rows" {
+    printf '%s\n' '{"type":"table-create","database":"test","table":"e","def":{"database":"test","charset":"utf8mb4","table":"e","columns":[{"type":"int","name":"id","signed":false},{"type":"timestamp","name":"c","column-length":6},{"type":"set","name":"s","enum-values":["a","b"]},{"type":"decimal","name":"m"}],"primary-key":["id"]},"ts":1477053126000,"sql":"create table e","position":"master.000006:800050"}' \
+        '{"database":"test","table":"e","type":"insert","ts":1477053217,"xid":1,"xoffset":0,"position":"master.000006:800911","data":{"id":1,"c":"2016-10-21 05:33:54.631000","s":["a","b"],"m":12345678901234567890.10}}' \
+        '{"database":"test","table":"e","type":"update","ts":1477053217,"xid":1,"commit":true,"position":"master.000006:800911","data":{"id":1,"c":"0000-00-00 00:00:00","s":[],"m":5.444},"old":{"m":4.2341}}' >"$DIR/in"
+    filter --from maxwell <"$DIR/in" >"$DIR/out"
+    is "ops" '["ddl","commit","schema","c","u","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
+    grep -qF '"after":{"id":1,"c":"2016-10-21T05:33:54.631000Z","s":"a,b","m":"12345678901234567890.10"}' "$DIR/out"
+    grep -qF '"before":{"id":1,"c":"0000-00-00 00:00:00","s":"","m":"4.2341"}' "$DIR/out"
+    is "types" '["int unsigned","timestamp(6)","set('"'a','b'"')","decimal"]' "$(jq -c 'select(.op == "schema") | [.columns[].type]' "$DIR/out")"
+    is "order" "$(jq -r .pos "$DIR/out")" "$(jq -r .pos "$DIR/out" | LC_ALL=C sort -u)"
+    # What comes again has the same place, also without what was before it.
+    sed 1d "$DIR/in" | filter -q --from maxwell | jq -c 'select(.op != "schema") | [.op, .pos]' >"$DIR/again"
+    diff "$DIR/again" <(jq -c 'select(.op != "schema") | [.op, .pos]' "$DIR/out" | sed 1,2d)
+}
+
+# -- wal2json ---------------------------------------------------------------------
+
+@test "wal2json: there and back" {
+    there_and_back postgresql wal2json wal2json nan escapes
+    there_and_back mysql wal2json wal2json ddl
+}
+
+@test "wal2json: rows, transactions, an update of the key, what was not carried" {
+    example | filter --to wal2json >"$DIR/out" 2>"$DIR/err"
+    is "lines" '["B","I","U","U","D","C"]' "$(jq -sc 'map(.action)' "$DIR/out")"
+    is "begin" '{"action":"B","xid":7,"timestamp":"2023-11-14 22:13:20.1+00","lsn":"0/64"}' "$(head -1 "$DIR/out")"
+    is "insert" '{"action":"I","xid":7,"timestamp":"2023-11-14 22:13:20.1+00","lsn":"0/384","schema":"public","table":"t","columns":[{"name":"id","type":"bigint","value":1},{"name":"n","type":"numeric(10,2)","value":1.10},{"name":"d","type":"date","value":"2020-01-02"},{"name":"b","type":"bytea","value":"00ff"},{"name":"x","type":"text","value":"é\u0000\""}],"pk":[{"name":"id","type":"bigint"}]}' "$(sed -n 2p "$DIR/out")"
+    is "key" '[{"name":"id","type":"bigint","value":1}]' "$(sed -n 3p "$DIR/out" | jq -c .identity)"
+    is "unchanged" '["id","n","d"]' "$(sed -n 4p "$DIR/out" | jq -c '[.columns[].name]')"
+    grep -q 'warning: --to: 1 numbers that are none (NaN, infinities) became null$' "$DIR/err"
+}
+
+@test "wal2json: version 1, several truncated tables, arrays" {
+    printf '%s\n' '{"xid":9,"nextlsn":"0/20","timestamp":"2019-12-29 04:58:34.806671+00","change":[{"kind":"insert","schema":"public","table":"t","columnnames":["a","v","m"],"columntypes":["integer","integer[]","text[]"],"columnvalues":[1,"{1,NULL,3}","{{a,\"b \\\"\"},{NULL,\"NULL\"}}"]},{"kind":"update","schema":"public","table":"t","columnnames":["a","v","m"],"columntypes":["integer","integer[]","text[]"],"columnvalues":[2,"{}","[0:1]={a,b}"],"oldkeys":{"keynames":["a"],"keytypes":["integer"],"keyvalues":[1]}},{"kind":"delete","schema":"public","table":"t","oldkeys":{"keynames":["a"],"keytypes":["integer"],"keyvalues":[2]}},{"kind":"truncate","schema":"public","table":"x","schema":"public","table":"y"},{"kind":"message","transactional":true,"prefix":"p","content":"c"}]}' >"$DIR/in"
+    filter --from wal2json <"$DIR/in" >"$DIR/out"
+    is "ops" '["schema","c","schema","u","d","t","t","m","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
+    is "arrays" '[{"a":1,"v":[1,null,3],"m":[["a","b \""],[null,"NULL"]]},{"a":2,"v":[],"m":"[0:1]={a,b}"}]' "$(jq -sc 'map(.after | select(.))' "$DIR/out")"
+    is "keys" '[{"a":2},{"a":2}]' "$(jq -sc 'map(.key | select(.))' "$DIR/out")"
+    is "tables" '["x","y"]' "$(jq -sc 'map(select(.op == "t").source.table)' "$DIR/out")"
+    is "events" 6 "$(jq 'select(.op == "commit").events' "$DIR/out")"
+    is "order" "$(jq -r .pos "$DIR/out")" "$(jq -r .pos "$DIR/out" | LC_ALL=C sort -u)"
+}
+
+@test "wal2json: lines whose transaction has not begun here, and a delete of an unknown table, are refused" {
+    echo '{"action":"I","lsn":"0/10","schema":"public","table":"t","columns":[{"name":"a","type":"integer","value":1}]}' >"$DIR/in"
+    ends_with 65 filter --from wal2json <"$DIR/in" 2>"$DIR/err"
+    grep -q 'include-lsn' "$DIR/err"
+    printf '%s\n' '{"action":"B","lsn":"0/10"}' '{"action":"D","schema":"public","table":"t","identity":[{"name":"a","type":"integer","value":1}]}' '{"action":"C"}' >"$DIR/in"
+    ends_with 65 filter --from wal2json <"$DIR/in" 2>"$DIR/err"
+    grep -q 'include-pk' "$DIR/err"
+    filter --from wal2json --key t:a <"$DIR/in" >"$DIR/out"
+    is "ops" '["schema","d","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
+}
+
+# -- canal ------------------------------------------------------------------------
+
+@test "canal: there and back" {
+    FROM_POSITION=line there_and_back mysql canal canal base64
+    FROM_POSITION=line there_and_back postgresql canal canal base64 message
+}
+
+@test "canal: every value is a string, enums and sets are numbers, bytes are characters" {
+    my_example | filter --to canal >"$DIR/out" 2>"$DIR/err"
+    is "first" '{"data":[{"id":"18446744073709551615","e":"2","s":"3","n":"1.10","at":"2020-01-02 03:04:05.678","f":"1","g":"5","j":"{\"a\": 1.0}"}],"database":"shop","es":1700000000100,"gtid":"0-1-5","id":100,"isDdl":false,"mysqlType":{"id":"bigint unsigned","e":"enum('"'a','b''c'"')","s":"set('"'x','y'"')","n":"decimal(10,2)","at":"timestamp(3)","f":"bit(1)","g":"bit(4)","j":"json"},"old":null,"pkNames":["id"],"sql":"","sqlType":{"id":3,"e":4,"s":-7,"n":3,"at":93,"f":-7,"g":-7,"j":12},"table":"t","ts":1700000000123,"type":"INSERT"}' "$(head -1 "$DIR/out")"
+    is "second" '[[{"id":"1","e":"0","s":"0","n":null,"at":"0000-00-00 00:00:00.000","f":"0","g":"15","j":"null"}],[{"id":"18446744073709551615","n":"2"}]]' "$(sed -n 2p "$DIR/out" | jq -c '[.data,.old]')"
+    is "others" '["DELETE","TRUNCATE","ALTER"]' "$(sed 1,2d "$DIR/out" | jq -sc 'map(.type)')"
+    example | filter -q --to canal | head -1 | jq -c '[.data[0].b]' >"$DIR/bytes"
+    is "bytes" '["\u0000ÿ"]' "$(cat "$DIR/bytes")"
+}
+
+@test "canal: several rows in a message; one of its own has no position" {
+    echo '{"id":1,"database":"d","table":"t","pkNames":["id"],"isDdl":false,"type":"UPDATE","es":1589373560000,"ts":1589373560798,"sql":"","sqlType":{"id":4,"v":12},"mysqlType":{"id":"int(11)","v":"varchar(9)"},"data":[{"id":"1","v":"b"},{"id":"2","v":null}],"old":[{"v":"a"},{"id":"3"}]}' >"$DIR/in"
+    ends_with 65 filter --from canal <"$DIR/in" 2>"$DIR/err"
+    grep -q -- '--from-position' "$DIR/err"
+    filter --from canal --from-position line <"$DIR/in" >"$DIR/out"
+    is "rows" '[{"id":1,"v":"a"},{"id":1,"v":"b"},{"id":3,"v":null},{"id":2,"v":null}]' "$(jq -sc 'map(select(.op == "u") | .before, .after)' "$DIR/out")"
+    is "events" 2 "$(jq 'select(.op == "commit").events' "$DIR/out")"
+}
+
+# -- Singer -----------------------------------------------------------------------
+
+@test "singer: there and back" {
+    FROM_POSITION=line there_and_back postgresql singer singer bigdates nan message
+    FROM_POSITION=line there_and_back mysql singer singer bigdates zerodates ddl
+}
+
+@test "singer: schema, records, deletes, state" {
+    example | filter --to singer >"$DIR/out" 2>"$DIR/err"
+    is "schema" '["public-t",["id"],{"type":["integer"],"x-source-type":"bigint"},{"type":["null","number"],"x-source-type":"numeric(10,2)"},{"type":["null","string"],"format":"date","x-source-type":"date"},{"type":["null","string"],"contentEncoding":"base64","x-source-type":"bytea"}]' \
+        "$(head -1 "$DIR/out" | jq -c '[.stream, .key_properties, (.schema.properties | .id, .n, .d, .b)]')"
+    is "insert" '{"type":"RECORD","stream":"public-t","record":{"id":1,"n":1.10,"d":"2020-01-02","b":"AP8=","x":"é\u0000\"","_sdc_deleted_at":null},"time_extracted":"2023-11-14T22:13:20.123Z","version":1,"x-op":"c"}' "$(sed -n 2p "$DIR/out")"
+    is "delete" '{"id":1,"_sdc_deleted_at":"2023-11-14T22:13:20.100Z"}' "$(sed -n 3p "$DIR/out" | jq -c .record)"
+    is "state" '{"type":"STATE","value":{"bookmarks":{"shop":{"pos":"1.9","seq":100}}}}' "$(tail -1 "$DIR/out")"
+    grep -q '2 dates or times.*; 1 values that the log did not carry.*; 1 numbers that are none' "$DIR/err"
+}
+
+@test "singer: a tap's own messages; a new version replaces the table" {
+    printf '%s\n' '{"type":"SCHEMA","stream":"public-t","schema":{"type":"object","properties":{"id":{"type":["integer"]},"at":{"type":["null","string"],"format":"date-time"},"n":{"type":["null","number"]}}},"key_properties":["id"]}' \
+        '{"type":"RECORD","stream":"public-t","record":{"id":1,"at":"2020-01-02T00:00:00+00:00","n":1.10},"version":5}' \
+        '{"type":"RECORD","stream":"public-t","record":{"id":1,"_sdc_deleted_at":"2020-01-02T00:00:00Z"},"version":5}' '{"type":"STATE","value":{}}' \
+        '{"type":"RECORD","stream":"public-t","record":{"id":2,"at":null,"n":null},"version":6}' '{"type":"ACTIVATE_VERSION","stream":"public-t","version":6}' >"$DIR/in"
+    filter --from singer --from-position run <"$DIR/in" >"$DIR/out"
+    is "ops" '["schema","u","d","commit","t","u","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
+    grep -qF '"after":{"id":1,"at":"2020-01-02T00:00:00Z","n":"1.10"}' "$DIR/out"
+    is "order" "$(jq -r .pos "$DIR/out")" "$(jq -r .pos "$DIR/out" | LC_ALL=C sort -u)"
+    copy a <"$DIR/out"
+    is "rows" '2||' "$(sqlite3 "$DIR/a.db" 'SELECT * FROM "public-t"')"
+}
+
+# -- again ----------------------------------------------------------------------
+
+# Cut anywhere, even within a transaction, and sent again from the beginning: each line has the position that it had.
+@test "lines that come again are dropped by the sink, and nothing is missing" {
+    local format cut
+    for format in debezium maxwell wal2json; do
+        python3 "$LIB/formats.py" 21 60 mysql zerodates truncate jsonnull ddl >"$DIR/in"
+        rm -rf "$DIR"/a* "$DIR"/b*
+        copy a <"$DIR/in"
+        filter -q --to $format <"$DIR/in" >"$DIR/foreign"
+        for cut in 40 41 97 150; do
+            head -$cut "$DIR/foreign" | filter -q --from $format | copy b || [ $? = 75 ]
+        done
+        filter -q --from $format <"$DIR/foreign" | copy b
+        diff <(rows a) <(rows b)
+    done
+}
+
+# -- all ------------------------------------------------------------------------
+
+@test "a row without a schema line, and a line of another format, are refused" {
+    pg c 1.1 1 ',"key":{"id":1},"before":null,"after":{"id":1}' >"$DIR/in"
+    ends_with 65 filter --to debezium <"$DIR/in" 2>"$DIR/err"
+    grep -q 'before the schema line' "$DIR/err"
+    for line in '{}' '[]' 'null x' '{"op":"q"}' '{"op":"c","after":{}}' '{"op":"c","source":{"name":"x"},"after":{}}' '{"op":"c","source":{"name":"x","connector":"postgresql"},"after":{"a":1}}'; do
+        echo "$line" >"$DIR/in"
+        ends_with 65 filter --from debezium <"$DIR/in" 2>"$DIR/err"
+    done
+    grep -q 'no position in the log.*--from-position' "$DIR/err"
+}
+
+@test "positions by line and by run: where a format has none" {
+    echo '{"op":"c","source":{"name":"x","connector":"oracle","db":"d","table":"t"},"before":null,"after":{"id":1}}' >"$DIR/in"
+    filter -q --from debezium --from-position line --key id <"$DIR/in" >"$DIR/one"
+    filter -q --from debezium --from-position line --key id <"$DIR/in" | cmp - "$DIR/one"
+    filter -q --from debezium --from-position run --key id <"$DIR/in" >"$DIR/two"
+    is "ops" '["schema","c","commit"]' "$(jq -sc 'map(.op)' "$DIR/two")"
+    pause_ms 20
+    filter -q --from debezium --from-position run --key id <"$DIR/in" >"$DIR/three"
+    [[ $(head -1 "$DIR/three" | jq -r .pos) > $(tail -1 "$DIR/two" | jq -r .pos) ]]
+    [ "$(head -1 "$DIR/three" | jq .seq)" -gt "$(tail -1 "$DIR/two" | jq .seq)" ]
+}
+
+@test "options that do not go together" {
+    ends_with 64 filter --to nothing </dev/null 2>"$DIR/err"
+    grep -q 'use one of debezium' "$DIR/err"
+    ends_with 64 filter --to debezium,more </dev/null 2>"$DIR/err"
+    ends_with 64 filter --key id </dev/null 2>"$DIR/err"
+}

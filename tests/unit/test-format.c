@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Formats of other tools without memory at any place: what was written until then is right, and nothing is lost in silence. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cdc/format.h>
+
+#include "tests/unit/no-memory.h"
+
+#define SOURCE(table)                                                                                                  \
+    "\"source\":{\"connector\":\"mysql\",\"name\":\"n\",\"db\":\"d\",\"table\":\"" table "\",\"ts_ms\":7,\"gtid\":"    \
+    "\"0-1-5\",\"server_id\":1,\"file\":\"b.000002\",\"pos\":40,\"row\":0,\"snapshot\":\"false\"},"
+#define HEAD(op, pos) "{\"op\":\"" op "\",\"pos\":\"" pos "\",\"seq\":5,\"ts_ms\":8," SOURCE("t")
+
+static const char *const events[] = {
+    HEAD("schema",
+         "1") "\"columns\":[{\"name\":\"id\",\"type\":\"bigint\"},{\"name\":\"e\",\"type\":\"enum('a','b')\"},"
+              "{\"name\":\"s\",\"type\":\"set('x','y')\"},{\"name\":\"j\",\"type\":\"json\"},"
+              "{\"name\":\"b\",\"type\":\"blob\"},{\"name\":\"g\",\"type\":\"bit(9)\"},"
+              "{\"name\":\"d\",\"type\":\"date\"},{\"name\":\"at\",\"type\":\"datetime(6)\"},"
+              "{\"name\":\"n\",\"type\":\"decimal(9,2)\"},{\"name\":\"l\",\"type\":\"text[]\"}],"
+              "\"key_columns\":[\"id\"]}",
+    HEAD("c", "2") "\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"e\":\"b\",\"s\":\"x,y\",\"j\":{\"k\":[1]},"
+                   "\"b\":\"AP8=\",\"g\":\"000000011\",\"d\":\"2020-01-02\",\"at\":\"2020-01-02T03:04:05.600000\","
+                   "\"n\":\"1.50\",\"l\":[\"a b\",null]}}",
+    HEAD("u", "3") "\"key\":{\"id\":2},\"before\":{\"id\":1,\"e\":\"b\"},\"after\":{\"id\":2,\"e\":\"a\",\"j\":null},"
+                   "\"unchanged\":[\"b\"],\"json_null\":[\"j\"]}",
+    HEAD("d", "4") "\"key\":{\"id\":2},\"before\":{\"id\":2},\"after\":null}",
+    HEAD("t", "5") "\"x\":1}",
+    HEAD("ddl", "6") "\"ddl\":\"alter table t\",\"db\":\"d\"}",
+    "{\"op\":\"m\",\"pos\":\"7\",\"seq\":5,\"ts_ms\":8,\"source\":{\"connector\":\"postgresql\",\"name\":\"n\",\"db\":"
+    "\"d\"},"
+    "\"message\":{\"prefix\":\"p\",\"content\":\"c\",\"transactional\":true}}",
+    "{\"op\":\"commit\",\"pos\":\"8\",\"seq\":5,\"ts_ms\":8,\"source\":{\"connector\":\"mysql\",\"name\":\"n\"},"
+    "\"events\":6}"};
+
+static const char *spec; /* of the scenario */
+
+static int write_all(struct cdc_format_writer *writer, struct cdc_buf *lines, struct cdc_error *error)
+{
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        struct cdc_event event;
+        if (cdc_event_parse(&event, events[i], strlen(events[i]), error) != 0)
+            return -1;
+        size_t before = lines->len;
+        memory_begin();
+        int result = cdc_format_write(writer, &event, lines, error);
+        memory_end();
+        if (result < 0) {
+            lines->len = before;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int read_all(struct cdc_format_reader *reader, const struct cdc_buf *lines, struct cdc_buf *out,
+                    struct cdc_error *error)
+{
+    for (const char *p = lines->data, *end = p + lines->len, *lf; p <= end; p = lf + 1) {
+        lf = p < end ? memchr(p, '\n', (size_t)(end - p)) : end;
+        size_t before = out->len;
+        memory_begin();
+        int result = cdc_format_read(reader, p < end ? cdc_span(p, (size_t)(lf - p)) : cdc_span(NULL, 0), out, error);
+        memory_end();
+        if (result < 0) {
+            out->len = before;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* There, without memory at some place. */
+static int writes(struct cdc_buf *out, struct cdc_error *error)
+{
+    memory_begin();
+    struct cdc_format_writer *writer = cdc_format_writer_new(spec, error);
+    memory_end();
+    int result = writer != NULL ? write_all(writer, out, error) : -1;
+    cdc_format_writer_free(writer);
+    return result;
+}
+
+/* And back. */
+static int reads(struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_format_reader_settings settings = {.spec = spec, .position = CDC_FORMAT_POSITION_LINE};
+    struct cdc_buf lines = CDC_BUF_INIT;
+    struct cdc_format_writer *writer = cdc_format_writer_new(spec, error);
+    long fails_at = memory_fails_at, calls = memory_calls;
+    char name[16];
+
+    memory_fails_at = 0;
+    int result = writer != NULL ? write_all(writer, &lines, error) : -1;
+    cdc_format_writer_free(writer);
+    memory_fails_at = fails_at;
+    memory_calls = calls;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(spec, ","), spec);
+    settings.spec = name;
+    memory_begin();
+    struct cdc_format_reader *reader = cdc_format_reader_new(&settings, error);
+    memory_end();
+    if (result == 0)
+        result = reader != NULL ? read_all(reader, &lines, out, error) : -1;
+    cdc_format_reader_free(reader);
+    cdc_buf_free(&lines);
+    return result;
+}
+
+int main(void)
+{
+    static const char *const specs[] = {"debezium", "debezium,schemas,key", "maxwell", "wal2json", "canal", "singer"};
+    int failures = 0;
+
+    for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
+        spec = specs[i];
+        failures += memory_sweep(specs[i], writes) != 0;
+        failures += memory_sweep(specs[i], reads) != 0;
+    }
+    if (failures == 0)
+        printf("ok - format\n");
+    return failures != 0;
+}
