@@ -12,8 +12,15 @@
 #include <cdc/line.h>
 #include <cdc/stage.h>
 
+#ifdef WITH_SQLITE
+#include "connectors/sqlite/sqlite.h"
+#endif
+
 struct options {
     struct cdc_filter_settings filter;
+#ifdef WITH_SQLITE
+    struct lite_filter_settings sql;
+#endif
     const char *on_error;
     int64_t max_line;
 };
@@ -31,6 +38,15 @@ static const struct cdc_option option_table[] = {
     OPTION_LIST(0, "rename", AT(filter.rename_tables), "OLD=NEW", "rename a table, [schema.]table on both sides"),
     OPTION_LIST(0, "rename-column", AT(filter.rename_columns), "[TABLE:]OLD=NEW", "rename a column"),
     OPTION_FLAG(0, "allow-unknown", AT(filter.allow_unknown), "TABLE:COLUMN may be a column that the table lacks"),
+#ifdef WITH_SQLITE
+    OPTION_HEADING("Rows and columns, in SQL"),
+    OPTION_LIST(0, "where", AT(sql.where), "[TABLE:]EXPR", "keep only rows of which it is true (repeatable)"),
+    OPTION_CHOICE("where-before", AT(sql.before), "HOW", "an old row that the log lacks counts so (match)",
+                  "match|same|require"),
+    OPTION_LIST(0, "set", AT(sql.set), "[TABLE:]A=EXPR", "compute a column (repeatable)"),
+    OPTION_LIST(0, "add", AT(sql.add), "[TABLE:]A=EXPR", "add a column, A or \"A TYPE\" (repeatable)"),
+    OPTION_HEADING("Running"),
+#endif
     OPTION_CHOICE("on-error", AT(on_error), "ACTION", "what to do with bad lines (default stop)", "stop|skip"),
     OPTION_MAX_LINE(AT(max_line)),
     OPTION_END,
@@ -67,9 +83,57 @@ static void free_settings(struct cdc_filter_settings *settings)
     free(settings->rename_columns.items);
 }
 
-static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+static int run_stage(struct program *program, const struct cdc_filter_settings *settings,
+                     const struct cdc_stage_settings *stage, struct cdc_error *error)
 {
     static const struct cdc_stage_ops ops = {filter_event, report, skipped};
+    struct cdc_filter *filter = cdc_filter_new(settings, error);
+
+    if (filter == NULL)
+        return -1;
+    int result = cdc_stage_run(&ops, filter, stage, &program->control, &program->log, error);
+    cdc_filter_free(filter);
+    return result;
+}
+
+#ifdef WITH_SQLITE
+static bool has_sql(const struct lite_filter_settings *sql)
+{
+    return sql->where.count + sql->set.count + sql->add.count > 0;
+}
+
+/* Runs the stage with the SQL step, where there is one. */
+static int run_steps(struct program *program, struct cdc_filter_settings *filter, const struct cdc_stage_settings *stage,
+                     struct cdc_error *error)
+{
+    struct options *options = program->values;
+    struct lite_filter *sql = NULL;
+    struct cdc_filter_step step;
+
+    if (has_sql(&options->sql)) {
+        options->sql.allow_unknown = filter->allow_unknown;
+        options->sql.log = &program->log;
+        if ((sql = lite_filter_new(&options->sql, error)) == NULL)
+            return -1;
+        step = lite_filter_step(sql);
+        filter->steps = &step;
+        filter->n_steps = 1;
+    }
+    int result = run_stage(program, filter, stage, error);
+    lite_filter_free(sql);
+    return result;
+}
+
+static void free_sql(struct lite_filter_settings *sql)
+{
+    free(sql->where.items);
+    free(sql->set.items);
+    free(sql->add.items);
+}
+#endif
+
+static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+{
     const struct options *options = program->values;
     const struct cdc_stage_settings settings = {
         .input_fd = STDIN_FILENO,
@@ -81,17 +145,20 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     };
     if (operands.count != 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "unexpected operand \"%s\"", operands.items[0]);
-    struct cdc_filter *filter = cdc_filter_new(&options->filter, error);
-    if (filter == NULL)
-        return -1;
-    int result = cdc_stage_run(&ops, filter, &settings, &program->control, &program->log, error);
-    cdc_filter_free(filter);
-    return result;
+    struct cdc_filter_settings filter = options->filter;
+#ifdef WITH_SQLITE
+    return run_steps(program, &filter, &settings, error);
+#else
+    return run_stage(program, &filter, &settings, error);
+#endif
 }
 
 int main(int argc, char **argv)
 {
     struct options options = {.on_error = "stop", .max_line = (int64_t)CDC_LINE_MAX_DEFAULT};
+#ifdef WITH_SQLITE
+    options.sql.before = "match";
+#endif
     struct program program = {
         .name = "cdc-filter",
         .synopsis = "[options] < events > events",
@@ -103,5 +170,8 @@ int main(int argc, char **argv)
     };
     int status = program_main(&program, argc, argv);
     free_settings(&options.filter);
+#ifdef WITH_SQLITE
+    free_sql(&options.sql);
+#endif
     return status;
 }
