@@ -103,23 +103,23 @@ static bool has_sql(const struct lite_filter_settings *sql)
 }
 
 /* Runs the stage with the SQL step, where there is one. */
-static int run_steps(struct program *program, struct cdc_filter_settings *filter, const struct cdc_stage_settings *stage,
-                     struct cdc_error *error)
+static int run_steps(struct program *program, const struct cdc_stage_settings *stage, struct cdc_error *error)
 {
     struct options *options = program->values;
+    struct cdc_filter_settings filter = options->filter;
     struct lite_filter *sql = NULL;
     struct cdc_filter_step step;
 
     if (has_sql(&options->sql)) {
-        options->sql.allow_unknown = filter->allow_unknown;
+        options->sql.allow_unknown = filter.allow_unknown;
         options->sql.log = &program->log;
         if ((sql = lite_filter_new(&options->sql, error)) == NULL)
             return -1;
         step = lite_filter_step(sql);
-        filter->steps = &step;
-        filter->n_steps = 1;
+        filter.steps = &step;
+        filter.n_steps = 1;
     }
-    int result = run_stage(program, filter, stage, error);
+    int result = run_stage(program, &filter, stage, error);
     lite_filter_free(sql);
     return result;
 }
@@ -145,11 +145,10 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     };
     if (operands.count != 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "unexpected operand \"%s\"", operands.items[0]);
-    struct cdc_filter_settings filter = options->filter;
 #ifdef WITH_SQLITE
-    return run_steps(program, &filter, &settings, error);
+    return run_steps(program, &settings, error);
 #else
-    return run_stage(program, &filter, &settings, error);
+    return run_stage(program, &options->filter, &settings, error);
 #endif
 }
 

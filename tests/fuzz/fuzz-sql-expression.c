@@ -9,7 +9,7 @@
 
 static void try_expression(const char *text)
 {
-    struct tree tree = {NULL};
+    struct tree tree = {.root = NULL};
     struct cdc_error error = {0};
 
     if (tree_parse(&tree, text, &error) != 0 && error.status == 0)
@@ -34,13 +34,11 @@ static void try_decimals(struct cdc_span text)
         b.kind == DECIMAL_FINITE) {
         if (decimal_compare(&a, &b) != -decimal_compare(&b, &a))
             abort();
-        if (decimal_add(&sum, &a, &b, &why) &&
-            (!parse_buf(&c, &sum) || !decimal_subtract(&back, &c, &b, &why) || !parse_buf(&d, &back) ||
-             decimal_compare(&a, &d) != 0))
+        if (decimal_add(&sum, &a, &b, &why) && (!parse_buf(&c, &sum) || !decimal_subtract(&back, &c, &b, &why) ||
+                                                !parse_buf(&d, &back) || decimal_compare(&a, &d) != 0))
             abort();
-        if (decimal_multiply(&one, &a, &b, &why) &&
-            (!decimal_multiply(&two, &b, &a, &why) || !parse_buf(&c, &one) || !parse_buf(&d, &two) ||
-             decimal_compare(&c, &d) != 0))
+        if (decimal_multiply(&one, &a, &b, &why) && (!decimal_multiply(&two, &b, &a, &why) || !parse_buf(&c, &one) ||
+                                                     !parse_buf(&d, &two) || decimal_compare(&c, &d) != 0))
             abort();
         (void)decimal_divide(&two, &a, &b, 5, &why);
     }

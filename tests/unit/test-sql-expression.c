@@ -57,14 +57,16 @@ static const struct {
 
 static struct cdc_column columns[N];
 static struct cdc_span values[N], before[N];
-static const char line[] = "{\"op\":\"u\",\"pos\":\"1\",\"source\":{\"connector\":\"postgresql\",\"name\":\"n\",\"db\":\"d\","
-                           "\"schema\":\"s\",\"table\":\"t\\u00e9\",\"ts_ms\":1763717327123}}";
+static const char line[] =
+    "{\"op\":\"u\",\"pos\":\"1\",\"source\":{\"connector\":\"postgresql\",\"name\":\"n\",\"db\":\"d\","
+    "\"schema\":\"s\",\"table\":\"t\\u00e9\",\"ts_ms\":1763717327123}}";
 static struct cdc_event event;
 
 static void make_row(void)
 {
     for (size_t i = 0; i < N; i++) {
-        columns[i] = (struct cdc_column){.name = (char *)row[i].name, .name_n = strlen(row[i].name), .type = (char *)row[i].type};
+        columns[i] = (struct cdc_column){
+            .name = (char *)row[i].name, .name_n = strlen(row[i].name), .type = (char *)row[i].type};
         values[i] = row[i].value != NULL ? cdc_span_text(row[i].value) : cdc_span("null", 4);
         if (strcmp(row[i].name, "jn") == 0)
             values[i] = lite_json_null;
@@ -76,17 +78,19 @@ static void make_row(void)
 /* -- what an expression is -------------------------------------------------------------------- */
 
 /* 0 and the JSON of the result, or the exit status; the message is printed where it was not expected. */
-static int evaluate(const char *text, enum compile_as as, const char *into, struct cdc_buf *out, struct cdc_error *error)
+static int evaluate(const char *text, enum compile_as as, const char *into, struct cdc_buf *out,
+                    struct cdc_error *error)
 {
     const struct scope scope = {columns, N, false};
-    struct tree tree = {NULL};
+    struct tree tree = {.root = NULL};
     struct lite_program *program = NULL;
     const struct lite_input input = {values, before, &event};
     bool json_null;
     int result = tree_parse(&tree, text, error);
 
     if (result == 0 && (program = lite_program_new(engine, &tree, text, &scope, as,
-                                                   into != NULL ? lite_column_type(into, false).type : LITE_TYPE_ANY, error)) == NULL)
+                                                   into != NULL ? lite_type_of_column(into, false).type : LITE_TYPE_ANY,
+                                                   error)) == NULL)
         result = -1;
     if (result == 0 && lite_program_run(program, &input, error) != 0)
         result = -1;
@@ -95,7 +99,7 @@ static int evaluate(const char *text, enum compile_as as, const char *into, stru
     else if (result == 0) {
         struct lite_output output = {.type = {.type = lite_program_type(program)}};
         if (into != NULL)
-            output.type = lite_column_type(into, false);
+            output.type = lite_type_of_column(into, false);
         result = lite_program_append(program, &output, out, &json_null, error);
     }
     lite_program_free(program);
@@ -375,13 +379,40 @@ static void test_names(void)
 
 static void test_refused(void)
 {
-    static const char *const syntax[] = {"", "1 +", "(1", "1)", "i = = 1", "SELECT 1", "(SELECT 1)", "i IN (SELECT 1)", "EXISTS (SELECT 1)",
-                                         "count(*)", "'open", "\"open", "i; DROP TABLE x", "?1", ":a", "i IS", "CASE END",
-                                         "CASE WHEN 1 THEN 2", "CAST(i)", "i LIKE", "a.b.c", "i MATCH 'x'", "1abc", "/* open",
-                                         "count(DISTINCT i)", "sum(i) OVER ()", "i BETWEEN 1", "x'0", "\x01", "i NOT 5"};
-    static const char *const unknown[] = {"load_extension('x')", "random() > 1", "randomblob(5)", "zeroblob(5)", "sqlite_version()",
-                                          "readfile('/etc/passwd')", "last_insert_rowid()", "cdc_add(1, 2)", "sum(i)",
-                                          "fts3_tokenizer('x')", "length()", "length(1, 2)"};
+    static const char *const syntax[] = {"",
+                                         "1 +",
+                                         "(1",
+                                         "1)",
+                                         "i = = 1",
+                                         "SELECT 1",
+                                         "(SELECT 1)",
+                                         "i IN (SELECT 1)",
+                                         "EXISTS (SELECT 1)",
+                                         "count(*)",
+                                         "'open",
+                                         "\"open",
+                                         "i; DROP TABLE x",
+                                         "?1",
+                                         ":a",
+                                         "i IS",
+                                         "CASE END",
+                                         "CASE WHEN 1 THEN 2",
+                                         "CAST(i)",
+                                         "i LIKE",
+                                         "a.b.c",
+                                         "i MATCH 'x'",
+                                         "1abc",
+                                         "/* open",
+                                         "count(DISTINCT i)",
+                                         "sum(i) OVER ()",
+                                         "i BETWEEN 1",
+                                         "x'0",
+                                         "\x01",
+                                         "i NOT 5"};
+    static const char *const unknown[] = {"load_extension('x')", "random() > 1",     "randomblob(5)",
+                                          "zeroblob(5)",         "sqlite_version()", "readfile('/etc/passwd')",
+                                          "last_insert_rowid()", "cdc_add(1, 2)",    "sum(i)",
+                                          "fts3_tokenizer('x')", "length()",         "length(1, 2)"};
 
     for (size_t i = 0; i < sizeof syntax / sizeof syntax[0]; i++)
         fails(syntax[i], 64, "");
@@ -419,8 +450,10 @@ static void test_large(void)
     cdc_buf_byte(&text, '\0');
     holds(text.data, true);
     text.len = 0;
-    cdc_buf_text(&text, "i IN (1,2) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0)"
-                        " IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0)");
+    cdc_buf_text(
+        &text,
+        "i IN (1,2) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0)"
+        " IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0) IN (1,0)");
     cdc_buf_byte(&text, '\0');
     fails(text.data, 78, "too large");
     /* A result that would be larger than its limit. */

@@ -4,7 +4,7 @@
  * rounds decimals, and is NULL where it is too long. */
 #include <strings.h>
 
-#include "connectors/sqlite/expression/compile.h"
+#include "connectors/sqlite/expression/compiler.h"
 
 enum rule {
     RULE_TEXT,
@@ -92,7 +92,8 @@ static const struct function functions[] = {
 static const struct function *find(const struct node *node)
 {
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
-        if (strlen(functions[i].name) == node->text.n && strncasecmp(functions[i].name, node->text.p, node->text.n) == 0)
+        if (strlen(functions[i].name) == node->text.n &&
+            strncasecmp(functions[i].name, node->text.p, node->text.n) == 0)
             return &functions[i];
     return NULL;
 }
@@ -128,7 +129,8 @@ static int real_types(struct compiler *compiler, struct node *node)
     node->type = LITE_TYPE_REAL;
     for (const struct node *child = node->first; child != NULL; child = child->next)
         if (child->type == LITE_TYPE_DECIMAL && child->kind != NODE_NUMBER)
-            return compile_refuse(compiler, "%.*s() works with doubles: CAST(... AS REAL)", (int)node->text.n, node->text.p);
+            return compile_refuse(compiler, "%.*s() works with doubles: CAST(... AS REAL)", (int)node->text.n,
+                                  node->text.p);
     return 0;
 }
 
@@ -144,10 +146,10 @@ static int number_types(struct compiler *compiler, struct node *node)
 
 static int rule_types(struct compiler *compiler, struct node *node, enum rule rule)
 {
-    static const enum lite_type plain[] = {[RULE_TEXT] = LITE_TYPE_TEXT,       [RULE_INTEGER] = LITE_TYPE_INTEGER,
-                                           [RULE_BOOL] = LITE_TYPE_BOOL,       [RULE_TIME] = LITE_TYPE_TIME,
-                                           [RULE_JSON] = LITE_TYPE_JSON,       [RULE_ANY] = LITE_TYPE_ANY,
-                                           [RULE_BYTES] = LITE_TYPE_BYTES,     [RULE_DECIMAL] = LITE_TYPE_DECIMAL};
+    static const enum lite_type plain[] = {
+        [RULE_TEXT] = LITE_TYPE_TEXT,   [RULE_INTEGER] = LITE_TYPE_INTEGER, [RULE_BOOL] = LITE_TYPE_BOOL,
+        [RULE_TIME] = LITE_TYPE_TIME,   [RULE_JSON] = LITE_TYPE_JSON,       [RULE_ANY] = LITE_TYPE_ANY,
+        [RULE_BYTES] = LITE_TYPE_BYTES, [RULE_DECIMAL] = LITE_TYPE_DECIMAL};
 
     switch (rule) {
     case RULE_REAL: return real_types(compiler, node);
@@ -155,7 +157,8 @@ static int rule_types(struct compiler *compiler, struct node *node, enum rule ru
     case RULE_COMMON: return common_types(compiler, node, node->first);
     case RULE_LEAST: return least_types(compiler, node);
     case RULE_IIF:
-        return compile_check_condition(compiler, node->first) != 0 ? -1 : common_types(compiler, node, node->first->next);
+        return compile_check_condition(compiler, node->first) != 0 ? -1
+                                                                   : common_types(compiler, node, node->first->next);
     case RULE_NULLIF:
         node->type = node->first->type;
         return compile_check_comparable(compiler, node->first, node->first->next, false);
@@ -174,7 +177,7 @@ int call_types(struct compiler *compiler, struct node *node)
     return rule_types(compiler, node, function->rule);
 }
 
-/* -- writing -------------------------------------------------------------------------------- */
+/* -- what is called -------------------------------------------------------------------------------- */
 
 static enum form form_of_arguments(const struct node *node, enum rule rule)
 {
@@ -184,41 +187,29 @@ static enum form form_of_arguments(const struct node *node, enum rule rule)
     case RULE_DECIMAL:
     case RULE_LEAST:
     case RULE_COMMON:
-    case RULE_IIF: return node->type == LITE_TYPE_DECIMAL ? FORM_DECIMAL : compile_form((enum lite_type)node->type);
+    case RULE_IIF: return compile_form((enum lite_type)node->type);
     case RULE_TEXT: return FORM_TEXT;
     default: return FORM_AS_IS;
     }
 }
 
-static void compile_nullif(struct compiler *compiler, const struct node *node)
+bool call_is_nullif(const struct node *node)
 {
-    struct cdc_buf *sql = &compiler->out->sql;
-
-    cdc_buf_lit(sql, "(CASE WHEN ");
-    compile_compare(compiler, node->first, "=", node->first->next);
-    cdc_buf_lit(sql, " THEN NULL ELSE ");
-    compile_node(compiler, node->first, FORM_AS_IS);
-    cdc_buf_lit(sql, " END)");
+    return find(node)->rule == RULE_NULLIF;
 }
 
-void call_compile(struct compiler *compiler, const struct node *node)
+/* SQLite's own max and min are right for integers, doubles and texts. */
+const char *call_name(const struct node *node)
 {
     const struct function *function = find(node);
-    struct cdc_buf *sql = &compiler->out->sql;
-    enum form form = form_of_arguments(node, function->rule);
-    bool decimals = node->type == LITE_TYPE_DECIMAL;
+    bool own = function->rule == RULE_LEAST && node->type != LITE_TYPE_DECIMAL;
 
-    if (function->rule == RULE_NULLIF) {
-        compile_nullif(compiler, node);
-        return;
-    }
-    /* SQLite's own max and min are right for integers, doubles and texts. */
-    cdc_buf_text(sql, function->ours != NULL && (function->rule != RULE_LEAST || decimals) ? function->ours : function->name);
-    cdc_buf_byte(sql, '(');
-    for (const struct node *child = node->first; child != NULL; child = child->next) {
-        if (child != node->first)
-            cdc_buf_byte(sql, ',');
-        compile_node(compiler, child, function->rule == RULE_IIF && child == node->first ? FORM_AS_IS : form);
-    }
-    cdc_buf_byte(sql, ')');
+    return function->ours != NULL && !own ? function->ours : function->name;
+}
+
+enum form call_form(const struct node *node, const struct node *argument)
+{
+    enum rule rule = find(node)->rule;
+
+    return rule == RULE_IIF && argument == node->first ? FORM_AS_IS : form_of_arguments(node, rule);
 }

@@ -49,26 +49,4 @@ int compile(struct compiled *compiled, const struct tree *tree, const struct sco
             enum lite_type into, struct cdc_error *error);
 void compiled_free(struct compiled *compiled);
 
-/* -- what compile.c and calls.c know of each other -- */
-struct compiler {
-    struct compiled *out;
-    const struct scope *scope;
-    struct cdc_error *error;
-};
-/* What a text or a number is written as. */
-enum form { FORM_AS_IS, FORM_DECIMAL, FORM_REAL, FORM_TIME, FORM_INTEGER, FORM_BOOL, FORM_TEXT };
-
-int compile_types(struct compiler *compiler, struct node *node);
-void compile_node(struct compiler *compiler, const struct node *node, enum form form);
-void compile_compare(struct compiler *compiler, const struct node *left, const char *operator, const struct node *right);
-int compile_check_comparable(struct compiler *compiler, const struct node *left, const struct node *right, bool ordered);
-/* The type that both have; -1: none. Literals take the type of the other side. */
-int compile_common_type(struct compiler *compiler, enum lite_type type, const struct node *node);
-enum form compile_form(enum lite_type type);
-int compile_refuse(struct compiler *compiler, const char *format, ...) CDC_PRINTF(2, 3);
-int compile_check_condition(struct compiler *compiler, const struct node *node);
-
-int call_types(struct compiler *compiler, struct node *node);
-void call_compile(struct compiler *compiler, const struct node *node);
-
 #endif

@@ -534,12 +534,24 @@ static const struct {
     const char *name;
     int arguments;
     void (*function)(sqlite3_context *context, int n, sqlite3_value **values);
-} ours[] = {{"cdc_compare", 2, compare},   {"cdc_min", -1, minimum},       {"cdc_max", -1, maximum},
-            {"cdc_add", 2, add},           {"cdc_subtract", 2, subtract},  {"cdc_multiply", 2, multiply},
-            {"cdc_divide", 2, divide},     {"cdc_remainder", 2, rest},     {"cdc_minus", 1, minus},
-            {"cdc_abs", 1, absolute},      {"cdc_sign", 1, sign},          {"cdc_round", 1, round_number},
-            {"cdc_round", 2, round_number}, {"cdc_quotient", 3, quotient}, {"cdc_text", 1, cast_text},
-            {"cdc_real", 1, cast_real},    {"cdc_decimal", 1, cast_decimal}, {"cdc_integer", 1, cast_integer},
+} ours[] = {{"cdc_compare", 2, compare},
+            {"cdc_min", -1, minimum},
+            {"cdc_max", -1, maximum},
+            {"cdc_add", 2, add},
+            {"cdc_subtract", 2, subtract},
+            {"cdc_multiply", 2, multiply},
+            {"cdc_divide", 2, divide},
+            {"cdc_remainder", 2, rest},
+            {"cdc_minus", 1, minus},
+            {"cdc_abs", 1, absolute},
+            {"cdc_sign", 1, sign},
+            {"cdc_round", 1, round_number},
+            {"cdc_round", 2, round_number},
+            {"cdc_quotient", 3, quotient},
+            {"cdc_text", 1, cast_text},
+            {"cdc_real", 1, cast_real},
+            {"cdc_decimal", 1, cast_decimal},
+            {"cdc_integer", 1, cast_integer},
             {"cdc_moment", 1, moment}};
 
 int functions_register(sqlite3 *database)
@@ -548,16 +560,16 @@ int functions_register(sqlite3 *database)
 
     for (size_t i = 0; code == SQLITE_OK && i < sizeof ours / sizeof ours[0]; i++)
         code = sqlite3_create_function_v2(database, ours[i].name, ours[i].arguments,
-                                          SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL, ours[i].function,
-                                          NULL, NULL, NULL);
+                                          SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
+                                          ours[i].function, NULL, NULL, NULL);
     return code;
 }
 
 bool functions_allow(const char *name)
 {
-    static const char *const refused[] = {"load_extension", "random",  "randomblob",        "zeroblob", "readfile",
-                                          "writefile",      "edit",    "fts3_tokenizer",    "changes",  "total_changes",
-                                          "last_insert_rowid", "sqlite_log", "sqlite_source_id"};
+    static const char *const refused[] = {
+        "load_extension", "random",  "randomblob",    "zeroblob",          "readfile",   "writefile",       "edit",
+        "fts3_tokenizer", "changes", "total_changes", "last_insert_rowid", "sqlite_log", "sqlite_source_id"};
 
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
         if (strcmp(name, refused[i]) == 0)

@@ -28,8 +28,8 @@ static int try_constants(struct lite_program *program, struct cdc_error *error)
 static int prepare(struct lite_program *program, struct cdc_error *error)
 {
     sqlite3 *database = program->engine->database;
-    int code = sqlite3_prepare_v3(database, program->compiled.sql.data, -1, SQLITE_PREPARE_PERSISTENT, &program->statement,
-                                  NULL);
+    int code = sqlite3_prepare_v3(database, program->compiled.sql.data, -1, SQLITE_PREPARE_PERSISTENT,
+                                  &program->statement, NULL);
 
     if (code == SQLITE_NOMEM)
         return cdc_error_memory(error);
@@ -178,7 +178,9 @@ static int bind_ts(struct lite_program *program, int index, const struct cdc_eve
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
     cdc_buf_text(scratch, text);
     cdc_buf_printf(scratch, ".%03dZ", (int)rest);
-    return scratch->failed ? SQLITE_NOMEM : bind_text(program->statement, index, cdc_span(scratch->data + start, scratch->len - start));
+    return scratch->failed
+               ? SQLITE_NOMEM
+               : bind_text(program->statement, index, cdc_span(scratch->data + start, scratch->len - start));
 }
 
 static int bind_name(struct lite_program *program, int index, struct cdc_span raw)
@@ -189,7 +191,9 @@ static int bind_name(struct lite_program *program, int index, struct cdc_span ra
     if (raw.p == NULL)
         return sqlite3_bind_null(program->statement, index);
     cdc_json_unescape(scratch, raw);
-    return scratch->failed ? SQLITE_NOMEM : bind_text(program->statement, index, cdc_span(scratch->data + start, scratch->len - start));
+    return scratch->failed
+               ? SQLITE_NOMEM
+               : bind_text(program->statement, index, cdc_span(scratch->data + start, scratch->len - start));
 }
 
 static int bind_field(struct lite_program *program, int index, enum parameter_kind kind, const struct cdc_event *event)
@@ -225,8 +229,9 @@ static int bind_all(struct lite_program *program, const struct lite_input *input
         if (reason != NULL)
             return cdc_error_set(error, CDC_EXIT_DATA, "\"%.100s\": a value %s", program->text, reason);
         if (code != SQLITE_OK)
-            return code == SQLITE_NOMEM ? cdc_error_memory(error)
-                                        : cdc_error_set(error, CDC_EXIT_DATA, "\"%.100s\": %s", program->text, sqlite3_errstr(code));
+            return code == SQLITE_NOMEM
+                       ? cdc_error_memory(error)
+                       : cdc_error_set(error, CDC_EXIT_DATA, "\"%.100s\": %s", program->text, sqlite3_errstr(code));
     }
     return 0;
 }

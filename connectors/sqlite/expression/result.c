@@ -10,7 +10,7 @@
 struct result {
     const struct lite_output *output;
     struct cdc_buf *out;
-    int type; /* SQLite's */
+    int type;             /* SQLite's */
     struct cdc_span text; /* of TEXT and BLOB */
     int64_t integer;
     double real;
@@ -99,7 +99,8 @@ static void write_decimal(struct result *result)
         result->why = "is no number";
     else if (whole && memchr(text.p, '.', text.n) != NULL)
         result->why = "is no integer";
-    else if ((whole ? !result->output->integers_are_texts || text.n < 16 : result->output->decimals_are_numbers) && is_json_number(text))
+    else if ((whole ? !result->output->integers_are_texts || text.n < 16 : result->output->decimals_are_numbers) &&
+             is_json_number(text))
         cdc_buf_span(result->out, text);
     else
         append_quoted(result->out, text);
@@ -145,7 +146,8 @@ static void write_json(struct result *result, bool *json_null)
     } else {
         size_t start = result->out->len;
         cdc_json_append_compact(result->out, result->text);
-        *json_null = !result->out->failed && cdc_span_is(cdc_span(result->out->data + start, result->out->len - start), "null");
+        *json_null =
+            !result->out->failed && cdc_span_is(cdc_span(result->out->data + start, result->out->len - start), "null");
     }
 }
 
@@ -176,7 +178,8 @@ static void write_time(struct result *result)
         result->why = "is no date or time";
         return;
     }
-    if (!has_time || memchr(text.p, 'B', text.n) != NULL || text.p[0] == '0') { /* BC and 0000-00-00 are the server's texts */
+    if (!has_time || memchr(text.p, 'B', text.n) != NULL ||
+        text.p[0] == '0') { /* BC and 0000-00-00 are the server's texts */
         cdc_json_append_string(result->out, text.p, text.n);
         return;
     }

@@ -64,13 +64,15 @@ static enum lite_type type_of(const char *name, bool mysql)
         return LITE_TYPE_BYTES;
     if (is_one_of(name, "|json|jsonb|vector|halfvec|"))
         return LITE_TYPE_JSON;
-    if (is_one_of(name, "|text|varchar|character varying|char|character|bpchar|name|uuid|citext|tinytext|mediumtext|longtext|") ||
+    if (is_one_of(
+            name,
+            "|text|varchar|character varying|char|character|bpchar|name|uuid|citext|tinytext|mediumtext|longtext|") ||
         (!mysql && is_one_of(name, "|time|time without time zone|")))
         return LITE_TYPE_TEXT;
     return LITE_TYPE_OPAQUE;
 }
 
-struct lite_column_type lite_column_type(const char *type, bool mysql)
+struct lite_column_type lite_type_of_column(const char *type, bool mysql)
 {
     char name[NAME_MAX_LENGTH];
     size_t n = strlen(type);
@@ -104,10 +106,9 @@ bool lite_type_is_text(enum lite_type type)
 
 const char *lite_type_name(enum lite_type type)
 {
-    static const char *const names[] = {"NULL",           "a boolean",   "an integer",
-                                        "a decimal",      "a double",    "a text",
-                                        "a text without order", "a date or time", "bytes",
-                                        "JSON",           "of any type"};
+    static const char *const names[] = {"NULL",     "a boolean", "an integer",           "a decimal",
+                                        "a double", "a text",    "a text without order", "a date or time",
+                                        "bytes",    "JSON",      "of any type"};
 
     return names[type];
 }

@@ -28,9 +28,9 @@ struct lite_column_type {
 };
 
 /* type: as the source's database names it. */
-struct lite_column_type lite_column_type(const char *type, bool mysql);
-bool lite_type_is_number(enum lite_type type); /* BOOL to REAL */
-bool lite_type_is_text(enum lite_type type);   /* TEXT, OPAQUE, JSON */
+struct lite_column_type lite_type_of_column(const char *type, bool mysql);
+bool lite_type_is_number(enum lite_type type);   /* BOOL to REAL */
+bool lite_type_is_text(enum lite_type type);     /* TEXT, OPAQUE, JSON */
 const char *lite_type_name(enum lite_type type); /* for messages: "a number" */
 
 #endif

@@ -74,7 +74,8 @@ static bool is_unchanged(const struct sql_table *table, const struct assignment 
 
 static int refuse(const struct sql_table *table, const struct assignment *assignment, struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%.100s\": table \"%s\": a row comes without some of the columns that it is made of",
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "%s \"%.100s\": table \"%s\": a row comes without some of the columns that it is made of",
                   assignment->item->option, assignment->item->whole, table->source.id.table);
     return cdc_error_hint(error, "let the log have old rows whole: REPLICA IDENTITY FULL (PostgreSQL), "
                                  "binlog_row_image=FULL (MySQL, MariaDB)");
@@ -83,7 +84,7 @@ static int refuse(const struct sql_table *table, const struct assignment *assign
 static int compute_one(struct lite_filter *filter, struct sql_table *table, struct assignment *assignment,
                        const struct cdc_event *event, const struct parts *parts, struct cdc_error *error)
 {
-    bool deletes = event->op == CDC_OP_DELETE, updates = event->op == CDC_OP_UPDATE;
+    bool updates = event->op == CDC_OP_UPDATE;
     const struct lite_input now = {table->row, table->old, event}, then = {table->old, NULL, event};
 
     assignment->after.made = assignment->before.made = assignment->unchanged = false;
@@ -98,7 +99,6 @@ static int compute_one(struct lite_filter *filter, struct sql_table *table, stru
             return refuse(table, assignment, error);
         }
     }
-    (void)deletes;
     if (!cdc_json_is_null(parts->before) && !assignment->of_event && !assignment->of_old &&
         rows_have_all(assignment->program, table->old, NULL))
         return make_before(filter, assignment, &then, error);
@@ -138,8 +138,9 @@ static struct made made_of(const struct lite_filter *filter, const struct assign
 {
     bool made = before ? assignment->before.made : assignment->after.made;
 
-    return (struct made){made, cdc_span(filter->values.data + (before ? assignment->before.start : assignment->after.start),
-                                        before ? assignment->before.n : assignment->after.n)};
+    return (struct made){made,
+                         cdc_span(filter->values.data + (before ? assignment->before.start : assignment->after.start),
+                                  before ? assignment->before.n : assignment->after.n)};
 }
 
 static struct cdc_span make_row(struct cdc_buf *out, const struct lite_filter *filter, struct sql_table *table,
@@ -168,8 +169,8 @@ static struct cdc_span make_row(struct cdc_buf *out, const struct lite_filter *f
         const struct assignment *assignment = &table->assignments[i];
         struct made made = made_of(filter, assignment, before);
         /* A column of the table that was unchanged, and is no more, is added as well. */
-        if (!made.made || (assignment->column != SIZE_MAX &&
-                           (before ? table->old : table->row)[assignment->column].p != NULL))
+        if (!made.made ||
+            (assignment->column != SIZE_MAX && (before ? table->old : table->row)[assignment->column].p != NULL))
             continue;
         if (before && assignment->column != SIZE_MAX) /* the old row did not have it */
             continue;
@@ -192,7 +193,8 @@ static bool is_in_list(const struct assignment *assignment, enum list_kind kind)
 }
 
 /* The list without columns that are made, and with those of them that belong there. Absent where it is empty. */
-static struct cdc_span make_list(struct cdc_buf *out, struct sql_table *table, struct cdc_span list, enum list_kind kind)
+static struct cdc_span make_list(struct cdc_buf *out, struct sql_table *table, struct cdc_span list,
+                                 enum list_kind kind)
 {
     struct cdc_json_iter iter;
     struct cdc_span value;

@@ -62,13 +62,16 @@ static enum cdc_step_result take_row(struct lite_filter *filter, struct sql_tabl
     struct parts parts;
 
     if (!table->defined) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\": a row comes before the schema line", table->source.id.table);
-        cdc_error_hint(error, "nothing before the filter may drop schema lines: its expressions need the columns' types");
+        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\": a row comes before the schema line",
+                      table->source.id.table);
+        cdc_error_hint(error,
+                       "nothing before the filter may drop schema lines: its expressions need the columns' types");
         return CDC_STEP_FAILED;
     }
     parts_of(&parts, event);
     rows_gather(filter, table, event);
-    enum cdc_step_result result = table->n_conditions > 0 ? where_decide(filter, table, event, &parts, error) : CDC_STEP_KEPT;
+    enum cdc_step_result result =
+        table->n_conditions > 0 ? where_decide(filter, table, event, &parts, error) : CDC_STEP_KEPT;
     if (result == CDC_STEP_FAILED || result == CDC_STEP_DROPPED)
         return result;
     if (table->n_assignments > 0) {
@@ -119,7 +122,7 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
     size_t n = 0;
 
     for (size_t i = 0; i < filter->items.n; i++) {
-        const struct item *item = &filter->items.items[i];
+        const struct sql_item *item = &filter->items.items[i];
         if (item->used || item->pattern == NULL)
             continue;
         cdc_buf_printf(out, "%s%s '%s'", more || n > 0 ? ", " : "", item->option, item->whole);

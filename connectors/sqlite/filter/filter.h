@@ -10,7 +10,8 @@ struct lite_filter_settings {
     struct cdc_option_list where; /* "[TABLE:]EXPR": several for one table must all be true */
     struct cdc_option_list set;   /* "[TABLE:]column = EXPR" */
     struct cdc_option_list add;   /* "[TABLE:]name [TYPE] = EXPR" */
-    const char *before; /* what an old row counts as of which the log does not have what --where names: match, same, require */
+    const char
+        *before; /* what an old row counts as of which the log does not have what --where names: match, same, require */
     bool allow_unknown; /* a column of --set that is named with its TABLE may be missing */
     const struct cdc_log *log;
 };

@@ -8,7 +8,7 @@
 
 /* -- items.c: the options' texts -- */
 enum item_kind { ITEM_WHERE, ITEM_SET, ITEM_ADD };
-struct item {
+struct sql_item {
     enum item_kind kind;
     const char *option, *whole; /* "--set", and all of its text; BORROWED */
     char *pattern;              /* NULL: every table */
@@ -19,26 +19,26 @@ struct item {
     struct tree tree;
     bool used; /* a table has come that it names */
 };
-struct items {
-    struct item *items;
+struct sql_items {
+    struct sql_item *items;
     size_t n;
 };
 /* USAGE. Freed by items_free, also after an error. */
-int items_parse(struct items *items, const struct lite_filter_settings *settings, struct cdc_error *error);
-void items_free(struct items *items);
-bool items_apply(const struct item *item, struct cdc_span schema, struct cdc_span table);
+int items_parse(struct sql_items *items, const struct lite_filter_settings *settings, struct cdc_error *error);
+void items_free(struct sql_items *items);
+bool items_apply(const struct sql_item *item, struct cdc_span schema, struct cdc_span table);
 
 /* -- table.c -- */
 struct condition {
     struct lite_program *program;
-    const struct item *item;
+    const struct sql_item *item;
     bool of_change; /* it names old.column: it chooses lines, and not rows */
 };
 struct assignment {
     struct lite_program *program;
-    const struct item *item;
-    size_t column;   /* of SET: its index; SIZE_MAX: ADD */
-    char *type;      /* of ADD: as the schema line has it */
+    const struct sql_item *item;
+    size_t column; /* of SET: its index; SIZE_MAX: ADD */
+    char *type;    /* of ADD: as the schema line has it */
     struct lite_output output;
     bool of_event; /* it names op or ts: what it made of the row before, nobody knows */
     bool of_old;   /* it names old.column */
@@ -66,10 +66,10 @@ struct sql_table {
 
 struct lite_filter {
     struct lite_filter_settings settings;
-    struct items items;
+    struct sql_items items;
     struct lite_engine *engine;
     struct cdc_tables tables;
-    size_t n_names; /* of tables, see table.c */
+    size_t n_names;                                /* of tables, see table.c */
     bool decimals_are_numbers, integers_are_texts; /* as lines so far have them */
     struct cdc_buf values, key, before, after, unchanged, json_null, json_null_old;
 };

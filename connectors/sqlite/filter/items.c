@@ -30,7 +30,7 @@ static bool looks_like_pattern(const char *text, size_t n)
 }
 
 /* What comes after TABLE and the colon. */
-static const char *take_pattern(struct item *item, const char *text)
+static const char *take_pattern(struct sql_item *item, const char *text)
 {
     size_t n = cdc_pattern_prefix(text, &item->is_name);
 
@@ -42,7 +42,7 @@ static const char *take_pattern(struct item *item, const char *text)
     return item->pattern != NULL ? text + n + 1 : NULL;
 }
 
-static int bad_form(const struct item *item, struct cdc_error *error)
+static int bad_form(const struct sql_item *item, struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%.100s\" is not of the form %s", item->option, item->whole,
                          item->kind == ITEM_SET ? "[TABLE:]COLUMN = EXPR" : "[TABLE:]NAME [TYPE] = EXPR");
@@ -73,7 +73,7 @@ static char *column_of(struct token token)
 }
 
 /* "column = EXPR", "name TYPE = EXPR": the expression begins behind the first =. */
-static int take_column(struct item *item, const char **text, struct cdc_error *error)
+static int take_column(struct sql_item *item, const char **text, struct cdc_error *error)
 {
     const char *p = *text, *end = p + strlen(p);
     struct token token = lexer_next(&p, end);
@@ -86,7 +86,8 @@ static int take_column(struct item *item, const char **text, struct cdc_error *e
     do {
         equals = p;
         token = lexer_next(&p, end);
-    } while (token.kind != TOKEN_END && token.kind != TOKEN_BAD && !(token.kind == TOKEN_MARK && cdc_span_is(token.text, "=")));
+    } while (token.kind != TOKEN_END && token.kind != TOKEN_BAD &&
+             !(token.kind == TOKEN_MARK && cdc_span_is(token.text, "=")));
     if (token.kind != TOKEN_MARK || *item->column == '\0')
         return bad_form(item, error);
     char *words = copy_trimmed(type, equals);
@@ -102,7 +103,7 @@ static int take_column(struct item *item, const char **text, struct cdc_error *e
     return plain ? 0 : bad_form(item, error);
 }
 
-static int parse_item(struct item *item, struct cdc_error *error)
+static int parse_item(struct sql_item *item, struct cdc_error *error)
 {
     const char *text = item->whole;
 
@@ -118,19 +119,19 @@ static int parse_item(struct item *item, struct cdc_error *error)
     return 0;
 }
 
-static int parse_list(struct items *items, const struct cdc_option_list *list, enum item_kind kind, const char *option,
-                      struct cdc_error *error)
+static int parse_list(struct sql_items *items, const struct cdc_option_list *list, enum item_kind kind,
+                      const char *option, struct cdc_error *error)
 {
     for (size_t i = 0; i < list->count; i++) {
-        struct item *item = &items->items[items->n++];
-        *item = (struct item){.kind = kind, .option = option, .whole = list->items[i]};
+        struct sql_item *item = &items->items[items->n++];
+        *item = (struct sql_item){.kind = kind, .option = option, .whole = list->items[i]};
         if (parse_item(item, error) != 0)
             return -1;
     }
     return 0;
 }
 
-int items_parse(struct items *items, const struct lite_filter_settings *settings, struct cdc_error *error)
+int items_parse(struct sql_items *items, const struct lite_filter_settings *settings, struct cdc_error *error)
 {
     items->items = calloc(settings->where.count + settings->set.count + settings->add.count + 1, sizeof *items->items);
     if (items->items == NULL)
@@ -141,7 +142,7 @@ int items_parse(struct items *items, const struct lite_filter_settings *settings
     return parse_list(items, &settings->add, ITEM_ADD, "--add", error);
 }
 
-void items_free(struct items *items)
+void items_free(struct sql_items *items)
 {
     for (size_t i = 0; i < items->n; i++) {
         free(items->items[i].pattern);
@@ -150,10 +151,10 @@ void items_free(struct items *items)
         tree_free(&items->items[i].tree);
     }
     free(items->items);
-    *items = (struct items){NULL, 0};
+    *items = (struct sql_items){NULL, 0};
 }
 
-bool items_apply(const struct item *item, struct cdc_span schema, struct cdc_span table)
+bool items_apply(const struct sql_item *item, struct cdc_span schema, struct cdc_span table)
 {
     return item->pattern == NULL || cdc_pattern_matches_table(item->pattern, schema, table, false);
 }

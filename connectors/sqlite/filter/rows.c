@@ -64,7 +64,8 @@ void rows_gather(struct lite_filter *filter, struct sql_table *table, const stru
     bool deleted = event->op == CDC_OP_DELETE;
 
     gather(filter, table, deleted ? none : event->after, event->json_null, table->row, table->n_named);
-    gather(filter, table, event->before, deleted ? event->json_null : event->json_null_old, table->old, table->n_wanted);
+    gather(filter, table, event->before, deleted ? event->json_null : event->json_null_old, table->old,
+           table->n_wanted);
     /* `key` is the new one in an update, and the old one as well where there is nothing before. */
     if (deleted || (event->op == CDC_OP_UPDATE && cdc_json_is_null(event->before)))
         add_key(table, event->key, table->old);

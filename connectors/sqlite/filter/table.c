@@ -126,8 +126,9 @@ static bool names(const struct lite_program *program, enum parameter_kind from, 
     return false;
 }
 
-static struct lite_program *compile_item(struct lite_filter *filter, struct sql_table *table, const struct item *item,
-                                         bool mysql, enum lite_type into, struct cdc_error *error)
+static struct lite_program *compile_item(struct lite_filter *filter, struct sql_table *table,
+                                         const struct sql_item *item, bool mysql, enum lite_type into,
+                                         struct cdc_error *error)
 {
     const struct scope scope = {table->source.columns, table->source.n_columns, mysql};
     struct lite_program *program =
@@ -144,13 +145,13 @@ static struct lite_program *compile_item(struct lite_filter *filter, struct sql_
     return NULL;
 }
 
-static int refuse(const struct sql_table *table, const struct item *item, const char *why, struct cdc_error *error)
+static int refuse(const struct sql_table *table, const struct sql_item *item, const char *why, struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%.100s\": table \"%s\" %s \"%s\"", item->option, item->whole,
                          table->source.id.table, why, item->column != NULL ? item->column : "");
 }
 
-static int add_condition(struct lite_filter *filter, struct sql_table *table, const struct item *item, bool mysql,
+static int add_condition(struct lite_filter *filter, struct sql_table *table, const struct sql_item *item, bool mysql,
                          struct cdc_error *error)
 {
     struct lite_program *program = compile_item(filter, table, item, mysql, LITE_TYPE_ANY, error);
@@ -162,7 +163,7 @@ static int add_condition(struct lite_filter *filter, struct sql_table *table, co
     return 0;
 }
 
-static bool is_made_already(const struct sql_table *table, const struct item *item)
+static bool is_made_already(const struct sql_table *table, const struct sql_item *item)
 {
     for (size_t i = 0; i < table->n_assignments; i++)
         if (strcmp(table->assignments[i].item->column, item->column) == 0)
@@ -171,7 +172,7 @@ static bool is_made_already(const struct sql_table *table, const struct item *it
 }
 
 /* A column by itself, of a type that its values need not be turned into. */
-static bool is_copy(const struct sql_table *table, const struct item *item, const struct lite_program *program,
+static bool is_copy(const struct sql_table *table, const struct sql_item *item, const struct lite_program *program,
                     const char *type)
 {
     size_t n;
@@ -182,8 +183,8 @@ static bool is_copy(const struct sql_table *table, const struct item *item, cons
 }
 
 /* What the schema line calls a column of that type; NULL: it must be declared. */
-static const char *type_name(const struct sql_table *table, const struct item *item, const struct lite_program *program,
-                             bool mysql)
+static const char *type_name(const struct sql_table *table, const struct sql_item *item,
+                             const struct lite_program *program, bool mysql)
 {
     size_t n;
     const struct parameter *parameters = lite_program_parameters(program, &n);
@@ -206,8 +207,8 @@ static const char *type_name(const struct sql_table *table, const struct item *i
     return NULL;
 }
 
-static int type_addition(struct sql_table *table, struct assignment *assignment, const struct item *item, bool mysql,
-                         struct cdc_error *error)
+static int type_addition(struct sql_table *table, struct assignment *assignment, const struct sql_item *item,
+                         bool mysql, struct cdc_error *error)
 {
     const char *type = item->type != NULL ? item->type : type_name(table, item, assignment->program, mysql);
 
@@ -218,12 +219,12 @@ static int type_addition(struct sql_table *table, struct assignment *assignment,
     assignment->type = strdup(type);
     if (assignment->type == NULL)
         return cdc_error_memory(error);
-    assignment->output = (struct lite_output){.type = lite_column_type(type, mysql), .mysql = mysql};
+    assignment->output = (struct lite_output){.type = lite_type_of_column(type, mysql), .mysql = mysql};
     assignment->is_copy = is_copy(table, item, assignment->program, type);
     return 0;
 }
 
-static int add_assignment(struct lite_filter *filter, struct sql_table *table, const struct item *item, bool mysql,
+static int add_assignment(struct lite_filter *filter, struct sql_table *table, const struct sql_item *item, bool mysql,
                           struct cdc_error *error)
 {
     size_t column = find_column(table, item->column);
@@ -241,10 +242,10 @@ static int add_assignment(struct lite_filter *filter, struct sql_table *table, c
     *assignment = (struct assignment){.item = item, .column = item->kind == ITEM_SET ? column : SIZE_MAX};
     if (item->kind == ITEM_SET) {
         const char *type = table->source.columns[column].type;
-        assignment->output = (struct lite_output){.type = lite_column_type(type, mysql), .mysql = mysql};
+        assignment->output = (struct lite_output){.type = lite_type_of_column(type, mysql), .mysql = mysql};
         into = assignment->output.type.type;
     } else if (item->type != NULL) {
-        into = lite_column_type(item->type, mysql).type;
+        into = lite_type_of_column(item->type, mysql).type;
     }
     assignment->program = compile_item(filter, table, item, mysql, into, error);
     if (assignment->program == NULL)
@@ -268,7 +269,7 @@ static int define(struct lite_filter *filter, struct sql_table *table, bool mysq
     if (table->conditions == NULL || table->assignments == NULL || table->row == NULL || table->old == NULL)
         return cdc_error_memory(error);
     for (size_t i = 0; i < table->n_items; i++) {
-        const struct item *item = &filter->items.items[table->items[i]];
+        const struct sql_item *item = &filter->items.items[table->items[i]];
         if ((item->kind == ITEM_WHERE ? add_condition : add_assignment)(filter, table, item, mysql, error) != 0)
             return -1;
     }
@@ -292,6 +293,7 @@ int tables_define(struct lite_filter *filter, const struct cdc_event *event, str
     if (cdc_tables_define(&filter->tables, event, error) == NULL)
         return -1;
     if (!(*table)->source.whole)
-        return cdc_error_set(error, CDC_EXIT_DATA, "schema line of table \"%s\" without its columns", (*table)->source.id.table);
+        return cdc_error_set(error, CDC_EXIT_DATA, "schema line of table \"%s\" without its columns",
+                             (*table)->source.id.table);
     return define(filter, *table, is_mysql(event), error);
 }

@@ -133,17 +133,19 @@ static enum cdc_step_result refuse_part(const struct sql_table *table, const str
 {
     char columns[80];
 
-    snprintf(columns, sizeof columns, "%.*s", (int)(event->unchanged.n < 70 ? event->unchanged.n : 70), event->unchanged.p);
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "--where: table \"%s\": an update may be of a row that is new to the copy, and the log left out its unchanged "
-                  "columns %s",
-                  table->source.id.table, columns);
+    snprintf(columns, sizeof columns, "%.*s", (int)(event->unchanged.n < 70 ? event->unchanged.n : 70),
+             event->unchanged.p);
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "--where: table \"%s\": an update may be of a row that is new to the copy, and the log left out its unchanged "
+        "columns %s",
+        table->source.id.table, columns);
     cdc_error_hint(error, "%s; or --where-before same, where what the condition names never changes", hint_full);
     return CDC_STEP_FAILED;
 }
 
-static enum cdc_step_result make_insert(const struct sql_table *table, const struct cdc_event *event, struct parts *parts,
-                                        struct cdc_error *error)
+static enum cdc_step_result make_insert(const struct sql_table *table, const struct cdc_event *event,
+                                        struct parts *parts, struct cdc_error *error)
 {
     if (!is_empty(event->unchanged))
         return refuse_part(table, event, error);
@@ -163,10 +165,11 @@ static enum cdc_step_result decide_update(struct lite_filter *filter, struct sql
 
     if (old == FAILED)
         return CDC_STEP_FAILED;
-    if (new == UNKNOWN && old != UNKNOWN && counts_as(filter, "same"))
+    if (new == UNKNOWN && old != UNKNOWN &&counts_as(filter, "same"))
         new = old;
     if (new == UNKNOWN)
-        return refuse(table, "the new row of an update comes without unchanged column", lacking(table, table->row, false), error);
+        return refuse(table, "the new row of an update comes without unchanged column",
+                      lacking(table, table->row, false), error);
     if (old == UNKNOWN) {
         const char *column = lacking(table, table->old, false);
         if (counts_as(filter, "require"))
@@ -199,7 +202,8 @@ static enum cdc_step_result decide_delete(struct lite_filter *filter, struct sql
     return CDC_STEP_KEPT;
 }
 
-static enum cdc_step_result decide_insert(struct sql_table *table, const struct cdc_event *event, struct cdc_error *error)
+static enum cdc_step_result decide_insert(struct sql_table *table, const struct cdc_event *event,
+                                          struct cdc_error *error)
 {
     enum judgement new = judge(table, event, table->row, error);
 
@@ -211,8 +215,8 @@ static enum cdc_step_result decide_insert(struct sql_table *table, const struct 
 /* -- conditions on changes ----------------------------------------------------------------------- */
 
 /* Those that name old.column look at the line as it is. DROPPED or KEPT. */
-static enum cdc_step_result judge_change(struct lite_filter *filter, struct sql_table *table, const struct cdc_event *event,
-                                         struct cdc_error *error)
+static enum cdc_step_result judge_change(struct lite_filter *filter, struct sql_table *table,
+                                         const struct cdc_event *event, struct cdc_error *error)
 {
     const struct lite_input input = {event->op == CDC_OP_DELETE ? table->old : table->row, table->old, event};
     bool has_old = event->op == CDC_OP_UPDATE || event->op == CDC_OP_DELETE;

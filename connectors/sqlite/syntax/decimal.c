@@ -233,7 +233,7 @@ static void add_digits(struct digits *sum, const struct digits *a, const struct 
 
 static bool add_finite(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, const char **why)
 {
-    struct digits one = {NULL}, two = {NULL}, sum = {NULL};
+    struct digits one = {.d = NULL}, two = {.d = NULL}, sum = {.d = NULL};
     size_t scale_a, scale_b;
     bool good = scale_of(a, &scale_a, why) && scale_of(b, &scale_b, why);
 
@@ -312,13 +312,12 @@ static bool spread_all(struct digits *digits, const struct decimal *number, cons
 
 bool decimal_multiply(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, const char **why)
 {
-    struct digits one = {NULL}, two = {NULL}, product = {NULL};
+    struct digits one = {.d = NULL}, two = {.d = NULL}, product = {.d = NULL};
 
     if (a->kind != DECIMAL_FINITE || b->kind != DECIMAL_FINITE) /* infinity times 0 is NaN */
         return append_special(out, a->kind == DECIMAL_NAN || b->kind == DECIMAL_NAN || sign_of(a) * sign_of(b) == 0,
                               a->negative != b->negative);
-    bool good =
-        spread_all(&one, a, why) && spread_all(&two, b, why) && multiply_digits(&product, &one, &two, why);
+    bool good = spread_all(&one, a, why) && spread_all(&two, b, why) && multiply_digits(&product, &one, &two, why);
     if (good)
         print(out, &product);
     free(one.d);
@@ -354,7 +353,7 @@ static void add_one(struct digits *digits)
 /* Schoolbook division, a digit at a time, with as many digits as the quotient has; half away from zero. */
 static bool divide_digits(struct digits *quotient, const struct digits *a, const struct digits *b, const char **why)
 {
-    struct digits rest = {NULL};
+    struct digits rest = {.d = NULL};
     size_t n = a->n - a->scale + b->scale + quotient->scale;
 
     if (n > WORK_MAX / 10 / (b->n + 1))
@@ -372,9 +371,10 @@ static bool divide_digits(struct digits *quotient, const struct digits *a, const
     return true;
 }
 
-bool decimal_divide(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, size_t scale, const char **why)
+bool decimal_divide(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, size_t scale,
+                    const char **why)
 {
-    struct digits one = {NULL}, two = {NULL}, quotient = {.scale = scale};
+    struct digits one = {.d = NULL}, two = {.d = NULL}, quotient = {.scale = scale};
 
     if (a->kind == DECIMAL_FINITE && b->kind == DECIMAL_INFINITE) {
         cdc_buf_byte(out, '0');

@@ -30,7 +30,8 @@ bool decimal_add(struct cdc_buf *out, const struct decimal *a, const struct deci
 bool decimal_subtract(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, const char **why);
 bool decimal_multiply(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, const char **why);
 /* With so many digits (at most 10000) after the point, half away from zero. */
-bool decimal_divide(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, size_t scale, const char **why);
+bool decimal_divide(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, size_t scale,
+                    const char **why);
 bool decimal_round(struct cdc_buf *out, const struct decimal *a, size_t scale, const char **why);
 
 #endif

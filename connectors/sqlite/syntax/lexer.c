@@ -104,9 +104,9 @@ static struct token take_mark(const char **p, const char *end)
             return token;
         }
     }
-    return bad(**p == ';' ? "an expression has no semicolon"
+    return bad(**p == ';'                               ? "an expression has no semicolon"
                : **p == '?' || **p == ':' || **p == '@' ? "an expression has no parameters"
-                                                         : "a character that SQL does not know");
+                                                        : "a character that SQL does not know");
 }
 
 struct token lexer_next(const char **p, const char *end)

@@ -57,7 +57,7 @@ void tree_free(struct tree *tree)
     for (size_t i = 0; i < tree->n_owned; i++)
         free(tree->owned[i]);
     free(tree->owned);
-    *tree = (struct tree){NULL};
+    *tree = (struct tree){.root = NULL};
 }
 
 static struct node *fail(struct parser *parser, const char *why)
@@ -116,10 +116,10 @@ static bool take_keyword(struct parser *parser, const char *word)
 /* Words that are never a column's name without quotes. */
 static bool is_reserved(struct cdc_span text)
 {
-    static const char *const words[] = {"AND",    "AS",    "BETWEEN", "CASE",  "COLLATE", "ELSE",    "END",    "ESCAPE",
-                                        "EXISTS", "FROM",  "GLOB",    "IN",    "IS",      "ISNULL",  "LIKE",   "MATCH",
-                                        "NOT",    "NULL",  "NOTNULL", "OR",    "REGEXP",  "SELECT",  "THEN",   "WHEN",
-                                        "WHERE",  "WITH",  "VALUES",  "DISTINCT"};
+    static const char *const words[] = {"AND",    "AS",     "BETWEEN", "CASE",  "COLLATE", "ELSE",   "END",
+                                        "ESCAPE", "EXISTS", "FROM",    "GLOB",  "IN",      "IS",     "ISNULL",
+                                        "LIKE",   "MATCH",  "NOT",     "NULL",  "NOTNULL", "OR",     "REGEXP",
+                                        "SELECT", "THEN",   "WHEN",    "WHERE", "WITH",    "VALUES", "DISTINCT"};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (is_text(text, words[i]))
@@ -372,9 +372,9 @@ static int level_of(const struct parser *parser)
                  {"&", LEVEL_BITS},    {"|", LEVEL_BITS},    {"<<", LEVEL_BITS},   {">>", LEVEL_BITS},
                  {"+", LEVEL_SUM},     {"-", LEVEL_SUM},     {"*", LEVEL_PRODUCT}, {"/", LEVEL_PRODUCT},
                  {"%", LEVEL_PRODUCT}, {"||", LEVEL_CONCAT}, {"->", LEVEL_CONCAT}, {"->>", LEVEL_CONCAT}},
-      words[] = {{"OR", LEVEL_OR},         {"AND", LEVEL_AND},     {"IS", LEVEL_EQUAL},      {"IN", LEVEL_EQUAL},
-                 {"LIKE", LEVEL_EQUAL},    {"GLOB", LEVEL_EQUAL},  {"BETWEEN", LEVEL_EQUAL}, {"NOT", LEVEL_EQUAL},
-                 {"ISNULL", LEVEL_EQUAL},  {"NOTNULL", LEVEL_EQUAL}, {"MATCH", LEVEL_EQUAL}, {"REGEXP", LEVEL_EQUAL},
+      words[] = {{"OR", LEVEL_OR},          {"AND", LEVEL_AND},       {"IS", LEVEL_EQUAL},      {"IN", LEVEL_EQUAL},
+                 {"LIKE", LEVEL_EQUAL},     {"GLOB", LEVEL_EQUAL},    {"BETWEEN", LEVEL_EQUAL}, {"NOT", LEVEL_EQUAL},
+                 {"ISNULL", LEVEL_EQUAL},   {"NOTNULL", LEVEL_EQUAL}, {"MATCH", LEVEL_EQUAL},   {"REGEXP", LEVEL_EQUAL},
                  {"COLLATE", LEVEL_COLLATE}};
 
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
