@@ -8,6 +8,7 @@
 #include "connectors/sqlite/syntax/decimal.h"
 #include "connectors/sqlite/expression/functions.h"
 #include "connectors/sqlite/syntax/moment.h"
+#include <cdc/json.h>
 
 struct number {
     int type; /* SQLITE_INTEGER, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_NULL */
@@ -23,6 +24,15 @@ static void fail(sqlite3_context *context, struct cdc_span text, const char *why
 
     snprintf(message, sizeof message, "\"%.*s\" %s", (int)(text.n < 60 ? text.n : 60), text.n > 0 ? text.p : "", why);
     sqlite3_result_error(context, message, -1);
+}
+
+/* Why there is no result. */
+static void refuse(sqlite3_context *context, const char *why)
+{
+    if (why == decimal_no_memory)
+        sqlite3_result_error_nomem(context);
+    else
+        sqlite3_result_error(context, why, -1);
 }
 
 static struct cdc_span text_of(sqlite3_value *value)
@@ -51,15 +61,13 @@ static bool take_number(sqlite3_context *context, sqlite3_value *value, struct n
     }
 }
 
-/* A finite text's number is rounded to a double, as CAST says. */
+/* A finite text's number is rounded to a double, as CAST says. SQLite's texts have a NUL at their end, and no program calls
+ * setlocale: the point is a point. */
 static double real_of_text(struct cdc_span text, const struct decimal *decimal)
 {
     if (decimal->kind == DECIMAL_INFINITE)
         return decimal->negative ? -INFINITY : INFINITY;
-    char *copy = cdc_span_copy(text);
-    double real = copy != NULL ? strtod(copy, NULL) : 0; /* no program calls setlocale: the point is a point */
-    free(copy);
-    return real;
+    return strtod(text.p, NULL);
 }
 
 static double real_of(sqlite3_value *value, const struct number *number)
@@ -204,7 +212,7 @@ static void run_decimals(sqlite3_context *context, decimal_function *function, c
     const char *why = "a quotient of decimals has no last digit: use decimal_div()";
 
     if (function == NULL || !function(&text, &a->decimal, &b->decimal, &why))
-        sqlite3_result_error(context, why, -1);
+        refuse(context, why);
     else
         result_text(context, &text);
     cdc_buf_free(&text);
@@ -370,7 +378,7 @@ static void round_number(sqlite3_context *context, int n, sqlite3_value **values
     else if (number.type == SQLITE_FLOAT)
         round_real(context, number.real, digits);
     else if (!decimal_round(&text, &number.decimal, digits, &why))
-        sqlite3_result_error(context, why, -1);
+        refuse(context, why);
     else
         result_text(context, &text);
     cdc_buf_free(&text);
@@ -390,7 +398,7 @@ static void quotient(sqlite3_context *context, int n, sqlite3_value **values)
     if (a.type == SQLITE_FLOAT || b.type == SQLITE_FLOAT)
         why = "decimal_div() is for decimals and integers";
     if (why != NULL || !decimal_divide(&text, &a.decimal, &b.decimal, digits, &why))
-        sqlite3_result_error(context, why, -1);
+        refuse(context, why);
     else
         result_text(context, &text);
     cdc_buf_free(&text);
@@ -472,19 +480,10 @@ static void result_whole(sqlite3_context *context, struct cdc_span text)
 
     if (point != NULL)
         text.n = (size_t)(point - text.p);
-    if (cdc_span_is(text, "-0"))
-        text = cdc_span("0", 1);
-    char *end = NULL, *copy = cdc_span_copy(text);
-    integer = copy != NULL ? strtoll(copy, &end, 10) : 0;
-    bool whole = copy != NULL && text.n < 21 && *end == '\0';
-    /* strtoll stops at the ends: they are themselves only where they read so. */
-    char again[24];
-    snprintf(again, sizeof again, "%lld", (long long)integer);
-    if (whole && cdc_span_is(text, again))
+    if (cdc_json_int64(text, &integer))
         sqlite3_result_int64(context, integer);
     else
         sqlite3_result_error(context, "an integer beyond 64 bits", -1);
-    free(copy);
 }
 
 static void cast_integer(sqlite3_context *context, int n, sqlite3_value **values)
@@ -508,7 +507,7 @@ static void cast_integer(sqlite3_context *context, int n, sqlite3_value **values
         if (number.decimal.kind != DECIMAL_FINITE)
             sqlite3_result_error(context, "NaN and the infinities are no integers", -1);
         else if (!decimal_add(&text, &number.decimal, &zero, &why)) /* without exponent */
-            sqlite3_result_error(context, why, -1);
+            refuse(context, why);
         else
             result_whole(context, cdc_span(text.data, text.len));
     }

@@ -106,10 +106,14 @@ static struct cdc_span old_key(struct lite_filter *filter, const struct sql_tabl
 }
 
 static enum cdc_step_result make_delete(struct lite_filter *filter, const struct sql_table *table,
-                                        const struct cdc_event *event, struct parts *parts)
+                                        const struct cdc_event *event, struct parts *parts, struct cdc_error *error)
 {
     parts->op = CDC_OP_DELETE;
     parts->key = old_key(filter, table, event);
+    if (filter->key.failed) {
+        cdc_error_memory(error);
+        return CDC_STEP_FAILED;
+    }
     if (cdc_json_is_null(event->before) && event->key.p != NULL)
         parts->before = parts->key;
     parts->after = cdc_span("null", 4);
@@ -183,7 +187,7 @@ static enum cdc_step_result decide_update(struct lite_filter *filter, struct sql
             old = IN;
     }
     if (old == IN)
-        return new == IN ? CDC_STEP_KEPT : make_delete(filter, table, event, parts);
+        return new == IN ? CDC_STEP_KEPT : make_delete(filter, table, event, parts, error);
     return new == IN ? make_insert(table, event, parts, error) : CDC_STEP_DROPPED;
 }
 

@@ -146,14 +146,14 @@ struct digits {
 };
 
 static const char *const too_long = "a number has too many digits";
-static const char *const no_memory = "out of memory";
+const char *const decimal_no_memory = "out of memory";
 
 static bool make(struct digits *digits, size_t n, const char **why)
 {
     digits->n = n;
     digits->d = calloc(n, 1);
     if (digits->d == NULL)
-        *why = no_memory;
+        *why = decimal_no_memory;
     return digits->d != NULL;
 }
 

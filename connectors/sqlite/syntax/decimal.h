@@ -24,6 +24,8 @@ bool decimal_parse(struct decimal *number, struct cdc_span text);
 /* <0, 0, >0. */
 int decimal_compare(const struct decimal *a, const struct decimal *b);
 
+/* What *why is where there was no memory: this very pointer. */
+extern const char *const decimal_no_memory;
 /* These append the text of the result, as many digits after the point as a sum or a product has. false: there is none
  * (too many digits to be worked on, a division by zero, infinity minus infinity), and *why says so. */
 bool decimal_add(struct cdc_buf *out, const struct decimal *a, const struct decimal *b, const char **why);
