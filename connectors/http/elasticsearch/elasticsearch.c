@@ -39,6 +39,7 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     cdc_tables_init(&sink->tables, sizeof(struct es_table), release, &target_ops, sink);
     if (es_index_check_pattern(settings->index, error) == 0 && es_batch_init(&sink->batch, settings, error) == 0 &&
         es_written_init(&sink->written, error) == 0 &&
+        (sink->mappings = es_mappings_read(&settings->mappings, error)) != NULL &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
         (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
         return sink;
@@ -52,6 +53,7 @@ void es_sink_free(struct es_sink *sink)
         return;
     cdc_tables_free(&sink->tables);
     es_batch_free(&sink->batch);
+    es_mappings_free(sink->mappings);
     es_written_free(&sink->written);
     es_key_changes_free(sink->key_changes);
     es_index_ids_free(sink->index_ids);
@@ -233,8 +235,10 @@ static int make_index(struct es_sink *sink, struct cdc_table *table, const struc
         return -1;
     ((struct es_table *)table)->no_index = false;
     ((struct es_table *)table)->ownerless = sink->ownerless;
-    if (made == 1)
+    if (made == 1) {
+        ((struct es_table *)table)->settled = true;
         return 0;
+    }
     table->owned = false;
     return cdc_tables_of(&sink->tables, event, error) != NULL ? claim(sink, table, error) : -1;
 }
@@ -268,7 +272,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return HTTP_TAKEN_FAILED;
     if (((struct es_table *)table)->no_index && make_index(sink, table, event, error) != 0)
         return HTTP_TAKEN_FAILED;
-    if ((!((struct es_table *)table)->settled && es_hstore_settle(sink, (struct es_table *)table, error) != 0) ||
+    if ((!((struct es_table *)table)->settled && es_mapping_settle(sink, (struct es_table *)table, error) != 0) ||
         touch(sink, (struct es_table *)table, error) != 0)
         return HTTP_TAKEN_FAILED;
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
