@@ -52,6 +52,7 @@ static const struct {
     {"a b", "integer", "3"},
     {"op", "text", "\"mine\""},
     {"money", "money", "\"$1.00\""},
+    {"untyped", "", "\"x\""},
 };
 #define N (sizeof row / sizeof row[0])
 
@@ -291,6 +292,7 @@ static void test_texts(void)
     fails("mood < 'x'", 78, "order");
     holds("CAST(mood AS TEXT) < 'x'", true);
     fails("money > 1", 78, "compared");
+    holds("untyped = 'x'", true);
     is("substr(t, 1, 2)", "\"Zo\"");
     is("CASE WHEN o THEN 'yes' ELSE 'no' END", "\"yes\"");
     holds("o", true);

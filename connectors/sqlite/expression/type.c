@@ -42,7 +42,7 @@ static bool is_one_of(const char *name, const char *words)
 {
     size_t n = strlen(name);
 
-    for (const char *at = words; (at = strstr(at, name)) != NULL; at += n)
+    for (const char *at = words; n > 0 && (at = strstr(at, name)) != NULL; at += n)
         if (at > words && at[-1] == '|' && at[n] == '|')
             return true;
     return false;
