@@ -409,6 +409,11 @@ static void test_refused(void)
                                          "sum(i) OVER ()",
                                          "i BETWEEN 1",
                                          "x'0",
+                                         "x'0'",
+                                         "x'0g'",
+                                         "x'00''00'",
+                                         "t GLOB 'a' ESCAPE 'b'",
+                                         "0x",
                                          "\x01",
                                          "i NOT 5"};
     static const char *const unknown[] = {"load_extension('x')", "random() > 1",     "randomblob(5)",

@@ -7,6 +7,11 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+static bool is_hexadecimal(char c)
+{
+    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
 static bool is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' || c == '$' || (c & 0x80) != 0;
@@ -50,14 +55,27 @@ static const char *skip_quoted(const char *p, const char *end, char quote)
     return NULL;
 }
 
-static struct token take_quoted(const char **p, const char *end, enum token_kind kind, size_t before)
+static struct token take_quoted(const char **p, const char *end, enum token_kind kind)
 {
-    const char *start = *p, *after = skip_quoted(start + before + 1, end, start[before] == '[' ? ']' : start[before]);
+    const char *start = *p, *after = skip_quoted(start + 1, end, *start == '[' ? ']' : *start);
 
     if (after == NULL)
         return bad("a quote is not closed");
     *p = after;
     return (struct token){.kind = kind, .text = cdc_span(start, (size_t)(after - start)), .quoted = true};
+}
+
+/* x'00ff': pairs of hexadecimal digits. */
+static struct token take_bytes(const char **p, const char *end)
+{
+    const char *start = *p, *at = start + 2;
+
+    while (at < end && is_hexadecimal(*at))
+        at++;
+    if (at == end || *at != '\'' || (at - start) % 2 != 0)
+        return bad("bytes are pairs of hexadecimal digits");
+    *p = at + 1;
+    return (struct token){.kind = TOKEN_BYTES, .text = cdc_span(start, (size_t)(*p - start))};
 }
 
 static const char *skip_digits(const char *p, const char *end)
@@ -71,8 +89,8 @@ static struct token take_number(const char **p, const char *end)
 {
     const char *start = *p, *at = skip_digits(start, end);
 
-    if (at == start + 1 && *start == '0' && at < end && (*at | 0x20) == 'x') {
-        for (at++; at < end && (is_digit(*at) || ((*at | 0x20) >= 'a' && (*at | 0x20) <= 'f'));)
+    if (at == start + 1 && *start == '0' && end - at > 1 && (*at | 0x20) == 'x' && is_hexadecimal(at[1])) {
+        for (at++; at < end && is_hexadecimal(*at);)
             at++;
     } else {
         if (at < end && *at == '.')
@@ -119,11 +137,11 @@ struct token lexer_next(const char **p, const char *end)
     if (at == end)
         return (struct token){.kind = TOKEN_END};
     if (*at == '\'')
-        return take_quoted(p, end, TOKEN_TEXT, 0);
+        return take_quoted(p, end, TOKEN_TEXT);
     if (*at == '"' || *at == '`' || *at == '[')
-        return take_quoted(p, end, TOKEN_NAME, 0);
+        return take_quoted(p, end, TOKEN_NAME);
     if ((*at | 0x20) == 'x' && at + 1 < end && at[1] == '\'')
-        return take_quoted(p, end, TOKEN_BYTES, 1);
+        return take_bytes(p, end);
     if (is_digit(*at) || (*at == '.' && at + 1 < end && is_digit(at[1])))
         return take_number(p, end);
     if (!is_word(*at))

@@ -404,7 +404,7 @@ static struct node *parse_like(struct parser *parser, struct node *left, const c
 {
     struct node *node = make_two(parser, NODE_LIKE, word, left, parse_expression(parser, LEVEL_LESS));
 
-    if (node != NULL && take_keyword(parser, "ESCAPE"))
+    if (node != NULL && *word == 'L' && take_keyword(parser, "ESCAPE"))
         return append_child(node, parse_expression(parser, LEVEL_LESS));
     return node;
 }
