@@ -6,6 +6,7 @@
 
 #include "connectors/sqlite/expression/engine.h"
 #include "connectors/sqlite/expression/functions.h"
+#include <cdc/hash.h>
 
 #define LENGTH_MAX (16 << 20)
 #define STEPS 1000000 /* of SQLite's machine, between two calls; an expression without loops never has as many */
@@ -118,4 +119,66 @@ void engine_limit(struct lite_engine *engine, size_t bytes)
     size_t limit = high ? bytes * 2 : LENGTH_MAX;
     sqlite3_limit(engine->database, SQLITE_LIMIT_LENGTH, limit > 1000000000 ? 1000000000 : (int)limit);
     engine->limit_is_high = high;
+}
+
+/* -- statements -------------------------------------------------------------------------------- */
+
+static struct statement **bucket_of(struct lite_engine *engine, const char *sql)
+{
+    return &engine->statements[cdc_hash_fold(cdc_hash_text(CDC_HASH_INIT, sql)) % STATEMENT_BUCKETS];
+}
+
+static int prepare(struct lite_engine *engine, struct statement *statement, struct cdc_error *error)
+{
+    int code =
+        sqlite3_prepare_v3(engine->database, statement->sql, -1, SQLITE_PREPARE_PERSISTENT, &statement->handle, NULL);
+
+    if (code == SQLITE_NOMEM)
+        return cdc_error_memory(error);
+    return code == SQLITE_OK ? 0 : cdc_error_set(error, CDC_EXIT_CONFIG, "%s", sqlite3_errmsg(engine->database));
+}
+
+static struct statement *add(struct lite_engine *engine, const char *sql, struct cdc_error *error)
+{
+    struct statement *statement = calloc(1, sizeof *statement), **bucket = bucket_of(engine, sql);
+
+    if (statement == NULL || (statement->sql = strdup(sql)) == NULL) {
+        free(statement);
+        cdc_error_memory(error);
+        return NULL;
+    }
+    if (prepare(engine, statement, error) != 0) {
+        free(statement->sql);
+        free(statement);
+        return NULL;
+    }
+    statement->next = *bucket;
+    return *bucket = statement;
+}
+
+struct statement *engine_statement(struct lite_engine *engine, const char *sql, bool *is_new, struct cdc_error *error)
+{
+    struct statement *statement = *bucket_of(engine, sql);
+
+    while (statement != NULL && strcmp(statement->sql, sql) != 0)
+        statement = statement->next;
+    *is_new = statement == NULL;
+    if (statement == NULL)
+        statement = add(engine, sql, error);
+    if (statement != NULL)
+        statement->uses++;
+    return statement;
+}
+
+void engine_release(struct lite_engine *engine, struct statement *statement)
+{
+    if (statement == NULL || --statement->uses > 0)
+        return;
+    struct statement **at = bucket_of(engine, statement->sql);
+    while (*at != statement)
+        at = &(*at)->next;
+    *at = statement->next;
+    sqlite3_finalize(statement->handle);
+    free(statement->sql);
+    free(statement);
 }

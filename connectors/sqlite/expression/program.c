@@ -27,15 +27,14 @@ static int try_constants(struct lite_program *program, struct cdc_error *error)
 
 static int prepare(struct lite_program *program, struct cdc_error *error)
 {
-    sqlite3 *database = program->engine->database;
-    int code = sqlite3_prepare_v3(database, program->compiled.sql.data, -1, SQLITE_PREPARE_PERSISTENT,
-                                  &program->statement, NULL);
+    bool is_new;
 
-    if (code == SQLITE_NOMEM)
-        return cdc_error_memory(error);
-    if (code != SQLITE_OK)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "%s", sqlite3_errmsg(database));
-    return try_constants(program, error);
+    program->shared = engine_statement(program->engine, program->compiled.sql.data, &is_new, error);
+    if (program->shared == NULL)
+        return -1;
+    program->statement = program->shared->handle;
+    cdc_buf_free(&program->compiled.sql);
+    return is_new ? try_constants(program, error) : 0;
 }
 
 struct lite_program *lite_program_new(struct lite_engine *engine, const struct tree *tree, const char *text,
@@ -60,7 +59,7 @@ void lite_program_free(struct lite_program *program)
 {
     if (program == NULL)
         return;
-    sqlite3_finalize(program->statement);
+    engine_release(program->engine, program->shared);
     compiled_free(&program->compiled);
     free(program);
 }

@@ -6,13 +6,14 @@
 #include <sqlite3.h>
 #include <time.h>
 
-#include "connectors/sqlite/expression/expression.h"
+#include "connectors/sqlite/expression/engine.h"
 
 struct lite_program {
     struct lite_engine *engine;
     const char *text;
     struct compiled compiled;
-    sqlite3_stmt *statement;
+    struct statement *shared;
+    sqlite3_stmt *statement; /* its own */
 };
 
 #endif
