@@ -13,9 +13,11 @@
 
 #include <cdc/file.h>
 
+#define INDEX_DEFAULT "{schema}-{table}"
+
 struct options {
     bool webhook, elasticsearch, deny_private;
-    const char *format, *index, *user, *ca, *cert, *key, *sign, *header_file;
+    const char *format, *index, *alias, *user, *ca, *cert, *key, *sign, *header_file;
     struct cdc_option_list headers, mappings;
     int64_t batch_bytes;
     double timeout;
@@ -29,6 +31,7 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "webhook", AT(webhook), "URL takes change lines by POST"),
     OPTION_TEXT("index", AT(index), "PATTERN",
                 "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})"),
+    OPTION_TEXT("alias", AT(alias), "PATTERN", "name that leads to the index once that has caught up"),
     OPTION_LIST(0, "mapping", AT(mappings), "[TABLE:]HOW",
                 "fields of indexes: none, auto (by the columns), or a file (repeatable)"),
     OPTION_CHOICE("format", AT(format), "FORMAT", "what a webhook gets in one POST (default event)",
@@ -111,6 +114,10 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--key belongs to --cert");
     if (options->index != NULL && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--index belongs to --elasticsearch");
+    if (options->alias != NULL && !options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--alias belongs to --elasticsearch");
+    if (options->alias != NULL && strcmp(options->alias, options->index != NULL ? options->index : INDEX_DEFAULT) == 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--alias must not be what --index is");
     if (options->mappings.count > 0 && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--mapping belongs to --elasticsearch");
     if (options->user != NULL && strchr(options->user, ':') != NULL)
@@ -276,7 +283,8 @@ static int run_at(struct program *program, const struct options *options, struct
                  .deny_private = options->deny_private,
                  .local = url->local,
                  .timeout = options->timeout},
-        .index = options->index != NULL ? options->index : "{schema}-{table}",
+        .index = options->index != NULL ? options->index : INDEX_DEFAULT,
+        .alias = options->alias,
         .mappings = options->mappings,
         .batch_bytes = options->batch_bytes,
         .batch_events = options->sink.batch_events,

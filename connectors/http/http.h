@@ -13,6 +13,7 @@ struct http_settings {
     enum http_mode mode;
     struct http_peer peer;
     const char *index;               /* pattern with {db} {schema} {table} {name} */
+    const char *alias;               /* pattern, too: the name that readers use; NULL: none */
     struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE */
     enum http_webhook_format webhook_format;
     const char *sign_file; /* of a webhook; NULL: none */

@@ -21,8 +21,9 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
 {
     size_t lines = settings->batch_events < LINES_MAX ? (size_t)settings->batch_events : LINES_MAX;
     size_t bytes = (size_t)settings->batch_bytes;
-    struct es_settings index = {settings->index, settings->mappings,         lines,
-                                bytes,           settings->key_changes_path, settings->index_ids_path};
+    struct es_settings index = {
+        settings->index,         settings->alias, settings->mappings, lines, bytes, settings->key_changes_path,
+        settings->index_ids_path};
 
     struct http_webhook_settings webhook = {settings->webhook_format, lines, bytes, settings->sign_file};
 

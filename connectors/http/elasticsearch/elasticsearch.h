@@ -9,6 +9,7 @@
 
 struct es_settings {
     const char *index;               /* pattern with {db} {schema} {table} {name} */
+    const char *alias;               /* pattern of the name that readers use; NULL: none */
     struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE; the last one that matches a table counts */
     size_t most_lines, most_bytes;   /* of a batch */
     const char *key_changes_path;    /* journal (key_changes.h); NULL: none that lasts */

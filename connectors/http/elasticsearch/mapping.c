@@ -69,7 +69,8 @@ static int read_file(struct es_mapping_rule *rule, const char *path, struct cdc_
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return cdc_error_set(error, cdc_file_exit(errno), "unable to open the mapping \"%s\": %s", path, strerror(errno));
+        return cdc_error_set(error, cdc_file_exit(errno), "unable to open the mapping \"%s\": %s", path,
+                             strerror(errno));
     int result = read_all(fd, &rule->text, path, error);
     close(fd);
     if (result != 0)
@@ -93,7 +94,8 @@ static int take_rule(struct es_mapping_rule *rule, const char *item, struct cdc_
     const char *what = n == SIZE_MAX ? item : item + n + 1;
 
     if (n == 0 || what[0] == '\0')
-        return cdc_error_set(error, CDC_EXIT_USAGE, "--mapping: \"%s\" is not of the form [TABLE:]auto|none|FILE", item);
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--mapping: \"%s\" is not of the form [TABLE:]auto|none|FILE",
+                             item);
     if (n != SIZE_MAX && (rule->pattern = strndup(item, n)) == NULL)
         return cdc_error_memory(error);
     rule->kind = strcmp(what, "auto") == 0 ? AUTO : strcmp(what, "none") == 0 ? NONE : FROM_FILE;
@@ -248,7 +250,8 @@ static const char *field_of(const char *type)
 /* A dot in a name is a path to the index. */
 static const char *field_of_column(const struct cdc_column *column)
 {
-    return column->type == NULL || column->name_n == 0 || strchr(column->name, '.') != NULL ? NULL : field_of(column->type);
+    return column->type == NULL || column->name_n == 0 || strchr(column->name, '.') != NULL ? NULL
+                                                                                            : field_of(column->type);
 }
 
 /* Appends "properties":{...}: of all columns that have a field, or of one. */
