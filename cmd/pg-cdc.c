@@ -98,6 +98,7 @@ static int check(struct program *program, const struct values *v, struct pg_sett
     /* What keeps it from being decided is a finding, beside the others. */
     if (source_program_look(program, &v->common, settings->name, SOURCE_KEEP_IF_GIVEN, &p, &known.error) == 0)
         (void)cdc_start_decide(&known.start, p.offsets, p.acks, p.state_dir, settings->name, -1, &known.error);
+    known.start.heals = known.start.heals && !v->common.offset_file; /* as open_stream has it */
     known.acks = p.acks;
     int result = pg_check(settings, &known, &program->log, error);
     cdc_start_free(&known.start);

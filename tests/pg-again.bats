@@ -235,6 +235,128 @@ holds() { [ "$(sql "select count(*) from pg_stat_activity where state = 'idle in
     stop_supervised
 }
 
+# A transaction that runs until `exec 8>&-`: no read begins meanwhile.
+open_transaction() {
+    rm -f "$DIR/session"
+    mkfifo "$DIR/session"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/session" "$DATABASE"
+    exec 8>"$DIR/session"
+    echo "begin; select pg_current_xact_id();" >&8
+    wait_until -t 30 holds
+}
+# As a power failure does it.
+kill_line() {
+    kill -KILL -- "-$SUPERVISOR"
+    wait_until gone "$SUPERVISOR"
+}
+is_live() { [ -n "$(sqlite3 "$DIR/copy.db" "select 1 from cdc_reads where state = 'live'" 2>/dev/null)" ]; }
+written() { [ "$(jq -r ".offsets.$NAME.state.again[0].written // \"\"" "$STATE/pg-cdc-$NAME.offset")" != "" ]; }
+# The catalogs were looked at since now: the second question comes after what the first one has found.
+asked_since() { [ "$(sql "select count(*) from pg_stat_activity where application_name = 'pg-cdc' and query like 'SELECT concat_ws(%' and state = 'idle' and query_start > '$1'")" -gt 0 ]; }
+wait_for_look() {
+    local since
+    for _ in 1 2; do
+        since=$(sql "select clock_timestamp()")
+        wait_until -t 30 asked_since "$since"
+    done
+}
+
+@test "killed when all of a read is written and not stored, and again before the next one begins: it is not taken for stored" {
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    kill -STOP "$(member "$SUPERVISOR" cdc-sink-sqlite)"
+    sql "update $NAME.t set v = 'before' where id = 1"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 written
+    kill_line
+    open_transaction
+    sql "update $NAME.t set v = 'changed' where id = 2; insert into $NAME.u values (4, 'after')"
+    supervise "$(copy_line)"
+    equal u "id, v"
+    kill_line
+    exec 8>&-
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sql "insert into $NAME.t values (4, 'last')"
+    equal t "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+@test "another table is found to be stale while one is read, and all is killed between the two: that one is read as well" {
+    two_tables
+    sql "insert into $NAME.t select g, repeat('row ', 50) || g from generate_series(4, 40000) g"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 is_live
+    kill -STOP "$(member "$SUPERVISOR" cdc-sink-sqlite)"
+    # The log alone shows it, once the catalogs are seen as they are then.
+    sql "begin; alter table $NAME.u add c int; insert into $NAME.u values (4, 'four', 5); alter table $NAME.u rename c to d; commit"
+    wait_for_look
+    open_transaction
+    kill -CONT "$(member "$SUPERVISOR" cdc-sink-sqlite)"
+    wait_for_match "$DIR/err" "\"$NAME\".\"t\" is read again:"
+    wait_until -t 30 not is_live
+    kill_line
+    is "found by" "it had another form meanwhile" "$(sed -n 's/.*"u" is to be read again: //p' "$DIR/err")"
+    exec 8>&-
+    supervise "$(copy_line)"
+    equal u "id, v, d"
+    equal t "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+@test "more tables than are read in place become stale while one is read in one piece: the line ends for them, and all are read" {
+    local i
+    sql "create table $NAME.t (id text primary key, v text); insert into $NAME.t select g, repeat('row ', 50) || g from generate_series(1, 40000) g"
+    for i in {1..70}; do echo "create table $NAME.u$i (id int primary key); insert into $NAME.u$i values ($i);"; done | sql_file
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u70 "id"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 is_live
+    kill -STOP "$(member "$SUPERVISOR" cdc-sink-sqlite)"
+    { echo "begin;"; for i in {1..70}; do echo "alter table $NAME.u$i add c int default 7;"; done; echo "commit;"; } | sql_file
+    wait_for_match "$DIR/err" '"u70" is to be read again'
+    kill -CONT "$(member "$SUPERVISOR" cdc-sink-sqlite)"
+    for i in 1 20 65 70; do equal "u$i" "id, c"; done
+    equal t "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+in_state() { jq -e --arg table "$1" 'any(.offsets[].state.again[]?; .written == null and any(.tables[]; .table == $table))' "$STATE/pg-cdc-$NAME.offset" >/dev/null 2>&1; }
+@test "one becomes stale while another one is read: it is read, too, also where the stream is killed between the two" {
+    two_tables
+    sql "insert into $NAME.t select g, repeat('row ' || g, 20) from generate_series(4, 150000) g; create table $NAME.o (id int primary key)"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    sql "alter table $NAME.t add c int not null default 7"
+    wait_until -t 30 in_state t
+    sql "alter table $NAME.u add c int not null default 7"
+    # Its read waits for what is open, the other one goes on.
+    mkfifo "$DIR/session"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/session" "$DATABASE"
+    exec 8>"$DIR/session"
+    echo "begin; insert into $NAME.o values (1);" >&8
+    wait_until -t 30 holds
+    wait_until -t 30 in_state u
+    in_state t || { cat "$DIR/err"; fail "it was read too soon"; }
+    wait_until -t 50 read_in_place 1
+    in_state u || { cat "$STATE/pg-cdc-$NAME.offset"; fail "it counts as read"; }
+    kill -KILL "$(pgrep -g "$SUPERVISOR" -x pg-cdc)"
+    echo "rollback;" >&8
+    exec 8>&-
+    equal t "id, v, c"
+    equal u "id, v, c"
+    stop_supervised
+}
+
 @test "rows that move to where it was read, a truncate, and another form of the table, while it is read: the copy ends as the source" {
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 30000) g"
     supervise "$(copy_line)"

@@ -121,6 +121,9 @@ ended() { local status=0; status_of "$SPAWNED" || status=$?; is "status" "$1" "$
     is "rows" "a 1 b 1" "$(rows lines)"
 }
 
+# A run of the line into a copy; $DIR/ended: how its source has ended, unless with 0.
+piped() { { t "$@" --name "$NAME" --state-dir "$STATE" "$URL" 2>"$DIR/err" || echo $? >"$DIR/ended"; } | t cdc-sink-sqlite --state-dir "$STATE" "$DIR/copy.db" 2>>"$DIR/sink.err"; }
+
 # lines STATUS OPTION...: the rest of the log, with a position kept.
 lines() { stream "$1" --offset-file "$DIR/o" "${@:2}"; }
 away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "insert into $NAME.b values ($1)"; sql "alter publication cdc_$NAME add table $NAME.b"; }
@@ -170,6 +173,71 @@ away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "ins
     is "rows" "a 2" "$(rows)"
 }
 
+@test "a publication that publishes more again, or has another owner: what it was meanwhile is not known, and the start refuses; less is said" {
+    sql "create table $NAME.a (id int primary key); create publication cdc_$NAME for table $NAME.a with (publish = 'insert, update')"
+    lines 0
+    sql "insert into $NAME.a values (1)"
+    lines 0
+    sql "alter publication cdc_$NAME set (publish = 'insert')"
+    lines 0
+    says "warning: publication \"cdc_$NAME\" was altered: it may have been another one meanwhile"
+    lines 0
+    not grep -q "was altered" "$DIR/err"
+    refused_once() {
+        check 78 --offset-file "$DIR/o"
+        says "publication \"cdc_$NAME\" was altered"
+        lines 78
+        says "publication \"cdc_$NAME\" was altered: .*not seen .*--allow-republished"
+        check 0 --offset-file "$DIR/o" --allow-republished
+        lines 0 --allow-republished
+        lines 0
+    }
+    sql "alter publication cdc_$NAME set (publish = '')"
+    sql "insert into $NAME.a values (2)"
+    sql "alter publication cdc_$NAME set (publish = 'insert, update, delete, truncate')"
+    refused_once
+    sql "create role $ROLE superuser"
+    sql "alter publication cdc_$NAME set (publish = 'insert')"
+    sql "delete from $NAME.a"
+    sql "alter publication cdc_$NAME set (publish = 'insert, update, delete, truncate'); alter publication cdc_$NAME owner to $ROLE"
+    refused_once
+    # of a stream that runs
+    follow "-t '$NAME.*'"
+    sql "alter publication cdc_$NAME owner to postgres"
+    ended 78
+    says "was altered"
+}
+
+@test "a part of the log from before the publication was made again, or while it had another name: --check reads it, and says what the start says" {
+    local way
+    sql "create table $NAME.t (id int primary key)"
+    for way in "drop publication cdc_$NAME; insert into $NAME.t values (2); create publication cdc_$NAME for table $NAME.t" \
+        "alter publication cdc_$NAME rename to q_$NAME; insert into $NAME.t values (3); alter publication q_$NAME rename to cdc_$NAME"; do
+        sql "drop publication if exists cdc_$NAME; create publication cdc_$NAME for table $NAME.t"
+        piped cdc-snapshot -t "$NAME.*"
+        piped pg-cdc --until now --heartbeat 0 -t "$NAME.*"
+        check 0 --state-dir "$STATE" -t "$NAME.*"
+        while read -rd ';' statement; do sql "$statement"; done <<<"$way;"
+        for _ in 1 2; do
+            check 78 --state-dir "$STATE" -t "$NAME.*"
+            says "was publication \"cdc_$NAME\" dropped, or made after the slot. Then run pg-cdc --drop and take a new snapshot"
+            is "readers" 0 "$(sql "select count(*) from pg_replication_slots where slot_name = '$SLOT' and active")"
+            piped pg-cdc --until now --heartbeat 0 -t "$NAME.*"
+            is "status" 78 "$(cat "$DIR/ended")"
+            says "was publication \"cdc_$NAME\" dropped, or made after the slot"
+        done
+        ends 0 pg-cdc --drop --name "$NAME" "$URL"
+        rm -rf "$STATE"/* "$DIR"/copy.db* "$DIR/ended"
+    done
+    # All that was written in between is something that the server can decode.
+    sql "drop publication if exists cdc_$NAME; create publication cdc_$NAME for table $NAME.t"
+    piped cdc-snapshot -t "$NAME.*"
+    sql "insert into $NAME.t values (4); begin; drop publication cdc_$NAME; create publication cdc_$NAME for table $NAME.t; commit; insert into $NAME.t values (5)"
+    check 0 --state-dir "$STATE" -t "$NAME.*"
+    piped pg-cdc --until now --heartbeat 0 -t "$NAME.*"
+    is "status" 75 "$(cat "$DIR/ended")"
+}
+
 @test "a table that was out of the publication between the snapshot and the stream is to be read again: exit 75; in a running stream without a snapshot: 78" {
     sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
     ends 0 cdc-snapshot --name "$NAME" --state-dir "$DIR/state" "$URL"
@@ -186,7 +254,6 @@ away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "ins
 
 @test "a table that was out of the publication after sinks had stored the snapshot, before the stream ever ran, or after a run without changes" {
     sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
-    piped() { { t "$@" --name "$NAME" --state-dir "$STATE" "$URL" 2>"$DIR/err" || echo $? >"$DIR/ended"; } | t cdc-sink-sqlite --state-dir "$STATE" "$DIR/copy.db" 2>>"$DIR/sink.err"; }
     copied() { sqlite3 "$DIR/copy.db" "select id from b order by id" | xargs; }
     reads_b_again() {
         piped pg-cdc --until now --heartbeat 0

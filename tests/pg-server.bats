@@ -553,3 +553,70 @@ both() { # the lines of one run, in FILE, into both copies
     is "copy" "1 before,2 instead" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || v from t order by id limit 5" | paste -sd,)"
 }
 slot_active_on() { [ "$(on "$1" "select count(*) from pg_replication_slots where active")" = 1 ]; }
+
+# Is the session that reads tables there? Those that look are of the same tool.
+one_reads() { [ "$(on "$1" "select count(*) from pg_stat_activity where application_name = 'pg-cdc' and backend_type = 'client backend'")" = 2 ]; }
+streams_from() { [ "$(on "$1" "select count(*) from pg_replication_slots where active")" = 1 ]; }
+copy_has() { [ "$(sqlite3 "$DIR/copy.db" "select group_concat(id || v, ' ') from (select * from t order by id)" 2>/dev/null)" = "$1" ]; }
+# Two servers with one log, $FIRST and its copy $SECOND, and what a line of the two has copied of t.
+two_servers() {
+    other_server
+    FIRST=$OTHER
+    on "$FIRST" "insert into t select g, 'row' from generate_series(1, 3) g"
+    SECOND=$(test_folder)
+    OTHERS+=("$SECOND")
+    [ "$(id -u)" != 0 ] || chown postgres: "$SECOND"
+    options="--name p -t public.t --state-dir '$STATE' 'postgresql:///postgres?host=$FIRST&user=postgres'"
+    t bash -o pipefail -c "{ cdc-snapshot $options && exec pg-cdc --until now $options; } | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
+    pg_down "$FIRST"
+    (as_postgres cp -a "$FIRST/data" "$SECOND/data")
+    sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$SECOND'#" "$SECOND/data/postgresql.conf"
+    pg_up "$FIRST"
+    pg_up "$SECOND"
+}
+# stream_of HOST: the line goes on, from there.
+stream_of() {
+    spawn_line "pg-cdc --heartbeat 0 --name p -t public.t --state-dir '$STATE' 'postgresql:///postgres?host=$1&user=postgres' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>>"$DIR/err"
+    wait_until streams_from "$FIRST"
+}
+ask_for_t() { cdc-snapshot --again --name p -t public.t --state-dir "$STATE" "postgresql:///postgres?host=$FIRST&user=postgres" 2>>"$DIR/err"; }
+@test "several hosts: a table is read again at the server that the log comes from, and at no other one" {
+    two_servers
+    stream_of "$FIRST,$SECOND"
+    # A transaction that runs holds the read off, whose session is there by then.
+    mkfifo "$DIR/session"
+    PGHOST=$FIRST PGUSER=postgres spawn bash -c 'exec psql -XqAt -d postgres <"$0"' "$DIR/session"
+    exec 8>"$DIR/session"
+    echo "begin; select pg_current_xact_id();" >&8
+    ask_for_t
+    wait_until one_reads "$FIRST"
+    # The first one is cut off, and lives on.
+    mkdir "$FIRST/hidden"
+    mv "$FIRST"/.s.PGSQL.* "$FIRST/hidden"
+    on "$FIRST/hidden" "select pg_terminate_backend(active_pid) from pg_replication_slots where active" >/dev/null
+    wait_until streams_from "$SECOND"
+    on "$SECOND" "update t set v = 'second' where id = 2"
+    wait_until copy_has "1row 2second 3row"
+    exec 8>&-
+    for _ in {1..20}; do on "$FIRST/hidden" "select pg_current_xact_id()" >/dev/null; done
+    on "$SECOND" "insert into t values (4, 'last')"
+    wait_for_match "$DIR/err" 'is read again: '
+    wait_until copy_has "1row 2second 3row 4last" || fail "$(sqlite3 "$DIR/copy.db" "select * from t"; cat "$DIR/err")"
+    mv "$FIRST"/hidden/.s.PGSQL.* "$FIRST"
+}
+
+@test "an address that has moved to another server, while the log still comes from the first: no table is read there" {
+    two_servers
+    ln -s "$FIRST" "$DIR/address"
+    stream_of "$DIR/address"
+    ln -sfn "$SECOND" "$DIR/address"
+    on "$SECOND" "update t set v = 'second'; insert into t values (9, 'second')"
+    ask_for_t
+    wait_for_match "$DIR/err" 'waits: .* is another server now than the one that the log comes from'
+    on "$FIRST" "insert into t values (4, 'first')"
+    wait_until copy_has "1row 2row 3row 4first"
+    ln -sfn "$FIRST" "$DIR/address"
+    wait_for_match "$DIR/err" 'is read again: '
+    on "$FIRST" "insert into t values (5, 'last')"
+    wait_until copy_has "1row 2row 3row 4first 5last"
+}

@@ -44,7 +44,7 @@ says() { grep -qE -- "$1" "$DIR/err" || fail "it does not say '$1': $(cat "$DIR/
 # The line as a user starts it, up to now; its copy is $DIR/copy.db.
 line() {
     local status=0
-    t bash -o pipefail -c "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err" || status=$?
+    t bash -o pipefail -c "{ cdc-snapshot ${SNAPSHOT_EXTRA:-} $(source_options) && exec pg-cdc --until now $(source_options); } | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err" || status=$?
     is "exit status of the line" "${1:-0}" "$status" || { cat "$DIR/err" >&2; return 1; }
 }
 copied() { sqlite3 "$DIR/copy.db" "select id from t order by id" | xargs; }
@@ -173,6 +173,112 @@ copied() { sqlite3 "$DIR/copy.db" "select id from t order by id" | xargs; }
     is "copied" "1 2" "$(copied)"
 }
 
+# standby_of PRIMARY SETTING...: a copy of it that follows it, in $STANDBY
+standby_of() {
+    local primary=$1
+    shift
+    STANDBY=$(test_folder)
+    OTHERS=("$STANDBY" "${OTHERS[@]}")
+    [ "$(id -u)" != 0 ] || chown postgres: "$STANDBY"
+    on "$primary" "select pg_create_physical_replication_slot('standby', true)" >/dev/null
+    pg_down "$primary"
+    cp -a "$primary/data" "$STANDBY/data"
+    rm -rf "$STANDBY"/data/pg_replslot/*
+    as_postgres touch "$STANDBY/data/standby.signal"
+    printf '%s\n' "unix_socket_directories = '$STANDBY'" "primary_conninfo = 'host=$primary user=postgres dbname=postgres'" "primary_slot_name = 'standby'" "hot_standby_feedback = on" "$@" >>"$STANDBY/data/postgresql.conf"
+    pg_up "$primary"
+    pg_up "$STANDBY"
+}
+has_received() { [ "$(on "$STANDBY" "select pg_last_wal_receive_lsn() >= '$1'")" = t ]; }
+# What is there on the server that is read now, and in the copy.
+same_copy() { is "copy" "$(on "$1" "select id, v from $NAME.t order by id")" "$(sqlite3 "$DIR/copy.db" 'select id, v from t order by id')"; }
+# t is to be read again, at a place of the log after what was changed; the standby has that place.
+becomes_stale() {
+    on "$1" "update $NAME.t set v = 'new'; insert into $NAME.t values (900, 'nine')"
+    has_read() { line && [ "$(sqlite3 "$DIR/copy.db" "select v from t where id = 900")" = nine ]; }
+    wait_until has_read
+    t cdc-snapshot --again -q --name "$NAME" -t "$NAME.t" --state-dir "$STATE" "$URL"
+    line 75
+    wait_until has_received "$(on "$1" "select pg_current_wal_flush_lsn()")"
+}
+
+@test "the primary is away while rows are to be read, and its standby has no slot: waited for, not 79; --check says why" {
+    own_server
+    local primary=$PG_DIR
+    standby_of "$primary"
+    URL="postgresql:///postgres?host=$primary,$STANDBY&user=postgres"
+    t bash -c "cdc-snapshot $(source_options) | head -c 0" 2>"$DIR/err" # an attempt that breaks off
+    pg_down "$primary"
+    ends 69 cdc-snapshot --retry-max 1 --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL"
+    says "host $STANDBY is a standby, and has no slot"
+    ends 78 cdc-snapshot --check --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL"
+    says "standby, and has no slot"
+    pg_up "$primary"
+    line
+    same_copy "$primary"
+    becomes_stale "$primary"
+    pg_down "$primary"
+    SNAPSHOT_EXTRA="--retry-max 1" line 69
+    cdc 69 --retry-max 1 --state-dir "$STATE"
+    cdc 78 --check --state-dir "$STATE"
+    says "standby, and has no slot"
+    pg_up "$primary"
+    line
+    same_copy "$primary"
+}
+
+# bats test_tags=only:postgresql-17
+@test "the primary is away while a table is to be read again, and its standby has a copy of the slot and an older state: not read there before it is promoted" {
+    own_server
+    local primary=$PG_DIR
+    standby_of "$primary"
+    URL="postgresql:///postgres?host=$primary,$STANDBY&user=postgres"
+    line
+    spawn_line "pg-cdc --heartbeat 1 $(source_options) | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"
+    # The standby takes a copy that has caught up with its own log.
+    copies() {
+        on "$primary" "checkpoint; select pg_log_standby_snapshot()" >/dev/null
+        on "$STANDBY" "select pg_sync_replication_slots()" >/dev/null
+        [ "$(on "$STANDBY" "select synced and not temporary from pg_replication_slots where slot_name = '$SLOT'")" = t ]
+    }
+    wait_until copies
+    kill -TERM "$(member "$SPAWNED" pg-cdc)"
+    status_of "$SPAWNED"
+    on "$STANDBY" "select pg_wal_replay_pause()"
+    becomes_stale "$primary"
+    pg_down "$primary"
+    SNAPSHOT_EXTRA="--retry-max 1" line 69
+    says "is only a copy"
+    cdc 78 --check --state-dir "$STATE"
+    says "is only a copy"
+    on "$STANDBY" "select pg_promote()" >/dev/null
+    PG_DIR=$STANDBY line
+    same_copy "$STANDBY"
+}
+
+# Since 16 a standby has slots of its own; there are tools that keep one of that name there.
+# bats test_tags=only:postgresql-17
+@test "a standby with a slot that has not applied all of its log: no table is read there before it is where the stream was" {
+    own_server
+    local primary=$PG_DIR pid
+    standby_of "$primary"
+    URL="postgresql:///postgres?host=$primary,$STANDBY&user=postgres"
+    line
+    on "$STANDBY" "select pg_create_logical_replication_slot('$SLOT', 'pgoutput')" >"$DIR/slot" &
+    pid=$!
+    # a slot begins where the primary logs what runs
+    wait_until eval 'on "$primary" "select pg_log_standby_snapshot()" >/dev/null; [ -s "$DIR/slot" ]'
+    wait "$pid"
+    on "$STANDBY" "select pg_wal_replay_pause()"
+    becomes_stale "$primary"
+    pg_down "$primary"
+    SNAPSHOT_EXTRA="--retry-max 1" line 69
+    says "it is waited for until it has the position"
+    on "$STANDBY" "select pg_wal_replay_resume()"
+    line
+    same_copy "$STANDBY"
+}
+
 # Whatever took the slot: 79, and its cure is followed as it is printed.
 cure_works() {
     sql "insert into $NAME.t values (100, 'while the slot was lost')"
@@ -209,6 +315,23 @@ cure_works() {
     sql "alter system reset idle_replication_slot_timeout"
     sql "select pg_reload_conf()" >/dev/null
     cure_works
+}
+
+# bats test_tags=only:postgresql-18
+@test "a snapshot that takes longer than idle_replication_slot_timeout: its slot is in use, and the line goes on" {
+    own_server "idle_replication_slot_timeout = '4s'"
+    local began
+    sql "insert into $NAME.t select g, repeat('x', 1000) from generate_series(2, 3000) g"
+    spawn_line "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } | { head -c 1000; until [ -e '$DIR/go' ]; do sleep 0.1; done; cat; } | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>'$DIR/err'"
+    wait_until slot_exists "$SLOT"
+    began=$(sql "select clock_timestamp()")
+    has_passed() { [ "$(sql "select clock_timestamp() > '$began'::timestamptz + interval '6 s'")" = t ]; }
+    wait_until has_passed
+    sql "checkpoint"
+    touch "$DIR/go"
+    status_of "$SPAWNED" || fail "$(cat "$DIR/err")"
+    is "invalidated" "" "$(sql "select invalidation_reason from pg_replication_slots where slot_name = '$SLOT'")"
+    is "copied" 3000 "$(sqlite3 "$DIR/copy.db" 'select count(*) from t')"
 }
 
 # bats test_tags=only:postgresql-17

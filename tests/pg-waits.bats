@@ -260,6 +260,27 @@ let_go() {
     status_of "$pid"
 }
 
+@test "the same through a pooler, which has process numbers of its own" {
+    other_server "wal_sender_timeout = 1s"
+    mkdir "$DIR/liar"
+    spawn python3 "$LIB/postgres-liar.py" "$DIR/liar" "$OTHER/.s.PGSQL.5432" pooler
+    wait_until test -s "$DIR/liar/port"
+    spawn pg-cdc --name p --heartbeat 0 -t public.t "postgresql://postgres@127.0.0.1:$(cat "$DIR/liar/port")/postgres?sslmode=disable&gssencmode=disable" 2>"$DIR/err" >"$DIR/out"
+    local pid=$SPAWNED sender
+    wait_for_match "$DIR/err" 'created slot'
+    wait_until eval '[ "$(on "select count(*) from pg_stat_replication")" = 1 ]'
+    sender=$(on "select pid from pg_stat_replication")
+    kill -STOP "$sender"
+    FROZEN=("$sender")
+    wait_for_match "$DIR/err" 'has sent nothing for [0-9]* s, and is at work'
+    on "insert into t values (5000, 'after')"
+    thaw
+    wait_for_match "$DIR/out" '"id":5000'
+    is "walsender" "$sender" "$(on "select pid from pg_stat_replication")"
+    kill -TERM "$pid"
+    status_of "$pid"
+}
+
 @test "a snapshot killed while its slot is made: the next one waits for that, and the copy is the source" {
     other_server "max_prepared_transactions = 2"
     on "begin; insert into t values (9000, 'p'); prepare transaction 'old'"

@@ -170,6 +170,29 @@ server_again() {
     is "offset" "" "$(pos)"
 }
 
+@test "what is tried again says why, where the server does" {
+    server
+    three >"$IN"
+    script '429 {"error":{"reason":"rejected_execution"}}' '503 <html>busy</html>' 200
+    run -0 --separate-stderr webhook
+    [[ $stderr == *'HTTP status 429: {"error":{"reason":"rejected_execution"}}; trying again'* ]]
+    [[ $stderr == *'HTTP status 503; trying again'* ]]
+}
+
+@test "a connection that is cut within the header of an answer: sent again, whatever the status was to be" {
+    server
+    three >"$IN"
+    script 'head 200' 200 'head 400' 'head 404' 200
+    webhook
+    is "lines" "1 1 2 2 2 3" "$(log '.body | fromjson | .after.id' | xargs)"
+    [[ $(pos) == *99999999* ]]
+    rm -f "$DIR/o"
+    server_again 'head 200' 'head 404' 'head 413'
+    elastic
+    is "the same request" 4 "$(log .body | sed 's/^{"index".*//' | grep -c '"name":"n3"')"
+    [[ $(pos) == *99999999* ]]
+}
+
 @test "webhook: a batch has lines of one source, so that its id says all that is in it" {
     server
     from() { SOURCE_NAME=$1 SEQ=$2; users; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
@@ -1081,6 +1104,23 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     is "past it" 9 "$(requests)"
 }
 
+@test "a proxy that refuses the way to an https server: what a person must mend is no retry" {
+    three >"$IN"
+    through() { https_proxy=$URL URL=https://rows.example.invalid/hook webhook --retry-max 3; }
+    for answer in '407 Proxy-Authenticate=Basic' 403 401; do
+        server_again "$answer"
+        run -77 --separate-stderr through
+        [[ $stderr == *"proxy refuses to connect: HTTP status ${answer:0:3}"*https_proxy* ]]
+        is requests 1 "$(requests)"
+    done
+    server_again 404
+    run -78 through
+    server_again 503 502 429 close
+    run -69 through
+    is requests "CONNECT CONNECT CONNECT CONNECT" "$(log .method | xargs)"
+    is "offset" "" "$(pos)"
+}
+
 @test "https: a CA of one's own by --ca and by the variables that curl knows, and no other certificate" {
     three >"$IN"
     openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=localhost" -addext "subjectAltName=IP:127.0.0.1" -keyout "$DIR/key" -out "$DIR/ca" 2>/dev/null
@@ -1264,4 +1304,51 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
         is "the document" '{"k":"v"}' "$(docs | jq -c 'select(.[0] == "2")[2].h')"
         case $said in *dynamic\":false) is "$said" null "$(field)" ;; *) is "$said" '{"type":"flat_object"}' "$(field)" ;; esac
     done
+}
+
+@test "OpenSearch behind a proxy that takes no large request: documents are completed and deleted in smaller ones" {
+    local i long
+    spawn python3 "$LIB/http-limit.py" "$DIR/port" "$OPENSEARCH_URL" 6000
+    wait_until test -s "$DIR/port"
+    long=$(printf '%0300d' 0)
+    names() { curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_search?size=1000" | jq -r '[.hits.hits[]._source | .name + .big] | group_by(.) | map(.[0] + " " + (length | tostring)) | join(", ")'; }
+    keyed() { schema id id:text name:text big:text; }
+    of() { printf '{"id":"%s"}' "$long$1"; }
+    row() { printf '{"id":"%s","name":"%s"%s}' "$long$2" "$1" "${3:-}"; }
+    { keyed; for i in {1..100}; do change c "$(of $i)" null "$(row a $i ',"big":"b"')"; done; commit; } >"$IN"
+    elastic
+    URL=http://127.0.0.1:$(cat "$DIR/port")
+    tx
+    { keyed; for i in {1..100}; do change u "$(of $i)" null "$(row u $i)" '["big"]'; done; commit; } >"$IN"
+    elastic
+    docs >"$DIR/docs"
+    is updated "ub 100" "$(names)"
+    # A read, whose rows meet newer documents.
+    rm "$DIR"/o*
+    SEQ=50
+    { read_begin; keyed; for i in {1..90}; do change r "$(of $i)" null "$(row r $i ',"big":"b"')"; done; read_end id id:text name:text big:text; commit; } >"$IN"
+    elastic
+    docs >"$DIR/docs"
+    is "read again" "rb 90" "$(names)"
+    SEQ=200
+    { keyed; line t '"x":1'; change c "$(of 1)" null "$(row c 1 ',"big":"b"')"; commit; } >"$IN"
+    run -0 --separate-stderr elastic
+    [[ $stderr == *"smaller ones from now on"* ]]
+    docs >"$DIR/docs"
+    is "emptied" "cb 1" "$(names)"
+}
+
+@test "OpenSearch: a column that is nested as deep as a line may be is completed from the index" {
+    local deep
+    deep=$(printf '[%.0s' {1..125})1$(printf ']%.0s' {1..125})
+    curl -sS -XPUT "$OPENSEARCH_URL/$SCHEMA-t" -H 'Content-Type: application/json' \
+        -d '{"mappings":{"properties":{"doc":{"type":"object","enabled":false}}}}' >/dev/null
+    nested() { schema id id:integer doc:jsonb note:text; }
+    { nested; change c '{"id":1}' null "{\"id\":1,\"doc\":{\"a\":$deep},\"note\":\"x\"}"; commit; } >"$IN"
+    elastic
+    { nested; change u '{"id":1}' null '{"id":1,"note":"y"}' '["doc"]'; change u '{"id":2}' '{"id":1}' '{"id":2,"note":"z"}' '["doc"]'; commit; } >"$IN"
+    elastic
+    is document "$deep z" "$(curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_doc/2" | python3 -c 'import json,sys
+document = json.load(sys.stdin)["_source"]; print(json.dumps(document["doc"]["a"]), document["note"])')"
+    is "offset" "$(tail -1 "$IN" | jq -r .pos)" "$(pos)"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # cdc-sink-sqlite: rows exact, each change once, schema changes, full-text index, faults.
-# takes: 30 s
+# takes: 45 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines
@@ -1169,6 +1169,26 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
 snapshot_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.0000000000.a0001.%012d\"", n, NR)); print }'; }
 log_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.%010d.1\"", n, NR)); print }'; }
 
+@test "dead letters: a sink that starts while another one writes into the same file removes nothing of it" {
+    mkfifo "$DIR/pipe"
+    spawn bash -c 'cdc-sink-sqlite -q --on-error dead-letter --dead-letter "$1/dead" "$1/other.db" <"$1/pipe"' - "$DIR"
+    exec 9>"$DIR/pipe"
+    echo '{"op":"c"' >&9
+    wait_until test -s "$DIR/dead"
+    # What the other one has written so far of a long letter.
+    printf '{"reason":"long","line":"half' >>"$DIR/dead"
+    echo '{"op":"d"' >"$IN"
+    sink --on-error dead-letter --dead-letter "$DIR/dead"
+    exec 9>&-
+    wait "$SPAWNED"
+    is letters 'c half d' "$(grep -o '"c\|half\|"d' "$DIR/dead" | tr -d '"' | xargs)"
+    tail -1 "$DIR/dead" | jq -e .reason
+    # Alone with it: such a letter comes again.
+    printf '{"reason":"long","line":"torn' >>"$DIR/dead"
+    sink --on-error dead-letter --dead-letter "$DIR/dead"
+    not grep -q torn "$DIR/dead"
+}
+
 @test "a snapshot that is taken anew over an older copy: exit 78 before its first row, and the copy stays as it is" {
     local first=0000000004C1E2C8 log=0000000004C1E430 anew=0000000005000000
     { schema '' a:text; change r null null '{"a":"1"}'; change r null null '{"a":"2"}'; commit; } | snapshot_at $first >"$IN"
@@ -1253,4 +1273,104 @@ log_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.%010d.1
     sink
     is rows '1|a| 2|b|c' "$(q 'select id, v, w from t' | xargs)"
     is "found there" 1 "$(q "select rowid from t_fts where t_fts match 'mine'")"
+}
+
+@test "a name of a database that SQLite may take for a URI is that of a file" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; } >"$IN"
+    cd "$DIR"
+    for DB in 'file:a.db?mode=memory' 'file:b.db?nolock=1' file:///c.db; do
+        mkdir -p "$(dirname "$DB")"
+        sink
+        [ -s "$DB" ] || fail "$DB is empty"
+        is "rows of $DB" '1|one|b' "$(sqlite3 "./$DB" 'select * from t')"
+    done
+    not compgen -G '?.db*'
+}
+
+@test "a table that somebody has made WITHOUT ROWID: updates with unchanged columns, key changes, and a read" {
+    { users; for i in 1 2 3 4; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"n$i\",\"big\":\"b$i\"}"; done; commit; } >"$IN"
+    sink
+    q 'create table x (id INTEGER PRIMARY KEY, name TEXT, big TEXT) without rowid; insert into x select * from t; drop table t; alter table x rename to t'
+    tx
+    {
+        users
+        change u '{"id":1}' null '{"id":1,"name":"uno"}' '["big"]'
+        change u '{"id":20}' '{"id":2}' '{"id":20,"name":"moved"}' '["big"]'
+        change u '{"id":9}' '{"id":9,"big":"old"}' '{"id":9,"name":"new"}' '["big"]'
+        change d '{"id":3}' '{"id":3}' null
+        commit
+    } >"$IN"
+    sink
+    is rows '1|uno|b1 4|n4|b4 9|new|old 20|moved|b2' "$(q 'select * from t' | xargs)"
+    tx
+    { users; change u '{"id":10}' null '{"id":10,"name":"half"}' '["big"]'; commit; } >"$IN"
+    run -0 --separate-stderr sink
+    [[ $stderr == *"a row to update was not there"* ]]
+    tx
+    { read_begin; users; for i in 1 2 20; do change r "{\"id\":$i}" null "{\"id\":$i,\"name\":\"r$i\",\"big\":\"b\"}"; done; commit; tx; read_end id id:integer name:text big:text; commit; } >"$IN"
+    sink
+    is "rows that were read" '1|r1|b 2|r2|b 20|r20|b' "$(q 'select * from t' | xargs)"
+}
+
+@test "a writer that is stopped within a change of the WAL's index is waited for, as any lock is" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; } >"$IN"
+    sink
+    # It has the lock for writing, and one of the two copies of the index's head is another.
+    spawn python3 -c 'import fcntl,signal,sqlite3,sys
+c = sqlite3.connect(sys.argv[1]); c.execute("select * from t").fetchall()
+f = open(sys.argv[1] + "-shm", "r+b"); fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 120)
+head = bytearray(f.read(48)); head[8] ^= 1; f.seek(0); f.write(head); f.flush()
+open(sys.argv[2], "w").close(); signal.pause()' "$DB" "$DIR/stopped"
+    local holder=$SPAWNED
+    wait_until test -e "$DIR/stopped"
+    tx
+    { users; change c '{"id":2}' null '{"id":2,"name":"two","big":"b"}'; commit; } >"$IN"
+    run -69 --separate-stderr sink --retry-max 0
+    [[ $stderr == *lock* ]]
+    kill -KILL -- "-$holder"
+    sink
+    is rows '1|one|b 2|two|b' "$(q 'select * from t' | xargs)"
+}
+
+@test "a line whose source no offset file could keep, or whose name has a NUL: exit 65, or passed over, and no position is lost" {
+    local deep
+    deep=$(printf '[%.0s' {1..126})$(printf ']%.0s' {1..126})
+    with() { sed "s/\"snapshot\":\"false\"/&,\"x\":$1/"; }
+    { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; } >"$IN"
+    sink
+    tx
+    { users; change c '{"id":2}' null '{"id":2,"name":"two","big":"b"}'; commit | with "$deep"; } >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"line 3"*"nested too deep to be kept"* ]]
+    is rows '1|one|b' "$(q 'select * from t' | xargs)"
+    { change c '{"id":3}' null '{"id":3,"name":"three","big":"b"}'; commit; } >>"$IN"
+    sink --on-error skip
+    is rows '1|one|b 2|two|b 3|three|b' "$(q 'select * from t' | xargs)"
+    tx
+    { users; change c '{"id":4}' null '{"id":4,"name":"four","big":"b"}'; commit; } | python3 -c 'import sys
+for line in sys.stdin:
+    print(line.rstrip("\n").replace("\"snapshot\"", "\"x\":\"" + "y" * (17 << 20 if "commit" in line else 0) + "\",\"snapshot\""))' >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"too long to be kept"* ]]
+    # Under the name n these would be lines of before.
+    { SEQ=50 POS=0; users; change c '{"id":5}' null '{"id":5,"name":"five","big":"b"}'; commit; } | sed 's/"name":"n",/"name":"n\\u0000x",/' >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"line 1"*NUL* ]]
+    sink --on-error dead-letter --dead-letter "$DIR/dead"
+    is "dead letters" 3 "$(grep -c NUL "$DIR/dead")"
+    is position 1 "$(q 'select count(*) from cdc_offsets')"
+    : >"$IN"
+    sink
+}
+
+@test "a database that keeps text in UTF-16, where two keys may become one: exit 78, and it stays as it is" {
+    q "PRAGMA encoding = 'UTF-16le'; create table mine (a)"
+    { users; change c '{"id":1}' null '{"id":1,"name":"x\uffff","big":"\ufffe"}'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *UTF-16* ]]
+    is tables mine "$(q "select name from sqlite_master" | xargs)"
+    [ ! -e "$DB.offset" ]
+    rm "$DB"*
+    sink
+    is value "78EFBFBF|EFBFBE" "$(q 'select hex(name), hex(big) from t')"
 }

@@ -357,6 +357,23 @@ EOF
     no_side
 }
 
+@test "a truncate of the log in a read that goes on with it: the read has what comes after it, and old rows stay until its end" {
+    first_copy
+    { line t '"read":"live"'; users; rows r m 1 9; commit; line t '"x":1'; rows c k 1 7; commit; } >"$IN"
+    sink
+    is "until the end" "$OLD" "$(q 'select * from t order by id')"
+    { read_end id id:integer name:text big:text; commit; users; rows c k 8; commit; } >"$IN"
+    run --separate-stderr sink
+    is status 0 "$status"
+    is rows $'1|k1|b1\n7|k7|b7\n8|k8|b8' "$(q 'select * from t order by id')"
+    no_side
+    # Empty at its end, and in one delivery.
+    { tx; line t '"read":"live"'; users; rows r m 1 9; commit; line t '"x":1'; commit; read_end id id:integer name:text big:text; commit; } >"$IN"
+    sink
+    is rows 0 "$(q 'select count(*) from t')"
+    no_side
+}
+
 @test "a new table appears with all of its rows; while it is read its name is taken" {
     { read_begin; users; rows r n 1 2; commit; } >"$IN"
     sink

@@ -199,7 +199,7 @@ static int install_signals(struct program *program, struct cdc_error *error)
 {
     /* Non-blocking at both ends: a full pipe must not stop a handler, and notice_fd is read until it is empty. */
     if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) != 0 || pipe2(notice_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
-        return cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to make a pipe: %s", strerror(errno));
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to make a pipe: %s", strerror(errno));
     controlled = &program->control;
     program->control.wake_fd = wake_pipe[0];
     program->control.notice_fd = notice_pipe[0];

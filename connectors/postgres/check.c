@@ -208,11 +208,25 @@ static void check_walsender(struct check *check)
 static bool check_position(struct check *check)
 {
     struct cdc_error error = check->known->error;
-    if (error.status == 0 && pg_stream_preflight(check->sql, check->replication, check->settings, &check->known->start,
-                                                 check->known->acks, &check->slot, &error) == 0)
+    int status = error.status == 0 ? pg_stream_preflight(check->sql, check->replication, check->settings,
+                                                         &check->known->start, check->known->acks, &check->slot, &error)
+                                   : -1;
+    if (status > 0)
+        say(check, WARNS, "log",
+            "publication %p may be younger than a part of the log that is not read yet, and that takes too long to be "
+            "looked "
+            "at here%|: should a start say that the publication does not exist, take a new snapshot",
+            NULL);
+    if (status >= 0)
         return true;
     fail(check, "position", "", &error);
     return false;
+}
+
+/* A standby that cannot be read from: what it lacks is not lost. */
+static bool is_unfit_standby(const struct check *check)
+{
+    return pg_is_standby(check->sql) && (check->slot.exists ? check->slot.synced : check->resumes);
 }
 
 static void check_slot(struct check *check)
@@ -222,6 +236,8 @@ static void check_slot(struct check *check)
     const struct pg_slot *slot = &check->slot;
     if (pg_slot_read(check->sql, check->settings->slot, &check->slot, &error) < 0) {
         fail(check, "slot", "", &error);
+    } else if (check->known->error.status == 0 && is_unfit_standby(check)) {
+        return; /* check_standby */
     } else if (!check_position(check)) {
         return;
     } else if (!slot->exists && check->settings->no_create) {
@@ -286,6 +302,15 @@ static bool check_publication(struct check *check)
 static void check_standby(struct check *check, bool publication)
 {
     bool may_make_slot = check->known->reads_rows && PQserverVersion(check->sql) >= 160000;
+    if (is_unfit_standby(check)) {
+        say(check, STOPS, "standby",
+            check->slot.exists
+                ? "the server is a standby, and its slot %s is only a copy of the primary's%|: connect to its "
+                  "primary, or promote it"
+                : "the server is a standby, and has no slot %s%|: connect to its primary",
+            NULL);
+        return;
+    }
     if (!pg_is_standby(check->sql) || (publication && (check->slot.exists || may_make_slot)))
         return;
     say(check, STOPS, "standby",

@@ -7,7 +7,8 @@
 #include <cdc/buf.h>
 #include <cdc/error.h>
 
-#define CDC_JSON_DEPTH 128 /* nesting that is accepted by default */
+#define CDC_JSON_DEPTH 128   /* nesting that is accepted by default */
+#define CDC_JSON_ENVELOPE 16 /* and so much more where such values are inside others */
 
 enum cdc_json_type {
     CDC_JSON_NONE,
@@ -23,6 +24,8 @@ enum cdc_json_type {
  * (a lone surrogate escape is refused), depth at most CDC_JSON_DEPTH. Returns
  * 0, or -1 with CDC_EXIT_DATA and the byte offset in the text. */
 int cdc_json_validate(const char *p, size_t n, struct cdc_error *error);
+/* The same of a text that has such values inside, some levels down: an answer with documents. */
+int cdc_json_validate_envelope(const char *p, size_t n, struct cdc_error *error);
 /* Type by the first byte of a value. */
 enum cdc_json_type cdc_json_type(struct cdc_span value);
 /* True when the span is absent or the JSON null. */

@@ -46,6 +46,9 @@ int cdc_offset_file_know(struct cdc_offset_file *file, const char *name, const s
                          struct cdc_error *error);
 /* Is there an entry of that name that is written? */
 bool cdc_offset_file_owns(const struct cdc_offset_file *file, const char *name);
+/* Why a line cannot be kept as a position, though it is a good one: its source would make a file that cannot be read again, or
+ * its name is none of a source. NULL: it can. */
+const char *cdc_offset_why_not_kept(struct cdc_span source, struct cdc_span raw_name);
 /* Writes the file durably: temporary file, fsync, rename, fsync of the folder. */
 int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error);
 /* Was there no such file when it was opened? Then this is a first start, or what the file spoke of was given up: what lies

@@ -45,8 +45,8 @@ void cdc_stale_append(struct cdc_buf *out, const struct cdc_stale *stale);
 /* TEMPORARY: names the tables. Always -1. */
 int cdc_stale_stop(const struct cdc_stale *stale, struct cdc_error *error);
 
-/* Requests of people (request.h) become marks, too; but for those that a stream can read itself, in pieces, while its log goes on
- * (connectors/postgres/pgoutput/live.h). Such a read is a round in the stream's own state, saved before its first line without
+/* Requests of people (request.h) become marks, too; but for tables, asked for or stale, that a stream can read itself while its log goes
+ * on (live.h of both connectors). Such a read is a round in the stream's own state, saved before its first line without
  * "written", and with it after its last one. A start at which not all sinks have passed that, wherever they are in it, begins it
  * anew, after the foremost one, and withholds the table's changes until then. */
 
@@ -62,8 +62,14 @@ struct cdc_rounds {
 };
 
 void cdc_rounds_clear(struct cdc_rounds *rounds);
+/* The newest one that has read the table, or is to; BORROWED until the next change of the rounds, NULL: there is none. */
+struct cdc_round *cdc_rounds_find(const struct cdc_rounds *rounds, const char *db, const char *schema,
+                                  const char *table);
 /* Drops those that have no table any more. */
 void cdc_rounds_prune(struct cdc_rounds *rounds);
+/* These tables are to be read anew: what was written of them counts no more, however far sinks come meanwhile. To be saved before the
+ * first line. */
+void cdc_rounds_take_back(struct cdc_rounds *rounds, const struct cdc_stale *tables);
 /* Replaces *rounds by the "again" of a snapshot's state; there may be none. CONFIG when it is damaged. */
 int cdc_rounds_read(struct cdc_rounds *rounds, struct cdc_span state, struct cdc_error *error);
 /* Appends ,"again":[...]; nothing where there is no round. */

@@ -5,11 +5,11 @@
 
 #include "libcdc/json/json_scan.h"
 
-int cdc_json_validate(const char *p, size_t n, struct cdc_error *error)
+static int validate(const char *p, size_t n, int depth, struct cdc_error *error)
 {
     struct json_fault fault = {NULL, NULL};
     const char *end = p + n;
-    const char *after = json_scan_value(json_skip_space(p, end), end, 0, &fault);
+    const char *after = json_scan_value(json_skip_space(p, end), end, depth, &fault);
 
     if (after == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu: %s", (size_t)(fault.where - p), fault.why);
@@ -17,6 +17,16 @@ int cdc_json_validate(const char *p, size_t n, struct cdc_error *error)
     if (after != end)
         return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu: text after the value", (size_t)(after - p));
     return 0;
+}
+
+int cdc_json_validate(const char *p, size_t n, struct cdc_error *error)
+{
+    return validate(p, n, 0, error);
+}
+
+int cdc_json_validate_envelope(const char *p, size_t n, struct cdc_error *error)
+{
+    return validate(p, n, -CDC_JSON_ENVELOPE, error);
 }
 
 enum cdc_json_type cdc_json_type(struct cdc_span value)

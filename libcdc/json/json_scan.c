@@ -234,12 +234,12 @@ static inline const char *scan_name(const char *p, const char *end, struct json_
 }
 
 /* No recursion: a line of 256 MB with nothing but [ must not exhaust the stack. Of each container that is open only
- * its kind must be known, to tell which bracket ends it: one bit (1: object), so CDC_JSON_DEPTH bits in all. p < end.
+ * its kind must be known, to tell which bracket ends it: one bit (1: object), so as many bits as levels in all. p < end.
  */
-static const char *scan_container(const char *p, const char *end, unsigned depth, struct json_fault *fault)
+static const char *scan_container(const char *p, const char *end, int depth, struct json_fault *fault)
 {
-    uint64_t kinds[CDC_JSON_DEPTH / 64] = {0};
-    unsigned open = 0;
+    uint64_t kinds[(CDC_JSON_DEPTH + CDC_JSON_ENVELOPE + 63) / 64] = {0};
+    int open = 0;
 
     for (;;) {
         if (p == end)
@@ -288,7 +288,7 @@ static const char *scan_container(const char *p, const char *end, unsigned depth
     }
 }
 
-const char *json_scan_value(const char *p, const char *end, unsigned depth, struct json_fault *fault)
+const char *json_scan_value(const char *p, const char *end, int depth, struct json_fault *fault)
 {
     if (p == end)
         return fail(fault, "unfinished value", end);

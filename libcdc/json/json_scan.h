@@ -16,8 +16,8 @@ struct json_fault {
 };
 /* The rest of a string that holds more than plain ASCII. */
 const char *json_scan_odd_string(const char *p, const char *end, struct json_fault *fault);
-/* depth: containers that are open around the value. */
-const char *json_scan_value(const char *p, const char *end, unsigned depth, struct json_fault *fault);
+/* depth: containers that are open around the value. Below zero, down to -CDC_JSON_ENVELOPE: so many more are accepted. */
+const char *json_scan_value(const char *p, const char *end, int depth, struct json_fault *fault);
 /* Steps over one value that was validated before. */
 const char *json_skip_value(const char *p, const char *end);
 

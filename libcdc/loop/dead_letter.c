@@ -6,7 +6,9 @@
  * The offset moves past a refused line, so it never comes again: this file is then the only place that has it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +25,8 @@ struct dead_letter {
 
 static const char begin[] = "{\"reason\":";
 #define BEGIN_N (sizeof begin - 1)
+#define LOOK_MS 10
+#define LOCKED_MS 5000
 
 static int io_error(const struct dead_letter *file, struct cdc_error *error)
 {
@@ -46,8 +50,8 @@ static int refuse_foreign(const struct dead_letter *file, struct cdc_error *erro
 
 /* A disk that is full, or a kill, may leave a letter without its end. Its line was not passed over, since the offset moves
  * after the sync only: it comes again, and what is there of it goes. Anything else that has no LF at its end, which
- * somebody else wrote, gets one. */
-static int repair_end(struct dead_letter *file, struct cdc_error *error)
+ * somebody else wrote, gets one: so does a letter where another sink has the file open, which may be writing it. */
+static int repair_end(struct dead_letter *file, bool alone, struct cdc_error *error)
 {
     char head[BEGIN_N];
     off_t size = lseek(file->fd, 0, SEEK_END), end = size < 0 ? -1 : cdc_file_last_line_end(file->fd, size);
@@ -57,23 +61,35 @@ static int repair_end(struct dead_letter *file, struct cdc_error *error)
         return io_error(file, error);
     if (end == size)
         return 0;
-    bool ours = n == (ssize_t)sizeof head && memcmp(head, begin, sizeof head) == 0;
+    bool ours = alone && n == (ssize_t)sizeof head && memcmp(head, begin, sizeof head) == 0;
     if (ours ? ftruncate(file->fd, end) != 0 : cdc_file_write(file->fd, "\n", 1) != 0)
         return io_error(file, error);
     return 0;
 }
 
+/* Each sink that has the file open shares its lock; one that is alone with it has it to itself while it looks at the end. */
+static int share(struct dead_letter *file, struct cdc_error *error)
+{
+    for (int waited = 0; flock(file->fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK; waited += LOOK_MS) {
+        if (waited >= LOCKED_MS)
+            return cdc_error_set(error, CDC_EXIT_TEMPORARY, "dead-letter file \"%s\" is locked by another process",
+                                 file->path);
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+    return 0;
+}
+
 static int open_file(struct dead_letter *file, struct cdc_error *error)
 {
-    /* Appended to: lines of earlier runs are still somebody's work. Not locked, since the sink's offset file is.
-     * 0600, as it holds rows. */
+    /* Appended to: lines of earlier runs are still somebody's work. 0600, as it holds rows. */
     file->fd = cdc_file_open(file->path, O_RDWR | O_CREAT | O_APPEND, 0600, "dead-letter file", error);
     if (file->fd < 0)
         return -1;
     /* The folder too: a file that is new would be gone after a power cut, with what the offset has passed over. */
     if (cdc_file_sync_folder(file->path) != 0)
         return io_error(file, error);
-    return refuse_foreign(file, error) == 0 ? repair_end(file, error) : -1;
+    bool alone = flock(file->fd, LOCK_EX | LOCK_NB) == 0;
+    return refuse_foreign(file, error) == 0 && repair_end(file, alone, error) == 0 ? share(file, error) : -1;
 }
 
 /* Whoever has worked through the letters may remove their file while we run: the next ones go into a new one. Those that

@@ -261,6 +261,9 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
         return pass_over_unknown(loop);
     if (event->pos.p == NULL || event->pos.n == 0)
         return bad_line(loop, event->line, "the line has no \"pos\"", error);
+    const char *why = cdc_offset_why_not_kept(event->source, event->name);
+    if (why != NULL)
+        return bad_line(loop, event->line, why, error);
     struct sink_stream *stream = streams_find(&loop->streams, event->name, error);
     if (stream == NULL)
         return -1;

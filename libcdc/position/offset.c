@@ -17,7 +17,9 @@
 #include <cdc/offset.h>
 
 #define FORMAT 1
-#define FILE_MAX_BYTES ((size_t)16 << 20) /* far above any real one: a foreign file is not read into memory */
+#define FILE_MAX_BYTES ((size_t)64 << 20)  /* far above any real one: a foreign file is not read into memory */
+#define SOURCE_MAX_BYTES ((size_t)4 << 20) /* of one source of several */
+#define LEVELS_ABOVE 3                     /* the file, "offsets", an entry: a source is nested in these */
 
 struct entry {
     char *name;
@@ -565,6 +567,45 @@ bool cdc_offset_file_owns(const struct cdc_offset_file *file, const char *name)
 static bool append_name(struct cdc_buf *out, const char *name)
 {
     return cdc_json_append_text(out, name, strlen(name));
+}
+
+static bool has_nul(struct cdc_span raw)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    if (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL)
+        return false;
+    cdc_json_unescape(&text, raw);
+    bool found = text.len > 0 && memchr(text.data, '\0', text.len) != NULL;
+    cdc_buf_free(&text);
+    return found;
+}
+
+static bool is_too_deep(struct cdc_span source)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    size_t open = 0;
+
+    for (size_t i = 0; i < source.n; i++)
+        open += source.p[i] == '{' || source.p[i] == '[';
+    if (open <= CDC_JSON_DEPTH - LEVELS_ABOVE) /* all others: so many in one another, or beside */
+        return false;
+    for (int i = 0; i < LEVELS_ABOVE; i++)
+        cdc_buf_byte(&text, '[');
+    cdc_buf_span(&text, source);
+    for (int i = 0; i < LEVELS_ABOVE; i++)
+        cdc_buf_byte(&text, ']');
+    bool deep = !text.failed && cdc_json_validate(text.data, text.len, NULL) != 0;
+    cdc_buf_free(&text);
+    return deep;
+}
+
+const char *cdc_offset_why_not_kept(struct cdc_span source, struct cdc_span raw_name)
+{
+    return has_nul(raw_name)             ? "the name in \"source\" holds a NUL byte"
+           : source.n > SOURCE_MAX_BYTES ? "\"source\" is too long to be kept as a position"
+           : is_too_deep(source)         ? "\"source\" is nested too deep to be kept as a position"
+                                         : NULL;
 }
 
 /* source and state as they came. They are checked, since a file that cannot be read again would stop the pipeline. */

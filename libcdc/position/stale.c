@@ -416,6 +416,15 @@ void cdc_stale_remove(struct cdc_stale *stale, const char *db, const char *schem
     remove_table(stale, &wanted);
 }
 
+struct cdc_round *cdc_rounds_find(const struct cdc_rounds *rounds, const char *db, const char *schema,
+                                  const char *table)
+{
+    for (size_t i = rounds->n; i-- > 0;)
+        if (cdc_stale_has(&rounds->items[i].of, db, schema, table))
+            return &rounds->items[i];
+    return NULL;
+}
+
 void cdc_rounds_prune(struct cdc_rounds *rounds)
 {
     size_t kept = 0;
@@ -427,6 +436,18 @@ void cdc_rounds_prune(struct cdc_rounds *rounds)
             round_clear(&rounds->items[i]);
     }
     rounds->n = kept;
+}
+
+void cdc_rounds_take_back(struct cdc_rounds *rounds, const struct cdc_stale *tables)
+{
+    for (size_t i = 0; i < tables->n; i++) {
+        const struct cdc_stale_table *table = &tables->tables[i];
+        struct cdc_round *round = cdc_rounds_find(rounds, table->db, table->schema, table->table);
+        if (round != NULL) {
+            free(round->attempt.written);
+            round->attempt.written = NULL;
+        }
+    }
 }
 
 /* A table belongs to the newest round that has it: a sink that lacks an older one lacks that, too, and of the log the newer one has

@@ -11,7 +11,8 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                times that letter), or `close` (the connection is cut
                without an answer), `cut` (cut inside the answer),
                `slow` (never answers), `endless STATUS` (a body without an
-               end), `stuck STATUS` (a body that stops in its middle), `raw TEXT` (TEXT without any HTTP, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
+               end), `stuck STATUS` (a body that stops in its middle), `raw TEXT` (TEXT without any HTTP, and cut), `head STATUS`
+               (a part of the header, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
@@ -114,6 +115,9 @@ class Handler(BaseHTTPRequestHandler):
         elif words[0] == "raw":
             self.wfile.write(" ".join(words[1:]).encode() + b"\r\n\r\n")
             self.close_connection = True
+        elif words[0] == "head":
+            self.wfile.write(f"HTTP/1.1 {words[1]} OK\r\nServer: x\r\nX-Half: ".encode())
+            self.close_connection = True
         elif words[0] == "slow":
             threading.Event().wait()
         elif words[0].startswith("bulk"):
@@ -195,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
             file.write(json.dumps(record) + "\n")
         self.act(step, body)
 
-    do_POST = do_GET = do_PUT = do_DELETE = handle_request
+    do_POST = do_GET = do_PUT = do_DELETE = do_CONNECT = handle_request
 
     def log_message(self, *arguments):
         pass

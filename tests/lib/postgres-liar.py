@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """postgres-liar.py FOLDER SOCKET HOW [NUMBER]: passes connections on to the server at SOCKET, but for one answer.
 
-HOW: nothing; rows (after the NUMBER-th description of rows they never end), thin (all of them NULLs), results (one after the other, each complete), notices,
+HOW: nothing; pooler (the process numbers are its own); rows (after the NUMBER-th description of rows they never end), thin (all of them NULLs), results (one after the other, each complete), notices,
 settings (other names, each with a value), notifications, copy (a COPY that nobody asked for); or no-fork (each connection gets
 the error of a server that cannot start a process for it), greeting (a login with notices that never end), cut-export (the session that has made a slot ends before anybody takes its
 snapshot), relations (after the first table that the stream describes NUMBER others, each of a megabyte). Or, instead of the
@@ -127,9 +127,11 @@ def serve(client):
                     answers += 1
                     mine = answers == wanted
                     write("answers", answers)
-                if mine and how not in ("nothing", "error", "cut"):
+                if mine and how not in ("nothing", "pooler", "error", "cut"):
                     lie(client, body)
                     continue
+            if how == "pooler" and head[:1] == b"K":
+                body = struct.pack(">I", 77) + body[4:]
             client.sendall(head + body)
             if how == "relations" and head[:1] == b"d" and body[:1] == b"w" and body[25:26] == b"R" and not described:
                 described = True

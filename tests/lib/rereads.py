@@ -17,6 +17,9 @@ COLUMNS = {
     "k": "u || '|' || a || '|' || b || '|' || v",
     "o": "id || '|' || n",
     "p": "id || '|' || n || '|' || v",
+    "y": "id || '|' || n",
+    "l": "id || '|' || n",
+    "d": "id || '|' || n",
 }
 # A column of t that comes and goes.
 HAS_Z = "select count(*) from pg_attribute where attrelid = 's.t'::regclass and attname = 'z' and not attisdropped"
@@ -28,6 +31,13 @@ create table s.p (id int primary key, n int, v text) partition by range (id);
 create table s.p1 partition of s.p for values from (minvalue) to (60);
 create table s.p2 partition of s.p for values from (60) to (maxvalue);
 alter table s.p1 alter v set storage external; alter table s.p2 alter v set storage external;
+create collation s.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+create table s.y (id text collate s.nocase primary key, n int);
+create table s.l (id int, n int); alter table s.l replica identity full;
+create table s.d (id int primary key deferrable, n int); alter table s.d replica identity full;
+insert into s.y select 'Key ' || g, 0 from generate_series(-1000, 1000) g;
+insert into s.l select g / 3, 0 from generate_series(-3000, 3000) g;
+insert into s.d select g, 0 from generate_series(-1000, 1000) g;
 insert into s.p select g, 0, repeat('p' || g, 900) from generate_series(-1000, 1000) g;
 insert into s.t select g, 0, repeat(md5(g::text), 80), 'w' from generate_series(-2000, 4000) g;
 insert into s.k select md5(g::text)::uuid, g % 50 - 25, g, repeat('k' || g, 700) from generate_series(1, 3000) g
@@ -52,8 +62,20 @@ def change(rng, span):
             f"update s.p set id = {other} where id = {at} and not exists (select 1 from s.p where id = {other})",
             f"insert into s.p values ({at}, 0, repeat('q{other}', 800)) on conflict do nothing",
             f"delete from s.p where id = {at}",
+            f"update s.y set n = n + 1 where id = 'key {at}'",
+            f"update s.y set id = '{rng.choice(['KEY', 'key', 'Key'])} {rng.choice([at, at, other])}' where id = 'key {at}'",
+            f"insert into s.y values ('key {at}', {other}) on conflict do nothing",
+            f"delete from s.y where id = 'key {at}'",
+            f"update s.l set n = n + 1 where ctid = (select ctid from s.l where id = {at} limit 1)",
+            f"update s.l set id = {other} where id = {at}",
+            f"insert into s.l values ({at}, 0), ({at}, 0)",
+            f"delete from s.l where ctid = (select ctid from s.l where id = {at} limit 1)",
+            f"update s.d set id = id + 1 where id between {at} and {at + rng.choice([0, 3])}",
+            f"update s.d set n = n + 1 where id = {at}",
+            f"insert into s.d values ({at}, {other})",
+            f"delete from s.d where id = {at}",
         ],
-        [25, 10, 10, 10, 5, 15, 5, 5, 5, 10, 10, 8, 5, 5],
+        [25, 10, 10, 10, 5, 15, 5, 5, 5, 10, 10, 8, 5, 5, 5, 5, 5, 3, 5, 2, 5, 5, 5, 5, 5, 3],
     )[0]
 
 
@@ -110,6 +132,11 @@ CHANGES = [
     "alter table s.t drop column if exists z; alter table s.t add column z int; update s.t set z = n where id % 5 = 0",
     "begin; truncate s.o; insert into s.o select g, 1 from generate_series(-50, 500) g; commit",
     "begin; truncate s.t; insert into s.t select g, 3, repeat(md5(g::text), 80), 'w' from generate_series(-100, 300) g; commit",
+    "begin; truncate s.l, s.y; insert into s.l select g / 2, 1 from generate_series(-50, 500) g; insert into s.y select 'kEY ' || g, 1 from generate_series(-50, 500) g; commit",
+    "begin; alter table s.o add x int; update s.o set x = 1 where id % 4 = 0; alter table s.o rename x to y; commit; alter table s.o drop y",
+    "begin; alter table s.t rename w to x; insert into s.t (id, n, v, x) select max(id) + 1, 5, 'v', 'x' from s.t; alter table s.t rename x to w; commit",
+    "alter table s.l replica identity default; insert into s.l values (7, 7); alter table s.l replica identity full",
+    "begin; update s.l set n = n + 1 where id % 9 = 0; update s.y set n = n + 1 where n % 9 = 0; select pg_sleep(4); commit",
     "vacuum s.t; vacuum s.k",
     "vacuum full s.t",
     "vacuum full s.p1",
@@ -194,13 +221,17 @@ def main():
         while time.time() < end:
             time.sleep(rng.random() * 2.5)
             if rng.random() < 0.7:
-                asked += line.again(*rng.choice([["t"], ["k"], ["t", "k"], ["o"], ["p"]]))
+                asked += line.again(*rng.choice([["t"], ["k"], ["t", "k"], ["o"], ["p"], ["y"], ["l", "d"]]))
             if rng.random() < given.changes:
                 alter(rng, client)
             if rng.random() < given.crash:
                 crashed += crash(client)
             if rng.random() < 0.5:
                 killed += line.kill(rng, rng.choice(["pg-cdc", "pg-cdc", "cdc-sink-sqlite", "cdc-filter", "cdc-snapshot", "tee"]))
+            if rng.random() < 0.2:
+                killed += line.kill_all()
+            if rng.random() < 0.3:
+                line.hold(rng, "cdc-sink-sqlite", rng.random() * 2)
         stop.set()
         for writer in writers:
             writer.join()

@@ -16,6 +16,15 @@ def run(client, statement):
     return done.stdout.strip()
 
 
+def signalled(pid, sign):
+    """It may be gone by now. pid < 0: the process group."""
+    try:
+        os.kill(pid, sign)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Line:
     """The line, started again as a supervisor does."""
 
@@ -43,12 +52,25 @@ class Line:
                     self.failed = status
                     return
 
-    def kill(self, rng, name):
+    def pids(self, name):
         found = subprocess.run(["pgrep", "-g", str(self.process.pid), "-x", name], capture_output=True, text=True, check=False)
-        pids = found.stdout.split()
-        if pids:
-            os.kill(int(rng.choice(pids)), signal.SIGKILL)
-        return bool(pids)
+        return [int(pid) for pid in found.stdout.split()]
+
+    def kill(self, rng, name):
+        pids = self.pids(name)
+        return bool(pids) and signalled(rng.choice(pids), signal.SIGKILL)
+
+    def kill_all(self):
+        """As a power failure does it."""
+        return signalled(-self.process.pid, signal.SIGKILL)
+
+    def hold(self, rng, name, seconds):
+        """One of them does nothing for a while."""
+        pids = self.pids(name)
+        held = rng.choice(pids) if pids else None
+        if held and signalled(held, signal.SIGSTOP):
+            time.sleep(seconds)
+            signalled(held, signal.SIGCONT)
 
     def again(self, *tables):
         options = [option for table in tables for option in ("-t", "s." + table)]

@@ -101,6 +101,13 @@ static void test_depth(void)
         memset(text + depth, ']', depth);
         accepts(text, 2 * depth, depth <= CDC_JSON_DEPTH);
     }
+    char envelope[2 * (CDC_JSON_DEPTH + CDC_JSON_ENVELOPE + 1)];
+    for (unsigned depth = 1; depth <= CDC_JSON_DEPTH + CDC_JSON_ENVELOPE + 1; depth++) {
+        memset(envelope, '[', depth);
+        memset(envelope + depth, ']', depth);
+        bool good = cdc_json_validate_envelope(envelope, (size_t)2 * depth, NULL) == 0;
+        check(good == (depth <= CDC_JSON_DEPTH + CDC_JSON_ENVELOPE), "an envelope may be deeper");
+    }
 }
 
 /* Every position of every odd byte within blocks of sixteen. */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cdc/json.h>
 #include <cdc/offset.h>
 
 #include "tests/unit/no-memory.h"
@@ -165,6 +166,46 @@ static void test_any_source(void)
                "\"state\":{}}}}\n");
     check(open_status("s.offset", "t") == CDC_EXIT_CONFIG, "and so are two states");
     unlink(path_of("s.offset"));
+}
+
+/* What is said to be one that can be kept, the file can be read with again. */
+static void test_kept(void)
+{
+    struct cdc_error error = {0};
+    int deepest = 0;
+
+    for (int depth = 100; depth < 140; depth++) {
+        char source[400] = "{\"a\":";
+        for (int i = 1; i < depth; i++)
+            strcat(source, "[");
+        for (int i = 1; i < depth; i++)
+            strcat(source, "]");
+        strcat(source, "}");
+        if (cdc_offset_why_not_kept(cdc_span_text(source), cdc_span_text("shop")) != NULL)
+            continue;
+        deepest = depth;
+        struct cdc_offset offset = {(char *)(uintptr_t) "0A", 5, 7, source, NULL};
+        struct cdc_offset_file *file = cdc_offset_file_open(path_of("k.offset"), "t", &error);
+        check(file != NULL && cdc_offset_file_set(file, "shop", &offset, &error) == 0 &&
+                  cdc_offset_file_save(file, &error) == 0,
+              "a nested source is stored");
+        cdc_offset_file_free(file);
+        check(open_status("k.offset", "t") == 0, "and its file opened again");
+        unlink(path_of("k.offset"));
+    }
+    check(deepest == CDC_JSON_DEPTH - 3, "as deep as a file can have it");
+    char *wide = calloc(1, 4000);
+    if (wide == NULL)
+        return;
+    strcpy(wide, "{\"a\":[");
+    for (int i = 0; i < 500; i++)
+        strcat(wide, i > 0 ? ",[1,2]" : "[1,2]");
+    strcat(wide, "]}");
+    check(cdc_offset_why_not_kept(cdc_span_text(wide), cdc_span_text("shop")) == NULL, "many beside one another");
+    free(wide);
+    check(cdc_offset_why_not_kept(cdc_span_text("{}"), cdc_span_text("a\\u0000b")) != NULL, "a name with a NUL");
+    check(cdc_offset_why_not_kept(cdc_span_text("{}"), cdc_span_text("a\\\\u0000b")) == NULL, "one without");
+    check(cdc_offset_why_not_kept(cdc_span("", (size_t)5 << 20), cdc_span_text("a")) != NULL, "a long source");
 }
 
 /* Positions that a destination has and this file has not are known, and written by whoever moved them. */
@@ -398,6 +439,7 @@ int main(void)
     failures += memory_sweep("offset files", store_all) != 0;
     test_file();
     test_any_source();
+    test_kept();
     test_known();
     test_copy();
     test_names();

@@ -100,6 +100,7 @@ static const struct fake_answer usual[] = {{"SET statement_timeout", NULL, false
                                            {"SELECT 1 FROM pg_publication", "?column?\n1", false},
                                            {"has_database_privilege", "may_create\nt", false},
                                            {"SELECT p.oid AS publication", MEMBERS, false},
+                                           {"age(p.xmin)", "younger\nf", false},
                                            {"SET lock_timeout", NULL, false},
                                            {"AS missing FROM pg_publication", "missing\n", false},
                                            {"pg_is_in_recovery", "standby\nf", false},
@@ -246,6 +247,9 @@ static const struct run runs[] = {
      "+1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "+1 cdc_p\n"
      "+2 IDENTIFY_SYSTEM\n"
+     "+1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "+1 cdc_p\n"
+     "+1 cdc_p\n"
      "+1 SELECT coalesce(obj_description(oid, 'pg_publica ...  AS comment FROM pg_publication WHERE pubname = $1\n"
      "+1 cdc_p\n"
      "+1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
@@ -303,7 +307,7 @@ static const struct run runs[] = {
      "+#-1: 76 cannot ask for the role: the server gave no answer to it ()\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
      "-1 cdc_p\n"
-     "-17 more\n"},
+     "-20 more\n"},
     {"",
      "t",
      {A("SELECT current_user", "current_user|x\na|b")},
@@ -313,7 +317,7 @@ static const struct run runs[] = {
      "+#-1: 76 cannot ask for the role: the server gave no answer to it ()\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
      "-1 cdc_p\n"
-     "-17 more\n"},
+     "-20 more\n"},
     {"unreachable",
      "t",
      {},
@@ -322,7 +326,9 @@ static const struct run runs[] = {
      "-#0: 0  ()\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
-     "-2 IDENTIFY_SYSTEM\n"},
+     "-2 IDENTIFY_SYSTEM\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-2 more\n"},
     {"first-unreachable",
      "t",
      {},
@@ -332,7 +338,7 @@ static const struct run runs[] = {
      "+#-1: 69 cannot connect: refused by the test ()\n"
      "-1 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT current_user\n"
-     "-19 more\n"},
+     "-22 more\n"},
     {"resumes unreachable",
      "t",
      {},
@@ -341,13 +347,18 @@ static const struct run runs[] = {
      "-#0: 0  ()\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
-     "-2 IDENTIFY_SYSTEM\n"},
+     "-2 IDENTIFY_SYSTEM\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-2 more\n"},
     /* slot and position */
     {"",
      "t",
      {S("pgoutput|postgres|t|7|0/1543DD0|0/1543D98|f|f|f")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
-     "+#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0, in use\n"},
+     "+#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0, in use\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"",
      "t",
      {S("pgoutput|postgres|f|0|0/1543DD0|0/1543D98|t|f|f")},
@@ -359,7 +370,7 @@ static const struct run runs[] = {
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"},
+     "-4 more\n"},
     {"",
      "t",
      {S("pgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|t")},
@@ -370,7 +381,7 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"},
+     "-4 more\n"},
     {"",
      "t",
      {S("||f|0|0/1543DD0|0/1543D98|f|f|f")},
@@ -380,7 +391,7 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"},
+     "-4 more\n"},
     {"",
      "t",
      {S("pgoutput|other|f|0|0/1543DD0|0/1543D98|f|f|f")},
@@ -391,7 +402,7 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"},
+     "-4 more\n"},
     {"",
      "t",
      {A("coalesce(plugin", "!55P03 locked")},
@@ -401,19 +412,25 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"},
+     "-4 more\n"},
     {"",
      "t",
      {NO_SLOT},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
-     "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"},
+     "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"no_create",
      "t",
      {NO_SLOT},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: slot \"cdc_p\" does not exist, and --no-create forbids to make it: run once without\n"
      "-#0: 0  ()\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"resumes", "t", {}, ""},
     {"resumes",
      "t",
@@ -426,31 +443,32 @@ static const struct run runs[] = {
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"},
+     "-4 more\n"},
     {"resumes no_position", "t", {}, ""},
     {"resumes",
      "t",
      {S("pgoutput|postgres|f|0|0/1543DD1|0/1543D98|f|f|f")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
-     "+#error: slot \"cdc_p\" was confirmed up to 0/1543DD1, beyond our position 0/1543DD0: it was made anew, "
-     "somebody else reads it, or a sink or our state was set back to a backup; changes may be missing: take a new "
-     "snapshot (run pg-cdc --drop, remove the offset files "
-     "of the pipeline and the copies, and begin with cdc-snapshot)\n"
+     "+#error: slot \"cdc_p\" was confirmed up to 0/1543DD1, beyond our position 0/1543DD0: it was made anew, somebody "
+     "else reads it, or a sink or our state was set back to a backup; changes may be missing: take a new snapshot (run "
+     "pg-cdc --drop, remove the offset files of the pipeline and the copies, and begin with cdc-snapshot)\n"
      "-#0: 0  ()\n"
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"},
+     "-4 more\n"},
     {"resumes",
      "t",
      {A("IDENTIFY_SYSTEM", "systemid|timeline|xlogpos|dbname\n7712519040855319822|1|0/1543F48|postgres")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: the position belongs to another server, or to this one before pg_upgrade (system identifier "
-     "7712519040855319821, this one is "
-     "7712519040855319822); changes may be missing: take a new snapshot (run pg-cdc --drop, remove the offset files of "
-     "the pipeline and the copies, and begin with cdc-snapshot)\n"
+     "7712519040855319821, this one is 7712519040855319822); changes may be missing: take a new snapshot (run pg-cdc "
+     "--drop, remove the offset files of the pipeline and the copies, and begin with cdc-snapshot)\n"
      "-#0: 0  ()\n"
-     "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"resumes",
      "t",
      {A("IDENTIFY_SYSTEM", "systemid|timeline|xlogpos|dbname\n7712519040855319821|1|0/1543DCF|postgres")},
@@ -460,6 +478,9 @@ static const struct run runs[] = {
      "pipeline and the copies, and begin with cdc-snapshot)\n"
      "-#0: 0  ()\n"
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+2 SELECT pg_is_in_recovery() AS standby\n"},
     {"resumes",
      "t",
@@ -468,7 +489,9 @@ static const struct run runs[] = {
      "+#error: cannot look at the publication's tables: canceled (SQLSTATE 57014)\n"
      "-#0: 0  ()\n"
      "+#-1: 75 1 finding would stop the pipe or lose rows ()\n"
-     "-2 IDENTIFY_SYSTEM\n"},
+     "-2 IDENTIFY_SYSTEM\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-2 more\n"},
     {"no_start",
      "t",
      {},
@@ -478,7 +501,7 @@ static const struct run runs[] = {
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"},
+     "-4 more\n"},
     /* publication */
     {"",
      "t",
@@ -501,6 +524,8 @@ static const struct run runs[] = {
      "-1 cdc_p\n"
      "+1 other\n"
      "-1 cdc_p\n"
+     "+1 other\n"
+     "-1 cdc_p\n"
      "+1 other\n"},
     {"--publication",
      "t",
@@ -511,6 +536,8 @@ static const struct run runs[] = {
      "+#info: ok: publication \"pub\"\n"
      "-#0: 0  ()\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 cdc_p\n"
+     "+1 pub\n"
      "-1 cdc_p\n"
      "+1 pub\n"
      "-1 cdc_p\n"
@@ -532,8 +559,11 @@ static const struct run runs[] = {
      "+1 other\n"
      "-1 cdc_p\n"
      "+1 pub\n"
-     "-1 SELECT coalesce(obj_description(oid, 'pg_publica ...  AS comment FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
+     "-1 cdc_p\n"
+     "-2 more\n"
+     "+1 pub\n"
+     "+1 other\n"
      "-1 cdc_p\n"
      "+1 pub\n"
      "-1 cdc_p\n"
@@ -559,6 +589,9 @@ static const struct run runs[] = {
      "-1 more\n"
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
      "+#info: publication \"cdc_p\" does not exist: the first start creates it\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -573,6 +606,9 @@ static const struct run runs[] = {
      "FOR ...;\n"
      "-#0: 0  ()\n"
      "+#-1: 78 2 findings would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -587,6 +623,9 @@ static const struct run runs[] = {
      "\"postgres\" TO \"acting\"; or let a superuser create it\n"
      "-#0: 0  ()\n"
      "+#-1: 77 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -600,6 +639,9 @@ static const struct run runs[] = {
      "+#error: cannot check the privileges: denied (SQLSTATE 42501)\n"
      "-#0: 0  ()\n"
      "+#-1: 77 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -613,6 +655,9 @@ static const struct run runs[] = {
      "+#error: cannot check the privileges: the server's answer lacks what it was asked for\n"
      "-#0: 0  ()\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -625,7 +670,10 @@ static const struct run runs[] = {
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
      "+#error: the server is a standby, where no slot can be made: connect to its primary\n"
      "-#0: 0  ()\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"standby v16",
      "t",
      {NO_SLOT},
@@ -633,12 +681,18 @@ static const struct run runs[] = {
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
      "+#error: the server is a standby, where no slot can be made: connect to its primary\n"
      "-#0: 0  ()\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"standby v16 reads_rows",
      "t",
      {NO_SLOT},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
-     "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"},
+     "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"standby v17 reads_rows",
      "t",
      {NO_SLOT},
@@ -647,7 +701,10 @@ static const struct run runs[] = {
      "+1 SET transaction_timeout = 0\n"
      "+2 SET transaction_timeout = 0\n"
      "-1 SELECT coalesce(plugin, '') AS plugin, coalesce( ... ase FROM pg_replication_slots WHERE slot_name = $1\n"
-     "+1 SELECT coalesce(plugin, '') AS plugin, coalesce( ... ase FROM pg_replication_slots WHERE slot_name = $1\n"},
+     "+1 SELECT coalesce(plugin, '') AS plugin, coalesce( ... ase FROM pg_replication_slots WHERE slot_name = $1\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"standby reads_rows",
      "t",
      {NO_SLOT},
@@ -655,7 +712,10 @@ static const struct run runs[] = {
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
      "+#error: the server is a standby, where no slot can be made: connect to its primary\n"
      "-#0: 0  ()\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"standby v16 reads_rows",
      "t",
      {NO_SLOT, NO_PUBLICATION},
@@ -667,6 +727,9 @@ static const struct run runs[] = {
      "+#error: the server is a standby, where no publication can be made: connect to its primary\n"
      "-#0: 0  ()\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -816,6 +879,9 @@ static const struct run runs[] = {
      "it. Give it a primary key (not a deferrable one), or ALTER TABLE \"public\".\"t\" REPLICA IDENTITY FULL;\n"
      "+#info: 1 table selected, 1 with findings\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -831,6 +897,9 @@ static const struct run runs[] = {
      "it. Give it a primary key (not a deferrable one), or ALTER TABLE \"public\".\"t\" REPLICA IDENTITY FULL;\n"
      "+#info: 1 table selected, 1 with findings\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -846,6 +915,9 @@ static const struct run runs[] = {
      "the role that owns them, or let a superuser create publication \"cdc_p\"\n"
      "+#info: 1 table selected, 0 with findings\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -899,6 +971,9 @@ static const struct run runs[] = {
      "-1 more\n"
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
      "+#info: publication \"cdc_p\" does not exist: the first start creates it\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -968,6 +1043,9 @@ static const struct run runs[] = {
      "ROLE \"acting\" BYPASSRLS;\n"
      "+#info: 2 tables selected, 2 with findings\n"
      "+#-1: 77 2 findings would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -984,6 +1062,9 @@ static const struct run runs[] = {
      "superuser create publication \"cdc_p\"\n"
      "+#info: 2 tables selected, 1 with findings\n"
      "+#-1: 77 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -998,6 +1079,9 @@ static const struct run runs[] = {
      "FOR ...;\n"
      "-#0: 0  ()\n"
      "+#-1: 78 2 findings would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -1013,6 +1097,9 @@ static const struct run runs[] = {
      "the role that owns them, or let a superuser create publication \"cdc_p\"\n"
      "+#info: 1 table selected, 0 with findings\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -1149,7 +1236,10 @@ static const struct run runs[] = {
      "+#info: ok: 2 tables selected, 0 with findings\n"
      "+#error: \"public\".\"t\" is not in publication \"cdc_p\": its changes are not seen: ALTER PUBLICATION \"cdc_p\" "
      "ADD TABLE \"public\".\"t\";\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"-t",
      "exact published=f listed=f",
      {},
@@ -1222,7 +1312,10 @@ static const struct run runs[] = {
      "-#info: ok: 1 table selected, 0 with findings\n"
      "-#0: 0  ()\n"
      "+#error: no table is selected by -t public.*: fix -t and -T (schema.table), or create the tables first\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"-t -T",
      "x1",
      {NO_SLOT},
@@ -1232,13 +1325,19 @@ static const struct run runs[] = {
      "-#0: 0  ()\n"
      "+#error: no table is selected by -t public.* -t public.none -t public.exact -T public.x*: fix -t and -T "
      "(schema.table), or create the tables first\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"every",
      "",
      {NO_SLOT},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
-     "-#info: ok: 1 table selected, 0 with findings\n"},
+     "-#info: ok: 1 table selected, 0 with findings\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"every -T",
      "x1",
      {NO_SLOT},
@@ -1247,7 +1346,10 @@ static const struct run runs[] = {
      "-#info: ok: 1 table selected, 0 with findings\n"
      "-#0: 0  ()\n"
      "+#error: no table is selected by -T public.x*: fix -t and -T (schema.table), or create the tables first\n"
-     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
+     "-1 cdc_p\n"
+     "-1 more\n"},
     {"", "t readable=~; u", {}, ""},
     {"",
      "t owned=~",
@@ -1297,8 +1399,9 @@ static const struct run runs[] = {
      "-2 connects for replication\n"
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "-1 cdc_p\n"
+     "-3 more\n"
      "+1 SELECT pg_drop_replication_slot($1)\n"
-     "-2 IDENTIFY_SYSTEM\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-6 more\n"
@@ -1318,7 +1421,7 @@ static const struct run runs[] = {
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-1 more\n"
+     "-4 more\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-6 more\n"
@@ -1332,7 +1435,7 @@ static const struct run runs[] = {
      "+#-1: 75 slot \"cdc_p\" is in use by pid 7 of the server (stop the pg-cdc that reads it first)\n"
      "-1 SELECT current_user\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
-     "-8 more\n"
+     "-11 more\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-5 more\n"
@@ -1347,7 +1450,7 @@ static const struct run runs[] = {
      "--name, or --slot and --publication of its own)\n"
      "-1 SELECT current_user\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
-     "-8 more\n"
+     "-11 more\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-6 more\n"},
@@ -1365,8 +1468,9 @@ static const struct run runs[] = {
      "-2 connects for replication\n"
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "-1 cdc_p\n"
+     "-3 more\n"
      "+1 SELECT pg_drop_replication_slot($1)\n"
-     "-2 IDENTIFY_SYSTEM\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-6 more\n"},
@@ -1384,8 +1488,9 @@ static const struct run runs[] = {
      "-2 connects for replication\n"
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "-1 cdc_p\n"
+     "-3 more\n"
      "+1 SELECT pg_drop_replication_slot($1)\n"
-     "-2 IDENTIFY_SYSTEM\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-6 more\n"},
@@ -1398,7 +1503,7 @@ static const struct run runs[] = {
      "+#-1: 69 cannot drop the slot: in use (SQLSTATE 55006) ()\n"
      "-1 SELECT current_user\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
-     "-8 more\n"
+     "-11 more\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-2 more\n"
@@ -1420,8 +1525,9 @@ static const struct run runs[] = {
      "-2 connects for replication\n"
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "-1 cdc_p\n"
+     "-3 more\n"
      "+1 SELECT pg_drop_replication_slot($1)\n"
-     "-2 IDENTIFY_SYSTEM\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-6 more\n"
@@ -1435,7 +1541,7 @@ static const struct run runs[] = {
      "+#-1: 69 cannot connect: refused by the test ()\n"
      "-1 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT current_user\n"
-     "-19 more\n"},
+     "-22 more\n"},
 };
 
 int main(void)

@@ -36,13 +36,16 @@ static size_t take_response(char *data, size_t size, size_t n, void *context)
     return client->too_long || client->response.failed ? 0 : n;
 }
 
-/* A line of the header, or of the one of an answer before it (100 Continue). */
+/* A line of the header, of the one of an answer before it (100 Continue), or of the trailer. */
 static size_t take_header(char *data, size_t size, size_t n, void *context)
 {
     struct http_client *client = context;
 
     n *= size;
-    client->header_whole = n == 2 && memcmp(data, "\r\n", 2) == 0;
+    if (n >= 5 && memcmp(data, "HTTP/", 5) == 0)
+        client->header_whole = false;
+    else if (n > 0 && (data[0] == '\n' || (n == 2 && memcmp(data, "\r\n", 2) == 0)))
+        client->header_whole = true;
     return n;
 }
 
@@ -79,6 +82,7 @@ static int set_options(struct http_client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, client);
+    bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's answer is not the peer's */
     /* A name server that does not answer must not hold us when we leave. */
     bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
@@ -264,6 +268,20 @@ static bool is_overload(long status)
     return status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501 && status != 505);
 }
 
+/* With https a proxy is asked for a tunnel first. It may refuse that: it wants a password, or the host is not allowed. */
+static int refused_tunnel(struct http_client *client, struct cdc_error *error)
+{
+    long status = 0;
+
+    curl_easy_getinfo(client->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (status < 400 || is_overload(status))
+        return 0;
+    cdc_error_set(error, status == 401 || status == 403 || status == 407 ? CDC_EXIT_PERMISSION : CDC_EXIT_CONFIG,
+                  "%s: the proxy refuses to connect: HTTP status %ld", client->peer.shown, status);
+    return cdc_error_hint(error, "check the proxy of the environment (https_proxy, all_proxy, no_proxy), and the user "
+                                 "and password in it");
+}
+
 /* Failures that waiting does not cure. */
 static int lasting_error(struct http_client *client, CURLcode code, struct cdc_error *error)
 {
@@ -289,7 +307,7 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
     case CURLE_SSL_CIPHER:
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->peer.shown, why);
         return cdc_error_hint(error, "the certificate must be one that this machine trusts");
-    default: return 0;
+    default: return refused_tunnel(client, error);
     }
 }
 
@@ -337,11 +355,23 @@ static void be_patient(struct http_client *client)
                   client->peer.shown, client->timeout);
 }
 
-/* A status is an answer, however long the rest; where nothing but the status matters, also when the rest never ends. */
+/* A status is an answer, however long the rest; where nothing but the status matters, also when the rest never ends. A connection
+ * that is cut within the header is the end of an answer without a body to libcurl. */
 static bool is_answered(const struct http_client *client, const struct http_request *request, CURLcode code,
                         long status)
 {
-    return code == CURLE_OK || client->too_long || (request->begin_suffices && client->header_whole && status >= 200);
+    return client->header_whole && (code == CURLE_OK || client->too_long || (request->begin_suffices && status >= 200));
+}
+
+/* An index server says in JSON why: a request that is too large for its memory, say, will be so the next time, too. A page of a
+ * proxy says nothing. */
+static void say_status(const struct http_client *client, long status, char *out, size_t size)
+{
+    const struct cdc_buf *body = &client->response;
+    bool says_why = body->len > 0 && *body->data == '{';
+
+    snprintf(out, size, "HTTP status %ld%s%.*s", status, says_why ? ": " : "",
+             says_why ? (int)(body->len < 250 ? body->len : 250) : 0, says_why ? body->data : "");
 }
 
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
@@ -369,9 +399,11 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
             return HTTP_NOT_NOW;
         if (!answered)
             snprintf(why, sizeof why, "%s",
-                     client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code));
+                     code == CURLE_OK                ? "the connection was closed within the answer"
+                     : client->curl_error[0] != '\0' ? client->curl_error
+                                                     : curl_easy_strerror(code));
         else
-            snprintf(why, sizeof why, "HTTP status %ld", *status);
+            say_status(client, *status, why, sizeof why);
         if (http_client_wait(client, &client->retry, answered ? retry_after_ms(client) : 0, why, error) != 0)
             return HTTP_GAVE_UP;
     }

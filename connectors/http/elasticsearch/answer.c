@@ -180,7 +180,8 @@ int es_answer_mget(struct cdc_json_iter *documents, struct cdc_span body, struct
 {
     struct cdc_error why = {0};
 
-    if (cdc_json_validate(body.p, body.n, &why) != 0)
+    /* The columns of a line are two levels down, and here four. */
+    if (cdc_json_validate_envelope(body.p, body.n, &why) != 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _mget is no JSON: %s", why.text);
     while (body.n > 0 && (unsigned char)*body.p <= ' ')
         body = cdc_span(body.p + 1, body.n - 1);

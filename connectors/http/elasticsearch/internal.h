@@ -173,6 +173,8 @@ enum http_outcome es_request_send(struct es_sink *sink, const struct http_reques
 
 /* The request ("_refresh", "_flush") to all shards of an index. 1: each of them did it, 0: there is no such index, -1. */
 int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error);
+/* The peer takes no request of n bytes (413): smaller ones for the rest of the run, since its limit does not change. */
+void es_request_smaller(struct es_sink *sink, size_t n);
 /* The error of a closed index. Always -1. */
 int es_request_closed(const char *index, struct cdc_error *error);
 

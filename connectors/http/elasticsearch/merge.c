@@ -36,7 +36,7 @@ static size_t build_mget(struct es_sink *sink, size_t from, size_t most)
 
     body->len = 0;
     cdc_buf_lit(body, "{\"docs\":[");
-    for (size_t i = from; i < batch->lines.n && n < most; i++) {
+    for (size_t i = from; i < batch->lines.n && n < most && (n == 0 || body->len < sink->body_limit); i++) {
         const struct es_item *item = &batch->items[i];
         if (!es_merge_needs_base(batch, item))
             continue;
@@ -272,7 +272,7 @@ int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error)
         return -1;
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     do {
-        long status;
+        long status = 0;
         /* Their spans point into the response that the request below overwrites. */
         es_merge_forget(&sink->batch, from);
         size_t n = build_mget(sink, from, most);
@@ -289,6 +289,8 @@ int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error)
         result = 1;
         if (outcome == HTTP_TOO_LONG && status == 200 && most > 1)
             most /= 2; /* large documents: fewer at a time */
+        else if (outcome != HTTP_GAVE_UP && status == 413 && n > 1)
+            es_request_smaller(sink, request.body.n);
         else if (http_client_check(sink->client, outcome, status, error) != 0)
             return -1;
         else if ((result = take_documents(sink, from, n, error)) == 1 &&

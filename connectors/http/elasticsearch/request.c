@@ -27,6 +27,13 @@ enum http_outcome es_request_send(struct es_sink *sink, const struct http_reques
     }
 }
 
+void es_request_smaller(struct es_sink *sink, size_t n)
+{
+    sink->body_limit = n / 2;
+    cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
+                  "%s takes no request of %zu bytes; smaller ones from now on", sink->client->peer.shown, n);
+}
+
 int es_request_closed(const char *index, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" is closed", index);

@@ -262,7 +262,7 @@ static size_t build_look(struct es_sink *sink, size_t from, size_t *to)
 
     sink->body.len = 0;
     cdc_buf_lit(&sink->body, "{\"docs\":[");
-    for (; i < batch->lines.n && n < LOOK_MAX; i++) {
+    for (; i < batch->lines.n && n < LOOK_MAX && (n == 0 || sink->body.len < sink->body_limit); i++) {
         if (!batch->items[i].behind)
             continue;
         struct cdc_span id = es_batch_id(batch, &batch->items[i]);
@@ -358,6 +358,11 @@ static int look_at_some(struct es_sink *sink, size_t from, size_t *to, struct cd
         if (n == 0)
             return 0;
         enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+        if (outcome != HTTP_GAVE_UP && status == 413 && n > 1) {
+            es_request_smaller(sink, request.body.n);
+            result = 1;
+            continue;
+        }
         if (http_client_check(sink->client, outcome, status, error) != 0)
             return -1;
         result = take_look(sink, from, n, error);

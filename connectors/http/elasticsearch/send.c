@@ -270,11 +270,7 @@ static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *nex
 static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
 {
     if (to - from > 1) {
-        /* For the rest of the run: http.max_content_length of the peer does not change. */
-        sink->body_limit = sink->body.len / 2;
-        cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
-                      "%s takes no request of %zu bytes; smaller ones from now on", sink->client->peer.shown,
-                      sink->body.len);
+        es_request_smaller(sink, sink->body.len);
         return *next = from, 0;
     }
     return reject(sink, from, "the document is too large for the index (HTTP status 413)", error);

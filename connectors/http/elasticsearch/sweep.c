@@ -57,24 +57,57 @@ static enum step take_results(struct es_sink *sink, const char *index, size_t n,
     return GO_ON;
 }
 
-/* Deletes the n documents of sink->body. */
-static enum step post_deletes(struct es_sink *sink, struct es_sweep *sweep, size_t n, struct cdc_error *error)
+/* Sends the n deletes, one a line. *too_large: the peer takes no request of that size. */
+static enum step post_once(struct es_sink *sink, struct es_sweep *sweep, struct cdc_span deletes, size_t n,
+                           bool *too_large, struct cdc_error *error)
 {
     struct http_request request = {
-        .method = "POST",
-        .path = ES_BULK_ITEMS_PATH,
-        .content_type = "application/x-ndjson",
-        .body = cdc_span(sink->body.data, sink->body.len),
-    };
+        .method = "POST", .path = ES_BULK_ITEMS_PATH, .content_type = "application/x-ndjson", .body = deletes};
     long status = 0;
-
-    if (sink->body.failed)
-        return cdc_error_memory(error), FAILED;
     enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+
+    *too_large = outcome != HTTP_GAVE_UP && status == 413;
+    if (*too_large && n > 1)
+        return es_request_smaller(sink, deletes.n), GO_ON;
     if (http_client_check(sink->client, outcome, status, error) != 0)
         return FAILED;
     enum step step = take_results(sink, sweep->index, n, error);
     sweep->gone += step == GO_ON ? n : 0;
+    return step;
+}
+
+/* The first lines, up to the limit, but one at least; *n is how many. */
+static struct cdc_span lines_up_to(struct cdc_span lines, size_t limit, size_t *n)
+{
+    const char *p = lines.p, *end = lines.p + lines.n;
+
+    for (*n = 0; p < end; ++*n) {
+        const char *next = (const char *)memchr(p, '\n', (size_t)(end - p)) + 1;
+        if (*n > 0 && (size_t)(next - lines.p) > limit)
+            break;
+        p = next;
+    }
+    return cdc_span(lines.p, (size_t)(p - lines.p));
+}
+
+/* Deletes the documents of sink->body. */
+static enum step post_deletes(struct es_sink *sink, struct es_sweep *sweep, struct cdc_error *error)
+{
+    struct cdc_span rest = {sink->body.data, sink->body.len};
+    enum step step = GO_ON;
+    size_t limit = rest.n, n;
+
+    if (sink->body.failed)
+        return cdc_error_memory(error), FAILED;
+    while (step == GO_ON && rest.n > 0) {
+        bool too_large;
+        struct cdc_span now = lines_up_to(rest, limit, &n);
+        step = post_once(sink, sweep, now, n, &too_large, error);
+        if (too_large)
+            limit = sink->body_limit;
+        else
+            rest = cdc_span(rest.p + now.n, rest.n - now.n);
+    }
     return step;
 }
 
@@ -99,7 +132,6 @@ static enum step delete_hits(struct es_sink *sink, struct es_page *page, struct 
 {
     struct es_hit hit;
     enum step step = FINISHED; /* a page without hits is the last one */
-    size_t n = 0;
     int got;
 
     sink->body.len = 0;
@@ -109,16 +141,15 @@ static enum step delete_hits(struct es_sink *sink, struct es_page *page, struct 
         if (version < 0)
             continue;
         es_document_action(&sink->body, "delete", sweep->index, hit.id, version); /* also one of somebody else */
-        n++;
         if (sink->body.len < sink->body_limit)
             continue;
-        if ((step = post_deletes(sink, sweep, n, error)) != GO_ON)
+        if ((step = post_deletes(sink, sweep, error)) != GO_ON)
             return step;
-        n = sink->body.len = 0;
+        sink->body.len = 0;
     }
     if (got < 0)
         return FAILED;
-    return n > 0 ? post_deletes(sink, sweep, n, error) : step;
+    return sink->body.len > 0 ? post_deletes(sink, sweep, error) : step;
 }
 
 /* The page lies in the client's response; its scroll id goes to sink->scratch. */

@@ -140,6 +140,7 @@ struct question {
     struct members now;
     struct cdc_buf found; /* the first that was out of the publication, in words; NUL-terminated */
     bool renames;         /* what was found is another name for what changes */
+    bool narrowed;        /* what was found shows: it publishes less than before, or in another way */
 };
 
 static bool is_selected(struct pg_answer *row, const struct pg_settings *settings)
@@ -214,13 +215,8 @@ static void take_publication(struct question *question, struct pg_answer *row)
     snprintf(now->is, sizeof now->is, "%s", pg_answer_text(row, "is"));
     if (before->publication == 0 || now->publication == 0)
         return;
-    /* What it does not publish now is said elsewhere (gaps.h). Its owner is the first word of `is`. */
     if (before->publication != now->publication)
         cdc_buf_printf(&question->found, "publication \"%s\" was dropped, and made again",
-                       question->settings->publication);
-    else if (strcmp(before->row, now->row) != 0 && strcmp(before->is, now->is) == 0)
-        cdc_buf_printf(&question->found,
-                       "publication \"%s\" was altered to what it was before: it may have been another one meanwhile",
                        question->settings->publication);
     if (question->found.len > 0)
         cdc_buf_byte(&question->found, '\0');
@@ -228,23 +224,24 @@ static void take_publication(struct question *question, struct pg_answer *row)
 
 static const char what[] = "cannot look at the publication's tables";
 
-/* The seventh word of `is`: t or f. */
-static char via_root_of(const struct members *members)
+/* The words of `is`, from 0; all but the first are t or f, or a letter. */
+enum { OWNER, FIRST_OPERATION = 2, LAST_OPERATION = 5, VIA_ROOT };
+static struct cdc_span word_of(const struct members *members, int index)
 {
     const char *at = members->is;
-    for (int i = 0; i < 6 && at; i++) {
-        at = strchr(at, ' ');
-        at = at ? at + 1 : NULL;
+    for (; index > 0 && *at; index--) {
+        at += strcspn(at, " ");
+        at += *at == ' ';
     }
-    return at ? *at : '\0';
+    return cdc_span(at, strcspn(at, " "));
 }
 
 /* Example: a copy has a table orders, of rows that came under that name. From now on their changes come as those of orders_2026
  * and orders_2027, and leave it as it is. */
 static int find_renamed(struct question *question, PGconn *sql, struct cdc_error *error)
 {
-    char before = via_root_of(question->before), now = via_root_of(&question->now);
-    if (question->found.len > 0 || !before || !now || before == now)
+    struct cdc_span before = word_of(question->before, VIA_ROOT), now = word_of(&question->now, VIA_ROOT);
+    if (question->found.len > 0 || before.n == 0 || now.n == 0 || cdc_span_equal(before, now))
         return 0;
     PGresult *result =
         pg_query_rows(sql, PQserverVersion(sql) >= 150000 ? PARTITIONS_SQL(OF_SCHEMAS) : PARTITIONS_SQL(""), 1,
@@ -260,11 +257,34 @@ static int find_renamed(struct question *question, PGconn *sql, struct cdc_error
                        question->settings->publication);
         pg_query_table(&question->found, pg_answer_text(&row, "root_schema"), pg_answer_text(&row, "root"));
         cdc_buf_text(&question->found,
-                     now == 't' ? " come under that name" : " come under the names of its partitions");
+                     *now.p == 't' ? " come under that name" : " come under the names of its partitions");
         cdc_buf_byte(&question->found, '\0');
     }
     PQclear(result);
     return pg_answer_good(&row, what, error);
+}
+
+/* Does it differ in what it publishes, and has nothing of it been left out before? */
+static bool is_narrowed(const struct members *before, const struct members *now)
+{
+    bool broader = false;
+    for (int i = FIRST_OPERATION; i <= LAST_OPERATION; i++)
+        broader |= cdc_span_is(word_of(before, i), "f") && cdc_span_is(word_of(now, i), "t");
+    return !broader && strcmp(before->is, now->is) != 0 && cdc_span_equal(word_of(before, OWNER), word_of(now, OWNER));
+}
+
+/* Whatever it was altered to last, it may have published less in between. Who has it publish less from now on knows that; what it
+ * does not publish is said elsewhere (gaps.h). */
+static void find_altered(struct question *question)
+{
+    const struct members *now = &question->now, *before = question->before;
+    if (question->found.len > 0 || before->publication == 0 || now->publication == 0 ||
+        strcmp(before->row, now->row) == 0)
+        return;
+    question->narrowed = is_narrowed(before, now);
+    cdc_buf_printf(&question->found, "publication \"%s\" was altered%s: it may have been another one meanwhile",
+                   question->settings->publication, strcmp(before->is, now->is) == 0 ? " to what it was before" : "");
+    cdc_buf_byte(&question->found, '\0');
 }
 
 static const char *members_sql(PGconn *sql)
@@ -292,7 +312,10 @@ static int ask(struct question *question, PGconn *sql, struct cdc_error *error)
     PQclear(result);
     if (status < 0 || pg_answer_good(&row, what, error) < 0)
         return -1;
-    return find_renamed(question, sql, error);
+    if (find_renamed(question, sql, error) < 0)
+        return -1;
+    find_altered(question);
+    return 0;
 }
 
 static int judge(const struct question *question, const struct cdc_log *log, struct cdc_error *error)
@@ -301,7 +324,7 @@ static int judge(const struct question *question, const struct cdc_log *log, str
                                             : "what changed meanwhile was not seen";
     if (question->found.len == 0 || !log)
         return 0;
-    if (question->settings->allow_republished) {
+    if (question->settings->allow_republished || question->narrowed) {
         cdc_log_write(log, CDC_LOG_WARNING, "%s: %s", question->found.data, meaning);
         return 0;
     }

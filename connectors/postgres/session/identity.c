@@ -28,8 +28,7 @@ int pg_identity_read(PGconn *replication, const char *slot, struct pg_identity *
     return pg_answer_good(&row, what, error);
 }
 
-/* To the microsecond, and of servers with one log: no two of them are the same. */
-static int read_start(PGconn *connection, char text[96], struct cdc_error *error)
+int pg_identity_read_start(PGconn *connection, char text[PG_IDENTITY_START], struct cdc_error *error)
 {
     static const char what[] = "cannot ask the server when it was started";
     PGresult *result = pg_query_rows(connection,
@@ -39,18 +38,10 @@ static int read_start(PGconn *connection, char text[96], struct cdc_error *error
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    snprintf(text, 96, "%s", pg_answer_text(&row, "started"));
+    snprintf(text, PG_IDENTITY_START, "%s", pg_answer_text(&row, "started"));
     int status = pg_answer_good(&row, what, error);
     PQclear(result);
     return status;
-}
-
-int pg_identity_same(PGconn *a, PGconn *b, struct cdc_error *error)
-{
-    char of_a[96], of_b[96];
-    if (read_start(a, of_a, error) < 0 || read_start(b, of_b, error) < 0)
-        return -1;
-    return strcmp(of_a, of_b) == 0;
 }
 
 void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity)

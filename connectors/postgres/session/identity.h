@@ -15,9 +15,10 @@ struct pg_identity { /* what a position belongs to */
     char database[64];
 };
 int pg_identity_read(PGconn *replication, const char *slot, struct pg_identity *identity, struct cdc_error *error);
-/* Are the two connections to one server? Addresses do not tell where a proxy, or an address that moves, stands between. 1, 0, or
- * -1 when one of them could not be asked. */
-int pg_identity_same(PGconn *a, PGconn *b, struct cdc_error *error);
+enum { PG_IDENTITY_START = 96 };
+/* When the server was started, to the microsecond, and of which system it is: of servers with one log no two have the same text.
+ * Addresses do not tell where a proxy, or an address that moves, stands between. */
+int pg_identity_read_start(PGconn *connection, char text[PG_IDENTITY_START], struct cdc_error *error);
 /* As a JSON object for an offset's `state`. */
 void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity);
 /* Is the position lsn in the log of this server? source: the source object of the line that it was taken from, which names

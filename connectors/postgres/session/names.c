@@ -56,6 +56,14 @@ static int check_slot_name(const char *slot, struct cdc_error *error)
     return cdc_error_hint(error, "up to 63 lower-case letters, digits and underscores");
 }
 
+bool pg_names_is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text & 0x80)
+            return false;
+    return true;
+}
+
 int pg_names_publication_exists(PGconn *sql, const char *name, struct cdc_error *error)
 {
     PGresult *result = pg_query_rows(sql, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, &name,

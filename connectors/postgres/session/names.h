@@ -16,6 +16,9 @@ int pg_names_fill(struct pg_settings *settings, PGconn *sql, struct cdc_error *e
 /* The same over a connection of its own, tried again as often as retry_max says. 1: stopped while waiting. */
 int pg_names_resolve(struct pg_settings *settings, int64_t retry_max, struct cdc_error *error);
 
+/* Names in a command of a session that does not convert must be in the database's own encoding. */
+bool pg_names_is_ascii(const char *text);
+
 /* 1, 0, or -1 */
 int pg_names_publication_exists(PGconn *sql, const char *publication, struct cdc_error *error);
 

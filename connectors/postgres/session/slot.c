@@ -73,6 +73,28 @@ int pg_slot_read(PGconn *sql, const char *name, struct pg_slot *slot, struct cdc
     return status;
 }
 
+int pg_slot_refuse_standby(PGconn *sql, const char *name, const struct pg_slot *slot, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask whether the server is a standby";
+    if (slot->exists && !slot->synced)
+        return 0;
+    PGresult *result = pg_query_rows(sql, "SELECT pg_is_in_recovery() AS standby", 0, NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    bool standby = pg_answer_true(&row, "standby");
+    int status = pg_answer_good(&row, what, error);
+    PQclear(result);
+    if (status < 0 || !standby)
+        return status;
+    cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                  slot->exists ? "host %s is a standby, and its slot \"%s\" is only a copy of the primary's"
+                               : "host %s is a standby, and has no slot \"%s\"",
+                  PQhost(sql), name);
+    cdc_error_hint(error, "add target_session_attrs=primary to the URL");
+    return 1;
+}
+
 /* Says which transactions a new slot waits for: those with an xid, the oldest first. The connection that creates the
  * slot is busy, so another one asks. */
 static void log_waiting(const struct pg_settings *settings)

@@ -107,9 +107,10 @@ static int begin_round(struct snapshot_run *run, const struct cdc_stale *mark, u
     snprintf(hint, sizeof hint,
              "drop slot \"%s\" (pg-cdc --drop), remove the offset files of the pipeline and the copies, and begin anew",
              run->pg->slot);
-    if (pg_slot_read(run->sql, run->pg->slot, &slot, error) < 0 || pg_snapshot_check_log(run, &slot, lsn, error) < 0 ||
-        pg_snapshot_wait_writers(run, mark, error) < 0 || wait_for_commits(run, error) < 0 ||
-        pg_snapshot_begin_reading(run, &read_at, error) < 0) {
+    if (pg_slot_read(run->sql, run->pg->slot, &slot, error) < 0 ||
+        pg_slot_refuse_standby(run->sql, run->pg->slot, &slot, error) != 0 ||
+        pg_snapshot_check_log(run, &slot, lsn, error) < 0 || pg_snapshot_wait_writers(run, mark, error) < 0 ||
+        wait_for_commits(run, error) < 0 || pg_snapshot_begin_reading(run, &read_at, error) < 0) {
         free(read_at);
         return -1;
     }
@@ -174,8 +175,8 @@ static int read_again(struct snapshot_run *run, const struct cdc_stale *mark, st
     if (!pg_pos_restart_lsn(mark->at, &lsn))
         return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", mark->at);
     if (take_boundary(run, error) < 0 || pg_snapshot_connect(run, error) < 0 ||
-        begin_round(run, mark, lsn, &round, error) < 0 || pg_snapshot_list_tables(run, error) < 0 ||
-        pg_snapshot_state_save(run, error) < 0)
+        begin_round(run, mark, lsn, &round, error) < 0 || pg_snapshot_idle_begin(run, error) < 0 ||
+        pg_snapshot_list_tables(run, error) < 0 || pg_snapshot_state_save(run, error) < 0)
         return -1;
     cdc_log_write(run->log, CDC_LOG_INFO, "reading %zu table%s of \"%s\" again%s", run->n_tables,
                   run->n_tables == 1 ? "" : "s", run->pg->name, round->attempt.number > 1 ? ", another attempt" : "");

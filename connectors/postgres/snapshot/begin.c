@@ -262,12 +262,32 @@ static int check_publication(struct snapshot_run *run, struct cdc_error *error)
                                  "the copies, and start again");
 }
 
+/* What is read on a standby is what it has applied, not all that it has: less after a crash of it, or while its replay is paused or
+ * waits. Rows of before the position would stay, since the log after it does not have their changes. */
+static int take_applied(struct snapshot_run *run, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask how far the log is applied";
+    if (!pg_is_standby(run->sql))
+        return 0;
+    PGresult *result = pg_query_rows(run->sql, "SELECT pg_last_wal_replay_lsn() AS applied WHERE pg_is_in_recovery()",
+                                     0, NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    if (PQntuples(result) > 0) /* else it was promoted just now */
+        run->identity.end = pg_answer_lsn(&row, "applied");
+    PQclear(result);
+    return pg_answer_good(&row, what, error);
+}
+
 static int check_identity(struct snapshot_run *run, uint64_t lsn, struct cdc_error *error)
 {
     PGconn *replication = pg_connect_walsender(run->pg, run->sql, error);
     if (!replication)
         return -1;
     int result = pg_identity_read(replication, run->pg->slot, &run->identity, error);
+    if (result == 0)
+        result = take_applied(run, error);
     /* A later place of the log may be on a later timeline, and says so itself. */
     struct cdc_span boundary = cdc_span_text(run->of.boundary);
     const char *read_at = run->of.boundary ? run->of.read_at : run->state.read_at;
@@ -372,5 +392,5 @@ int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error)
         return first_attempt(run, error);
     if (!state->has_point && !state->creating)
         return foreign_slot(run, error);
-    return next_attempt(run, &slot, error);
+    return pg_slot_refuse_standby(run->sql, run->pg->slot, &slot, error) == 0 ? next_attempt(run, &slot, error) : -1;
 }

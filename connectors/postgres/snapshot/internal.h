@@ -6,6 +6,7 @@
 #include "connectors/postgres/scan/scan.h"
 #include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/identity.h"
+#include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/slot.h"
 #include "connectors/postgres/session/wait.h"
 #include "connectors/postgres/snapshot/snapshot.h"
@@ -109,6 +110,16 @@ struct snapshot_lines {
     char *read_at, *last; /* of that: for a stream that begins after the round. JSON, or NULL */
 };
 
+/* What keeps the slot in use (idle.c). */
+struct snapshot_idle {
+    const struct pg_settings *pg;
+    struct pg_hosts hosts; /* the server of the snapshot */
+    pthread_t thread;
+    int end_fd; /* readable: it is over */
+    int step_ms;
+    bool running;
+};
+
 struct snapshot_run {
     const struct pg_snapshot_settings *settings;
     const struct pg_settings *pg;
@@ -142,6 +153,7 @@ struct snapshot_run {
 
     /* Whose lines go out: under turns. What is below belongs to the worker whose turn it is. */
     struct cdc_turns turns;
+    struct snapshot_idle idle;
     int failed_fd; /* readable once one has failed: ends waits for the server */
     struct cdc_writer *writer;
     char last_pos[64]; /* of the last commit line */
@@ -242,6 +254,11 @@ int pg_snapshot_parts_check_sinks(struct snapshot_run *run, struct cdc_error *er
 /* -- flush.c -- */
 /* Until the log is on the server's disk up to lsn, for a minute: then TEMPORARY. 0 or -1 */
 int pg_snapshot_await_flush(struct snapshot_run *run, const char *lsn, struct cdc_error *error);
+
+/* -- idle.c -- */
+/* From now on the slot, which there is, does not become idle for the server. Once is enough. 0 or -1 */
+int pg_snapshot_idle_begin(struct snapshot_run *run, struct cdc_error *error);
+void pg_snapshot_idle_end(struct snapshot_run *run);
 
 /* -- again.c -- */
 /* Reads stale tables again, where the stream has marked some, and all sinks are where it ended. */

@@ -54,7 +54,8 @@ static int wait_for_new_sinks(struct snapshot_run *run, struct cdc_error *error)
 /* The tables' form is saved with the attempt's number, before its first line. */
 static int attempt(struct snapshot_run *run, struct cdc_error *error)
 {
-    if (pg_snapshot_connect(run, error) < 0 || pg_snapshot_begin_any(run, error) < 0)
+    if (pg_snapshot_connect(run, error) < 0 || pg_snapshot_begin_any(run, error) < 0 ||
+        pg_snapshot_idle_begin(run, error) < 0)
         return -1;
     run->of.origin = run->state.attempt.origin;
     run->of.number = run->state.attempt.number;
@@ -81,6 +82,7 @@ static int has_stream_begun(const struct pg_snapshot_settings *settings, struct 
 static void run_free(struct snapshot_run *run)
 {
     cdc_snapshot_progress_end(&run->progress);
+    pg_snapshot_idle_end(run);
     pg_snapshot_close_workers(run);
     for (size_t i = 0; i < run->n_tables; i++) {
         pg_table_free(run->tables[i].table);

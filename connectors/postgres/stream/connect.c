@@ -110,15 +110,6 @@ static int needed(void *context, const struct pg_table *table, const char *offse
     return 1;
 }
 
-/* Names in a command of a session that does not convert must be in the database's own encoding. */
-static bool is_ascii(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text & 0x80)
-            return false;
-    return true;
-}
-
 /* Without a snapshot nobody has rows of before that could be read again. */
 static int stale(void *context, const struct pg_table *table, const char *why, struct cdc_error *error)
 {
@@ -140,7 +131,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
         return 0;
     }
     const struct pg_settings *pg = stream->pg;
-    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, pg, &stream->encoding, error) : 0;
+    int converts = pg_names_is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, pg, &stream->encoding, error) : 0;
     if (converts < 0)
         return -1;
     stream->converts = converts > 0;
@@ -231,34 +222,19 @@ static int make_slot(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
-/* Of several hosts the primary may be away for a moment: what its standby lacks is not lost. A slot that the standby
- * copies from its primary cannot be read before the standby is promoted. */
 static int refuse_standby(struct pg_stream *stream, const struct pg_slot *slot, struct cdc_error *error)
 {
-    static const char what[] = "cannot ask whether the server is a standby";
-    PGresult *result = pg_query_rows(stream->sql, "SELECT pg_is_in_recovery() AS standby", 0, NULL, what, error);
-    if (!result)
-        return -1;
-    struct pg_answer row = {.result = result};
-    bool standby = pg_answer_true(&row, "standby");
-    int status = pg_answer_good(&row, what, error);
-    PQclear(result);
-    if (status < 0 || !standby)
-        return status;
-    stream->unfit = slot->exists ? PG_HAS_COPY : PG_HAS_NO_SLOT;
-    cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
-                  slot->exists ? "host %s is a standby, and its slot \"%s\" is only a copy of the primary's"
-                               : "host %s is a standby, and has no slot \"%s\"",
-                  PQhost(stream->sql), stream->pg->slot);
-    return cdc_error_hint(error, "add target_session_attrs=primary to the URL");
+    int unfit = pg_slot_refuse_standby(stream->sql, stream->pg->slot, slot, error);
+    if (unfit > 0)
+        stream->unfit = slot->exists ? PG_HAS_COPY : PG_HAS_NO_SLOT;
+    return unfit == 0 ? 0 : -1;
 }
 
 static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct pg_settings *pg = stream->pg;
     struct pg_slot slot;
-    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 ||
-        ((!slot.exists || slot.synced) && refuse_standby(stream, &slot, error) < 0) ||
+    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 || refuse_standby(stream, &slot, error) < 0 ||
         pg_start_check(&stream->start, pg->slot, &slot, error) < 0)
         return -1;
     /* Often it is our own: a walsender whose connection broke notices only after wal_sender_timeout. So it is tried
@@ -272,23 +248,6 @@ static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     stream->slot_at = slot.confirmed_flush;
     return slot.exists ? 0 : make_slot(stream, error);
-}
-
-/* 'text' for the replication grammar, where only quotes are special. Two layers: a list of identifiers in a string
- * literal, so my"pub is '"my""pub"', and a ' is doubled for the literal around. */
-static void append_quoted(struct cdc_buf *out, const char *text, char quote, char around)
-{
-    if (around)
-        cdc_buf_byte(out, around);
-    cdc_buf_byte(out, quote);
-    for (; *text; text++) {
-        int n = (*text == quote ? 2 : 1) * (around && *text == around ? 2 : 1);
-        while (n-- > 0)
-            cdc_buf_byte(out, *text);
-    }
-    cdc_buf_byte(out, quote);
-    if (around)
-        cdc_buf_byte(out, around);
 }
 
 static bool slot_is_lost(struct pg_stream *stream)
@@ -312,7 +271,7 @@ int pg_stream_check_walsender(struct pg_stream *stream, struct cdc_error *error)
             pg_slot_read(stream->sql, stream->pg->slot, &slot, &second) < 0)
             return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s: %s", silent, second.text);
     }
-    if (!slot.active || slot.active_pid != PQbackendPID(stream->replication))
+    if (!slot.active || slot.active_pid != stream->walsender_pid)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
                              "the server is silent for %d s, and has ended its side of the connection", silent);
     if (!stream->told_silent)
@@ -324,13 +283,6 @@ int pg_stream_check_walsender(struct pg_stream *stream, struct cdc_error *error)
     stream->told_silent = true;
     stream->last_receive = cdc_clock_ms();
     return 0;
-}
-
-static void hint_publication(const struct pg_stream *stream, struct cdc_error *error)
-{
-    cdc_error_hint(
-        error, "was publication \"%s\" dropped, or made after the slot? Then run pg-cdc --drop and take a new snapshot",
-        stream->pg->publication);
 }
 
 /* "requested WAL segment ... has already been removed": the code is that of any file that is missing, pgoutput's own
@@ -366,7 +318,7 @@ int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char 
     struct cdc_error own = {0};
     pg_query_fail(stream->replication, result, what, &own);
     if (state && strcmp(state, "42704") == 0)
-        hint_publication(stream, &own);
+        pg_start_hint_publication(stream->pg->publication, &own);
     if (state && !passes(state))
         stream->broken = own;
     if (error && error->status == 0)
@@ -374,49 +326,19 @@ int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char 
     return -1;
 }
 
-/* For changes whose publication did not exist when they were made, 18 and later have a warning where older servers have
- * an error, and go on without them. libpq delivers it in its place in the stream. */
 static void notice(void *context, const PGresult *result)
 {
     struct pg_stream *stream = context;
-    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (stream->skipped.status != 0 || !severity || strcmp(severity, "WARNING") != 0 || !state ||
-        strcmp(state, "55000") != 0)
-        return;
-    pg_query_fail(stream->replication, result, "the server omits changes", &stream->skipped);
-    stream->skipped.hint[0] = '\0'; /* to create it now does not help */
-    hint_publication(stream, &stream->skipped);
+    pg_start_notice(stream->replication, stream->pg->publication, result, &stream->skipped);
 }
 
 static int start_replication(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_buf command = CDC_BUF_INIT;
-    char lsn[24];
-    pg_lsn_format(lsn, stream->start.from);
     if (stream->converts && pg_query_run(stream->replication, "SET client_encoding = 'SQL_ASCII'",
                                          "cannot prepare the replication connection", error) < 0)
         return -1;
-    /* Protocol 1 sends whole transactions after their commit, in the order of their commits, on all servers that we
-     * know; 2 and later only add transactions in progress, two-phase and parallel apply. An LSN below what the slot
-     * has confirmed is raised to that by the server, silently: pg_start_check has compared them. 0/0 is wherever the
-     * slot is.
-     *
-     * With streaming a large transaction would come while it runs, and we would have to keep its rows on our disk until COMMIT,
-     * also those of subtransactions that are rolled back. pg_recvlogical, waiting while three million rows of two columns are
-     * inserted, on two cores that are busy with other things:
-     *
-     *                   all is there   walsender's CPU   bytes     pg_replslot (of ten million)
-     *      version 1    72 s later     12.9 s            100 MB    1.5 GB
-     *      streaming    58 s later      8.2 s            112 MB    none
-     *
-     * A fifth of the wait, before we have read our disk again: not worth that a row which was undone could be written. What the
-     * server's disk needs is in pg-cdc(1). */
-    cdc_buf_printf(&command, "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ",
-                   stream->pg->slot, lsn);
-    append_quoted(&command, stream->pg->publication, '"', '\'');
-    cdc_buf_lit(&command, ", messages 'true')");
-    cdc_buf_byte(&command, '\0');
+    pg_start_statement(&command, stream->pg, stream->start.from);
     stream->skipped = (struct cdc_error){0};
     PQsetNoticeReceiver(stream->replication, notice, stream);
     int status = command.failed ? cdc_error_memory(error) : 0;
@@ -440,6 +362,7 @@ static int check_unmoved(struct pg_stream *stream, struct cdc_error *error)
     struct pg_slot slot;
     if (pg_slot_read(stream->sql, stream->pg->slot, &slot, error) < 0)
         return -1;
+    stream->walsender_pid = slot.active ? slot.active_pid : PQbackendPID(stream->replication);
     if (slot.exists && slot.confirmed_flush == stream->slot_at)
         return 0;
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" was moved by somebody else while we connected",
@@ -503,7 +426,9 @@ static int find_needed(struct pg_stream *stream, struct cdc_error *error)
  * primary. What the walsender there says must not be judged by the catalogs and slots of the old one. */
 static int join_session(struct pg_stream *stream, struct cdc_error *error)
 {
-    int same = pg_identity_same(stream->sql, stream->replication, error);
+    if (pg_identity_read_start(stream->replication, stream->server_started, error) < 0)
+        return -1;
+    int same = pg_stream_is_server(stream, stream->sql, error);
     if (same != 0)
         return same < 0 ? -1 : 0;
     cdc_log_write(stream->log, CDC_LOG_DEBUG, "the plain session follows the replication connection to host %s",
@@ -511,7 +436,7 @@ static int join_session(struct pg_stream *stream, struct cdc_error *error)
     pg_stream_close_sql(stream);
     if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
         return -1;
-    same = pg_identity_same(stream->sql, stream->replication, error);
+    same = pg_stream_is_server(stream, stream->sql, error);
     if (same != 0)
         return same < 0 ? -1 : 0;
     return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,

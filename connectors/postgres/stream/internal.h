@@ -103,9 +103,10 @@ struct pg_stream {
     bool converts; /* the texts of rows, from: */
     struct pg_encoding encoding;
     struct pg_identity identity;
-    struct pg_members members;  /* what the publication has, as of the last look */
-    struct cdc_buf state_json;  /* identity and members. NUL-terminated */
-    struct cdc_offset boundary; /* the decoder's, with our state */
+    char server_started[PG_IDENTITY_START]; /* of the one that the log comes from (pg_identity_read_start) */
+    struct pg_members members;              /* what the publication has, as of the last look */
+    struct cdc_buf state_json;              /* identity and members. NUL-terminated */
+    struct cdc_offset boundary;             /* the decoder's, with our state */
     /* Of the host at hand: a standby that cannot be read from. And has one of the hosts that were tried lost the position? */
     enum { PG_IS_FIT, PG_HAS_NO_SLOT, PG_HAS_COPY } unfit;
     bool some_lost;
@@ -117,6 +118,7 @@ struct pg_stream {
     struct cdc_error skipped; /* the server passed over changes */
     struct pg_start start;    /* of this connection */
     uint64_t slot_at;         /* where the slot stood when that was checked */
+    int walsender_pid;        /* as the slot has it: a proxy tells us another one */
     int64_t began;            /* when it began to stream, and was not looked at since; 0 */
     bool closed;              /* and broke without a word of the server */
     struct cdc_error broken;  /* or with an error that another attempt will meet, too */
@@ -164,6 +166,21 @@ int pg_start_needed(const struct pg_start *start, const struct cdc_acks *acks, u
 /* The error for a slot that is no more what a position was taken from. Returns -1. */
 int pg_start_lost(const char *slot, const char *why, struct cdc_error *error);
 
+/* Appends the START_REPLICATION of a decoder that begins at from, NUL-terminated. */
+void pg_start_statement(struct cdc_buf *out, const struct pg_settings *pg, uint64_t from);
+/* To an error that the publication does not exist, where the server decodes. */
+void pg_start_hint_publication(const char *publication, struct cdc_error *error);
+/* For changes whose publication did not exist when they were made, 18 and later have a warning where older servers have an error,
+ * and go on without them. libpq delivers it in its place in the stream. Sets *skipped for the first one. */
+void pg_start_notice(PGconn *replication, const char *publication, const PGresult *result, struct cdc_error *skipped);
+
+/* -- peek.c -- */
+
+/* Can the server decode the rest of its log, for --check? Looked at where its publication may be younger than that. from: where a
+ * start begins. 0; 1: it was not read to its end, which takes too long; -1 */
+int pg_peek(PGconn *sql, const struct pg_settings *pg, const struct pg_slot *slot, uint64_t from,
+            struct cdc_error *error);
+
 /* -- sinks.c -- */
 
 /* The sinks' positions as last read: is the log of this server the one that each of them has? The smallest position is not
@@ -185,6 +202,8 @@ int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
 /* Made when it is needed. */
 int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);
 void pg_stream_close_sql(struct pg_stream *stream);
+/* Is the session with the server that the log comes from? 1, 0, or -1 when it could not be asked. */
+int pg_stream_is_server(const struct pg_stream *stream, PGconn *sql, struct cdc_error *error);
 
 /* -- status.c -- */
 

@@ -19,15 +19,15 @@ int pg_stream_preflight(PGconn *sql, PGconn *replication, const struct pg_settin
     struct pg_identity identity;
     const struct cdc_offset *from = decided->kind != CDC_START_FIRST && decided->from.pos ? &decided->from : NULL;
     if (pg_start_read(&start, decided, false, from, error) < 0 || pg_start_check(&start, pg->slot, slot, error) < 0 ||
-        check_members(sql, pg, start.members, decided->snapshot != NULL, error) < 0)
+        check_members(sql, pg, start.members, decided->heals, error) < 0)
         return -1;
     if (!replication)
         return 0;
     if (pg_identity_read(replication, pg->slot, &identity, error) < 0 ||
         pg_sinks_identify(acks, replication, &identity, error) < 0)
         return -1;
-    if (!start.has_position)
-        return 0;
-    return pg_identity_check_log(sql, replication, &identity, start.source, start.state, start.read_at, start.lsn,
-                                 error);
+    if (start.has_position && pg_identity_check_log(sql, replication, &identity, start.source, start.state,
+                                                    start.read_at, start.lsn, error) < 0)
+        return -1;
+    return pg_peek(sql, pg, slot, start.from, error);
 }

@@ -97,7 +97,10 @@ static int keep_open(struct pg_stream *stream, const struct cdc_stale *tables, s
             cdc_stale_add(&reading->open, table->db, table->schema, table->table, table->why, error) < 0)
             return -1;
     }
-    return 0;
+    /* With lines that come before a table is begun, a sink may pass the end of the read that it has not stored. */
+    cdc_rounds_take_back(&reading->rounds, tables);
+    stream->heal.unsaved = true;
+    return pg_heal_save(stream, error);
 }
 
 int pg_reading_begin(struct pg_stream *stream, struct cdc_error *error)
@@ -167,11 +170,14 @@ void pg_reading_restart(struct pg_stream *stream, const char *why)
     reading->restarts++;
 }
 
+/* The session goes, too: it may be one with a server that the log does not come from any more. */
 void pg_reading_disconnected(struct pg_stream *stream)
 {
     struct pg_reading *reading = &stream->reading;
     if (reading->name && reading->phase != PG_READING_NONE)
         pg_reading_restart(stream, "the connection broke");
+    PQfinish(reading->sql);
+    reading->sql = NULL;
 }
 
 /* What is stale in another way is read once the stream has ended. */

@@ -45,7 +45,8 @@ static int note_begin(struct pg_stream *stream, struct cdc_error *error)
 static int note_end(struct pg_stream *stream, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
-    struct cdc_round *round = &reading->rounds.items[reading->rounds.n - 1];
+    struct cdc_round *round =
+        cdc_rounds_find(&reading->rounds, stream->identity.database, reading->schema, reading->name);
     free(round->attempt.written);
     round->attempt.written = strdup(pgoutput_boundary(stream->decoder)->pos);
     if (!round->attempt.written)
@@ -90,6 +91,23 @@ static int ask_end(struct pg_stream *stream, struct cdc_error *error)
     return pg_status_send(stream, true, error);
 }
 
+/* With the first lines of a table all that comes of it is for what they begin. Not before they are out: a copy that still has rows of
+ * another form must get no line, should the read fail until then. */
+static int write_piece(struct pg_stream *stream, struct pg_piece *piece, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    bool first = !reading->live.begun;
+    if (reading->live.whole)
+        begin_rows(stream, piece, out);
+    else if (pg_piece_write(stream, piece, first, out, error) < 0)
+        return -1;
+    if (!first)
+        return 0;
+    reading->live.broken = NULL;
+    cdc_stale_remove(&reading->open, stream->identity.database, reading->schema, reading->name);
+    return 0;
+}
+
 static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
@@ -107,18 +125,13 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
         reading->due = cdc_clock_ms() + STEP_MS / 2;
     if (got > 0 && first) {
         reading->since = pg_reading_place(stream);
-        reading->live.broken = NULL;
-        cdc_stale_remove(&reading->open, stream->identity.database, reading->schema, reading->name);
         got = note_begin(stream, error) < 0 ? -1 : 1;
     }
-    if (got > 0 && reading->live.whole) {
-        begin_rows(stream, &piece, out);
-    } else if (got > 0) {
-        got = pg_piece_write(stream, &piece, first, out, error);
+    if (got > 0)
+        got = write_piece(stream, &piece, out, error) < 0 ? -1 : 1;
+    if (got > 0 && !reading->live.whole) {
         pg_piece_learn(reading, cdc_clock_ms() - began, &piece);
-        reading->phase = PG_READING_PASSES;
-        if (got == 0)
-            got = ask_end(stream, error);
+        got = ask_end(stream, error);
     }
     pg_piece_free(&piece);
     return got < 0 ? -1 : 0;
@@ -273,13 +286,16 @@ static int step(struct pg_stream *stream, struct cdc_buf *out, int64_t now, stru
     return can > 0 ? give_up(stream, error) : can;
 }
 
-/* The run ends at W: what is in the mark is read after it, all else is begun anew. */
+/* The run ends at W: what is in the mark is read after it, all else is begun anew; the log, which has to come to W, waits for no
+ * rows. */
 static int leave_all(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct cdc_stale *mark = &stream->heal.mark;
     size_t n = stream->reading.asked.n;
     for (size_t i = 0; n > 0 && i < mark->n; i++)
         pg_reading_leave(stream, mark->tables[i].schema, mark->tables[i].table);
+    if (stream->reading.phase == PG_READING_ROWS)
+        pg_reading_restart(stream, "the stream ends for other tables");
     if (stream->reading.asked.n == n)
         return 0;
     stream->heal.unsaved = true;

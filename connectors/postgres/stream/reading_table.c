@@ -40,6 +40,16 @@ int pg_reading_take_form(struct pg_reading *reading, struct cdc_error *error)
     return reading->form ? 0 : cdc_error_memory(error);
 }
 
+/* An address that has moved, or a proxy, leads to another server than the one that the log still comes from. */
+static int check_server(const struct pg_stream *stream, PGconn *sql, struct cdc_error *error)
+{
+    int same = pg_stream_is_server(stream, sql, error);
+    if (same != 0)
+        return same < 0 ? -1 : 0;
+    return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                         "host %s is another server now than the one that the log comes from", PQhost(sql));
+}
+
 int pg_reading_open_session(struct pg_stream *stream, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
@@ -47,9 +57,10 @@ int pg_reading_open_session(struct pg_stream *stream, struct cdc_error *error)
         return 0;
     PQfinish(reading->sql);
     reading->sql = pg_connect_beside(stream->pg, stream->replication, NULL, error);
-    return reading->sql ? pg_query_run(reading->sql, "SET synchronous_commit = local; SET lock_timeout = 200",
-                                       "cannot prepare the session", error)
-                        : -1;
+    if (!reading->sql || check_server(stream, reading->sql, error) < 0)
+        return -1;
+    return pg_query_run(reading->sql, "SET synchronous_commit = local; SET lock_timeout = 200",
+                        "cannot prepare the session", error);
 }
 
 static const char key_sql[] =

@@ -2,6 +2,8 @@
 /* The plain session beside the replication connection. */
 #include "connectors/postgres/stream/internal.h"
 
+#include <string.h>
+
 void pg_stream_close_sql(struct pg_stream *stream)
 {
     PQfinish(stream->sql);
@@ -16,4 +18,10 @@ int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
     stream->sql = stream->replication ? pg_connect_beside(stream->pg, stream->replication, NULL, error)
                                       : pg_connect_among(stream->pg, false, &stream->hosts, error);
     return stream->sql ? 0 : -1;
+}
+
+int pg_stream_is_server(const struct pg_stream *stream, PGconn *sql, struct cdc_error *error)
+{
+    char started[PG_IDENTITY_START];
+    return pg_identity_read_start(sql, started, error) < 0 ? -1 : strcmp(started, stream->server_started) == 0;
 }

@@ -27,7 +27,8 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struc
                                 const struct cdc_log *log, struct cdc_error *error);
 void pg_stream_free(struct pg_stream *stream);
 /* For --check: would a start from what was decided be refused? LOST as the start itself has it. acks: what the
- * sinks have stored, as last read; NULL. replication may be NULL: then whose log it is is not asked. */
+ * sinks have stored, as last read; NULL. replication may be NULL: then neither whose log it is is asked, nor
+ * what is in it. 0; 1: the log was not looked at to its end (pg_peek); -1 */
 struct pg_slot;
 int pg_stream_preflight(PGconn *sql, PGconn *replication, const struct pg_settings *pg, const struct cdc_start *decided,
                         const struct cdc_acks *acks, const struct pg_slot *slot, struct cdc_error *error);

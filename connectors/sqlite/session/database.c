@@ -87,7 +87,9 @@ static int exit_of(int code)
     case SQLITE_FULL:
     case SQLITE_IOERR: return CDC_EXIT_IO;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return CDC_EXIT_TEMPORARY;
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: /* the WAL's index is as a writer left it that was stopped within a change of it */
+        return CDC_EXIT_TEMPORARY;
     case SQLITE_PERM:
     case SQLITE_READONLY:
     case SQLITE_AUTH: return CDC_EXIT_PERMISSION;
@@ -107,7 +109,8 @@ static const char *hint_of(int code)
     case SQLITE_IOERR:
         return "check the disk and the file system, then start again; what was not committed is read again";
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return "another process holds a lock on the database; end its transaction and start again";
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: return "another process holds a lock on the database; end its transaction and start again";
     case SQLITE_NOTADB: return "name another file, or remove this one if it may go";
     case SQLITE_CORRUPT: return "restore the database, or remove it with its offset file and take a new snapshot";
     case SQLITE_CANTOPEN: return "the folder must exist and be writable";
@@ -288,7 +291,7 @@ static int while_locked(void *context, int count)
 static int wait_for_lock(struct lite_database *database, int code, const char *what, struct cdc_retry *retry,
                          const struct lite_patience *patience, struct cdc_error *error)
 {
-    bool locked = (code & 0xff) == SQLITE_BUSY;
+    bool locked = (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_PROTOCOL;
     int64_t wait = locked ? cdc_retry_next(retry) : -1;
 
     if (locked && patience->control->stop)
@@ -322,14 +325,49 @@ static int exec_patiently(struct lite_database *database, const char *sql, const
     return 0;
 }
 
+/* In UTF-16 SQLite stores U+FFFD for U+FFFE and U+FFFF: two keys may become one. */
+static int check_encoding(struct lite_database *database, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = lite_database_prepare(database, "PRAGMA encoding", error);
+
+    if (statement == NULL)
+        return -1;
+    int code = sqlite3_step(statement);
+    const char *name = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    bool good = name != NULL && strcmp(name, "UTF-8") == 0;
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ROW)
+        return lite_database_error(database, code, "cannot read the encoding", error);
+    if (good)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s keeps text in UTF-16, in which some characters would become others",
+                  database->path);
+    return cdc_error_hint(error, "make the database anew, without PRAGMA encoding, and take a new snapshot");
+}
+
+/* Many builds of SQLite take a name that begins so for a URI, whatever the flags: "file:shop.db?mode=memory" would be a database
+ * that is gone at the end. The path is that of a file. */
+static int open_handle(struct lite_database *database)
+{
+    struct cdc_buf name = CDC_BUF_INIT;
+
+    cdc_buf_text(&name, strncmp(database->path, "file:", 5) == 0 ? "./" : "");
+    cdc_buf_text(&name, database->path);
+    cdc_buf_byte(&name, '\0');
+    int code = name.failed ? SQLITE_NOMEM
+                           : sqlite3_open_v2(name.data, &database->handle,
+                                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    cdc_buf_free(&name);
+    return code;
+}
+
 int lite_database_open(struct lite_database *database, const char *path, const struct lite_patience *patience,
                        const struct cdc_log *log, struct cdc_error *error)
 {
     *database = (struct lite_database){.path = path, .log = log, .control = patience->control};
     if (make_file(path, error) < 0)
         return -1;
-    int code = sqlite3_open_v2(path, &database->handle,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = open_handle(database);
 
     if (code == SQLITE_OK)
         code = sqlite3_busy_handler(database->handle, while_locked, database);
@@ -338,7 +376,7 @@ int lite_database_open(struct lite_database *database, const char *path, const s
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         if (exec_patiently(database, settings[i], "cannot open the database", patience, error) != 0)
             return -1;
-    return 0;
+    return check_encoding(database, error);
 }
 
 void lite_database_close(struct lite_database *database)

@@ -21,7 +21,7 @@ struct lite_shape {
 
 struct lite_table {
     struct cdc_table source; /* must be first */
-    const char *rowid;       /* a name of the rowid that no column hides; NULL: they hide it */
+    const char *rowid;       /* a name of the rowid that no column hides; NULL: they hide it, or there is none */
     enum lite_kind *kinds;   /* of the columns */
     size_t mask_n;           /* bytes of a set of columns */
     bool pending;            /* the table in the database may not fit the definition yet */
@@ -169,7 +169,8 @@ const char *lite_rowid_visible(const struct cdc_table *definition);
 int lite_rowid_find_hidden(struct lite_sink *sink, const char *table, bool hidden[LITE_ROWID_NAMES],
                            struct cdc_error *error);
 /* Sets table->rowid to one that no column of the table in the database hides, where a column that the source has dropped is
- * still: `UPDATE ... WHERE rowid=` would mean that column. CONFIG when they hide all, and the table has no key. */
+ * still: `UPDATE ... WHERE rowid=` would mean that column. NULL: they hide all, which is CONFIG where the table has no key, or
+ * somebody has made the table WITHOUT ROWID. */
 int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
 /* -- declaration.c -- */
@@ -220,6 +221,8 @@ int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const stru
                     struct cdc_error *error);
 /* Before a row of an open read. TEMPORARY when the rows so far have other columns. */
 int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* A truncate of the log, of a read that goes on with it: what was read so far goes. */
+int lite_read_empty(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 /* The line that ends a read, which the table has been defined by: its rows are replaced. CONFIG when the line that began it
  * is missing. */
 int lite_read_end(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,

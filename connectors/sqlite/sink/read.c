@@ -46,6 +46,11 @@ int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const stru
     return cdc_tables_claim(&sink->tables, &table->source, error);
 }
 
+int lite_read_empty(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    return lite_sql_begin(sink, error) == 0 ? drop_side(sink, table, error) : -1;
+}
+
 int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
     if (table->side_fits)

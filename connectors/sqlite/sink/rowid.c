@@ -38,6 +38,13 @@ int lite_rowid_find_hidden(struct lite_sink *sink, const char *table, bool hidde
     return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot read the columns", error);
 }
 
+/* A table that somebody has made WITHOUT ROWID has none by any name. */
+static bool has_rowid(const struct lite_sink *sink, const struct lite_table *table, const char *name)
+{
+    return sqlite3_table_column_metadata(sink->db.handle, "main", table->source.target, name, NULL, NULL, NULL, NULL,
+                                         NULL) == SQLITE_OK;
+}
+
 int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
     bool hidden[LITE_ROWID_NAMES] = {false, false, false};
@@ -46,7 +53,7 @@ int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct c
         return -1;
     table->rowid = NULL;
     for (size_t i = 0; table->rowid == NULL && i < LITE_ROWID_NAMES; i++)
-        if (!hidden[i])
+        if (!hidden[i] && has_rowid(sink, table, lite_rowid_names[i]))
             table->rowid = lite_rowid_names[i];
     if (table->rowid != NULL || table->source.n_key > 0)
         return 0;

@@ -274,6 +274,27 @@ static int64_t rowid_of_none(const struct lite_table *table)
     return cdc_json_int64(key, &number) && number == INT64_MIN ? INT64_MAX : INT64_MIN;
 }
 
+/* Inserts or updates. *is_new: it was inserted. */
+static int put_row(struct lite_sink *sink, struct lite_table *table, bool *is_new, struct lite_outcome *outcome,
+                   struct cdc_error *error)
+{
+    /* Only an insert sets it, and none into a table without rowids, where the row is looked for first. */
+    int64_t none = rowid_of_none(table);
+    bool there = false;
+
+    if (table->rowid == NULL) {
+        take_key(table, table->after, table->after_mask, table->new_key);
+        if (lite_statement_run(sink, table, LITE_FIND_KEY, table->new_key, outcome, error) != 0)
+            return -1;
+        there = outcome->rows > 0;
+    }
+    sqlite3_set_last_insert_rowid(sink->db.handle, none);
+    if (lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error) != 0)
+        return -1;
+    *is_new = table->rowid != NULL ? sqlite3_last_insert_rowid(sink->db.handle) != none : !there;
+    return 0;
+}
+
 static int update_in_place(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                            struct lite_outcome *outcome, struct cdc_error *error)
 {
@@ -283,12 +304,9 @@ static int update_in_place(struct lite_sink *sink, struct lite_table *table, con
         return 0;
     if (event->unchanged.p == NULL)
         return lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
-    /* Only an insert sets it. */
-    int64_t none = rowid_of_none(table);
-    sqlite3_set_last_insert_rowid(sink->db.handle, none);
-    if (lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error) != 0)
+    bool is_new;
+    if (put_row(sink, table, &is_new, outcome, error) != 0)
         return -1;
-    bool is_new = sqlite3_last_insert_rowid(sink->db.handle) != none;
     return is_new ? complete_new(sink, table, event, outcome, error) : 0;
 }
 

@@ -62,8 +62,9 @@ void lite_sink_report(struct lite_sink *sink)
         lite_fts_report(sink);
 }
 
-/* The table may be one that this run has no schema line for: its name and its owner suffice. */
-static int empty_table(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+/* The table may be one that this run has no schema line for: its name and its owner suffice. dropped: with its database, so that no
+ * end of a read comes. */
+static int empty_table(struct lite_sink *sink, const struct cdc_event *event, bool dropped, struct cdc_error *error)
 {
     struct lite_table *table = (struct lite_table *)cdc_tables_of(&sink->tables, event, error);
 
@@ -72,6 +73,8 @@ static int empty_table(struct lite_sink *sink, const struct cdc_event *event, st
     table->waiting = 0; /* rows that wait are of the table as well */
     if (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live"))
         return lite_read_begin(sink, table, event, error);
+    if (lite_reads_is_open(table) && table->read_live && !dropped)
+        return lite_read_empty(sink, table, error);
     if (lite_reads_is_open(table) && lite_read_break_off(sink, table, true, error) != 0)
         return -1;
     if (!table->source.owned) /* nothing of it is here */
@@ -92,7 +95,7 @@ static int empty_table_of(struct lite_sink *sink, const struct cdc_event *event,
     int result = cdc_event_of_table(event, schema, table, &scratch, &one, error);
 
     if (result > 0)
-        result = empty_table(sink, &one, error);
+        result = empty_table(sink, &one, true, error);
     cdc_buf_free(&scratch);
     return result;
 }
@@ -163,7 +166,8 @@ static int event_op(void *context, const struct cdc_event *event, struct cdc_err
     else if (event->op == CDC_OP_SCHEMA)
         result = define_table(sink, event, error);
     else if (event->op == CDC_OP_TRUNCATE)
-        result = cdc_event_is_of_database(event) ? empty_database(sink, event, error) : empty_table(sink, event, error);
+        result = cdc_event_is_of_database(event) ? empty_database(sink, event, error)
+                                                 : empty_table(sink, event, false, error);
     if (sink->scratch.cap > SCRATCH_KEEP) {
         sink->scratch.len = 0;
         cdc_buf_shrink(&sink->scratch, SCRATCH_KEEP);
