@@ -63,6 +63,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find $(1) -name '*.c')))
 PROGRAM_OBJ = $(BUILD)/cmd/program/program.o $(BUILD)/cmd/program/secrets.o
 SINK_OBJ = $(BUILD)/cmd/program/sink.o
 SOURCE_OBJ = $(BUILD)/cmd/program/source.o
+FILTER_OBJ = $(call objects,cmd/filter)
 TOOLS = cdc-filter
 ifeq ($(WITH_POSTGRES),yes)
 TOOLS += pg-cdc
@@ -79,6 +80,10 @@ ifeq ($(WITH_SQLITE),yes)
 TOOLS += cdc-sink-sqlite
 SQLITE_OBJ = $(call objects,connectors/sqlite)
 $(SQLITE_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags sqlite3)
+# The filter's expressions, without the sink.
+SQL_OBJ = $(call objects,connectors/sqlite/syntax) $(call objects,connectors/sqlite/expression) $(call objects,connectors/sqlite/filter) $(BUILD)/connectors/sqlite/session/value.o
+SQL_LIBS = $(shell $(PKG_CONFIG) --libs sqlite3) -lm
+$(BUILD)/cmd/cdc-filter.o: ALL_CFLAGS += -DWITH_SQLITE
 endif
 ifeq ($(WITH_HTTP),yes)
 TOOLS += cdc-sink-http
@@ -138,8 +143,8 @@ $(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h $(BUILD)/folders
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
 LINK = @mkdir -p $(@D); $(CC) $(CFLAGS) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
-$(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(call objects,cmd/filter) $(PROGRAM_OBJ) $(LIB)
-	$(LINK) $(LIB_LIBS)
+$(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(FILTER_OBJ) $(SQL_OBJ) $(PROGRAM_OBJ) $(LIB)
+	$(LINK) $(SQL_LIBS) $(LIB_LIBS)
 $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
 $(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(BUILD)/cmd/program/again.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
@@ -147,7 +152,7 @@ $(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(BUILD)/cmd/program/agai
 $(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(MYSQL_OBJ) $(LIB)
 	$(LINK) $(MYSQL_LIBS) $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SQLITE_OBJ) $(LIB)
-	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) $(LIB_LIBS)
+	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) -lm $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl libcrypto) $(LIB_LIBS)
 
@@ -167,7 +172,7 @@ unit: $(UNIT) $(BUILD)/tests/faults.so
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
 # The pure rooms: they know no database's library.
-FUZZ_SRC = $(LIB_SRC) $(wildcard connectors/postgres/pgoutput/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c))
+FUZZ_SRC = $(LIB_SRC) $(wildcard connectors/postgres/pgoutput/*.c connectors/sqlite/syntax/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c))
 FUZZ_PACKAGES = jansson libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \

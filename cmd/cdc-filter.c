@@ -13,9 +13,18 @@
 #include <cdc/line.h>
 #include <cdc/stage.h>
 
+#ifdef WITH_SQLITE
+#include "connectors/sqlite/sqlite.h"
+#endif
+
+#define STEPS_MAX 2
+
 struct options {
     struct cdc_filter_settings filter;
     struct filter_format_options format;
+#ifdef WITH_SQLITE
+    struct lite_filter_settings sql;
+#endif
     const char *on_error;
     int64_t max_line;
 };
@@ -24,6 +33,10 @@ struct options {
 struct stage {
     struct cdc_filter *filter;
     struct filter_formats formats;
+#ifdef WITH_SQLITE
+    struct lite_filter *sql; /* NULL: there are no expressions */
+#endif
+    struct cdc_filter_step steps[STEPS_MAX];
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -40,6 +53,15 @@ static const struct cdc_option option_table[] = {
     OPTION_LIST(0, "rename", AT(filter.rename_tables), "OLD=NEW", "rename a table, [schema.]table on both sides"),
     OPTION_LIST(0, "rename-column", AT(filter.rename_columns), "[TABLE:]OLD=NEW", "rename a column"),
     OPTION_FLAG(0, "allow-unknown", AT(filter.allow_unknown), "TABLE:COLUMN may be a column that the table lacks"),
+#ifdef WITH_SQLITE
+    OPTION_HEADING("Rows and columns, in SQL"),
+    OPTION_LIST(0, "where", AT(sql.where), "[TABLE:]EXPR", "keep only rows of which it is true (repeatable)"),
+    OPTION_CHOICE("where-before", AT(sql.before), "HOW", "an old row that the log lacks counts so (match)",
+                  "match|same|require"),
+    OPTION_LIST(0, "set", AT(sql.set), "[TABLE:]A=EXPR", "compute a column (repeatable)"),
+    OPTION_LIST(0, "add", AT(sql.add), "[TABLE:]A=EXPR", "add a column, A or \"A TYPE\" (repeatable)"),
+#endif
+    OPTION_HEADING("Running"),
     OPTION_CHOICE("on-error", AT(on_error), "ACTION", "what to do with bad lines (default stop)", "stop|skip"),
     OPTION_MAX_LINE(AT(max_line)),
     FILTER_FORMAT_OPTIONS(AT_FORMAT),
@@ -87,10 +109,9 @@ static void free_settings(struct cdc_filter_settings *settings)
     free(settings->rename_columns.items);
 }
 
-static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+static int run_loop(struct program *program, struct stage *stage, struct cdc_error *error)
 {
-    struct options *options = program->values;
-    struct stage stage = {0};
+    const struct options *options = program->values;
     const struct cdc_stage_ops ops = {options->format.from != NULL ? convert : NULL, filter_event, report, skipped};
     const struct cdc_stage_settings settings = {
         .input_fd = STDIN_FILENO,
@@ -100,18 +121,75 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         .metrics_file = program->metrics_file,
         .tool = program->name,
     };
-    if (operands.count != 0)
-        return cdc_error_set(error, CDC_EXIT_USAGE, "unexpected operand \"%s\"", operands.items[0]);
+    return cdc_stage_run(&ops, stage, &settings, &program->control, &program->log, error);
+}
+
+#ifdef WITH_SQLITE
+static int add_sql(struct program *program, struct stage *stage, struct options *options, struct cdc_error *error)
+{
+    struct lite_filter_settings *sql = &options->sql;
+
+    if (sql->where.count + sql->set.count + sql->add.count == 0)
+        return 0;
+    sql->allow_unknown = options->filter.allow_unknown;
+    sql->log = &program->log;
+    if ((stage->sql = lite_filter_new(sql, error)) == NULL)
+        return -1;
+    stage->steps[options->filter.n_steps++] = lite_filter_step(stage->sql);
+    return 0;
+}
+
+static void free_sql(struct lite_filter_settings *sql)
+{
+    free(sql->where.items);
+    free(sql->set.items);
+    free(sql->add.items);
+}
+#endif
+
+/* In the order in which an event goes through them. */
+static int add_steps(struct program *program, struct stage *stage, struct options *options, struct cdc_error *error)
+{
+    options->filter.steps = stage->steps;
+#ifdef WITH_SQLITE
+    if (add_sql(program, stage, options, error) != 0)
+        return -1;
+#endif
+    return 0;
+}
+
+static void free_stage(struct stage *stage)
+{
+    cdc_filter_free(stage->filter);
+    filter_formats_free(&stage->formats);
+#ifdef WITH_SQLITE
+    lite_filter_free(stage->sql);
+#endif
+}
+
+/* Makes what the options ask for, and runs it. */
+static int filter_lines(struct program *program, struct options *options, struct cdc_error *error)
+{
+    struct stage stage = {0};
     int result = filter_formats_open(&stage.formats, &options->format, error);
+
     if (stage.formats.writer != NULL)
         options->filter.format = &stage.formats.format;
+    if (result == 0)
+        result = add_steps(program, &stage, options, error);
     if (result == 0 && (stage.filter = cdc_filter_new(&options->filter, error)) == NULL)
         result = -1;
     if (result == 0)
-        result = cdc_stage_run(&ops, &stage, &settings, &program->control, &program->log, error);
-    cdc_filter_free(stage.filter);
-    filter_formats_free(&stage.formats);
+        result = run_loop(program, &stage, error);
+    free_stage(&stage);
     return result;
+}
+
+static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+{
+    if (operands.count != 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "unexpected operand \"%s\"", operands.items[0]);
+    return filter_lines(program, program->values, error);
 }
 
 int main(int argc, char **argv)
@@ -129,5 +207,8 @@ int main(int argc, char **argv)
     int status = program_main(&program, argc, argv);
     free_settings(&options.filter);
     free(options.format.keys.items);
+#ifdef WITH_SQLITE
+    free_sql(&options.sql);
+#endif
     return status;
 }
