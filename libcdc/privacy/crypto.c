@@ -89,8 +89,11 @@ struct aes {
 struct aes *aes_new(const unsigned char *key, size_t n, struct cdc_error *error)
 {
     struct aes *aes = calloc(1, sizeof *aes);
-    EVP_CIPHER *cipher =
-        EVP_CIPHER_fetch(NULL, n == 16 ? "AES-128-ECB" : n == 24 ? "AES-192-ECB" : "AES-256-ECB", NULL);
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL,
+                                          n == 16   ? "AES-128-ECB"
+                                          : n == 24 ? "AES-192-ECB"
+                                                    : "AES-256-ECB",
+                                          NULL);
 
     if (aes != NULL && cipher != NULL && (aes->ctx = EVP_CIPHER_CTX_new()) != NULL &&
         EVP_EncryptInit_ex2(aes->ctx, cipher, key, NULL, NULL) && EVP_CIPHER_CTX_set_padding(aes->ctx, 0)) {

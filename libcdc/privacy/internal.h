@@ -98,11 +98,11 @@ enum action {
 };
 struct rule {
     enum action action;
-    const char *option, *item;    /* as it was given; BORROWED */
-    char *pattern;                /* of tables; NULL: all */
-    bool is_name;                 /* pattern has no wildcard */
-    struct cdc_span names;        /* of columns, with commas between them */
-    bool *seen;                   /* of each name: a table that it is for has had such a column */
+    const char *option, *item; /* as it was given; BORROWED */
+    char *pattern;             /* of tables; NULL: all */
+    bool is_name;              /* pattern has no wildcard */
+    struct cdc_span names;     /* of columns, with commas between them */
+    bool *seen;                /* of each name: a table that it is for has had such a column */
     size_t n_names;
 };
 struct rules {
@@ -134,12 +134,12 @@ struct table {
     size_t n_columns;
     struct column *allowed; /* of --only */
     size_t n_allowed;
-    bool is_listed;               /* by --only */
-    struct cdc_span subject;      /* the column's name; p NULL: none */
+    bool is_listed;          /* by --only */
+    struct cdc_span subject; /* the column's name; p NULL: none */
     struct rule *subject_rule;
-    bool is_described;            /* its schema line has come */
-    bool encrypts;                /* the newest one has columns that are encrypted */
-    struct cdc_buf *opened;       /* with --decrypt: names of the columns that the schema line says are encrypted; owned */
+    bool is_described;      /* its schema line has come */
+    bool encrypts;          /* the newest one has columns that are encrypted */
+    struct cdc_buf *opened; /* with --decrypt: names of the columns that the schema line says are encrypted; owned */
     size_t n_opened;
     struct cdc_buf bound_name, bound; /* source.name as it stood, and what values are bound to of it and of the table */
 };
@@ -154,7 +154,7 @@ struct table *tables_find(struct tables *tables, const struct cdc_event *event, 
 void tables_free(struct tables *tables);
 /* Does anything of the settings concern its rows? */
 bool table_is_touched(const struct tables *tables, const struct table *table, bool decrypt);
-struct column *table_column(const struct table *table, struct cdc_span raw);  /* NULL: no action on it */
+struct column *table_column(const struct table *table, struct cdc_span raw); /* NULL: no action on it */
 bool table_allows(const struct tables *tables, const struct table *table, struct cdc_span raw);
 /* With --decrypt: is the column encrypted? Said anew by each schema line. */
 bool table_opens(const struct table *table, struct cdc_span raw);

@@ -6,7 +6,17 @@
 /* Which lines have a member. */
 enum { ROW = 1, SCHEMA = 2, TRUNCATE = 4, DDL = 8, ALL = ROW | SCHEMA | TRUNCATE | DDL };
 
-enum kind { KIND_COPY, KIND_NUMBER, KIND_SOURCE, KIND_ROW, KIND_NAMES, KIND_NULLS, KIND_COLUMNS, KIND_STATEMENT, KIND_TABLES };
+enum kind {
+    KIND_COPY,
+    KIND_NUMBER,
+    KIND_SOURCE,
+    KIND_ROW,
+    KIND_NAMES,
+    KIND_NULLS,
+    KIND_COLUMNS,
+    KIND_STATEMENT,
+    KIND_TABLES
+};
 static const struct member {
     const char *name;
     enum kind kind;
@@ -39,9 +49,9 @@ static const struct member {
 static const struct member untouched = {NULL, KIND_COPY, ALL, NO_SPAN, 0};
 
 /* Of source, ours and Debezium's; not its `query`, a statement. */
-static const char *const source_members[] = {"version", "connector", "name", "db",  "schema", "table", "ts_ms",
-                                             "ts_us",   "ts_ns",     "txId", "lsn", "xmin",   "gtid",  "server_id",
-                                             "file",    "pos",       "row",  "snapshot", "sequence", "thread"};
+static const char *const source_members[] = {
+    "version", "connector", "name", "db",        "schema", "table", "ts_ms", "ts_us",    "ts_ns",    "txId",
+    "lsn",     "xmin",      "gtid", "server_id", "file",   "pos",   "row",   "snapshot", "sequence", "thread"};
 #define SOURCE_MEMBERS (sizeof source_members / sizeof source_members[0])
 
 /* One line on its way. */
@@ -180,12 +190,13 @@ static int check_moved(const struct pass *pass)
             struct cdc_span item;
             for (cdc_json_iter_begin(&iter, event->unchanged); cdc_json_next_element(&iter, &item);)
                 if (cdc_json_raw_is(cdc_json_string_raw(item), table->columns[i].name)) {
-                    cdc_error_set(pass->error, CDC_EXIT_CONFIG,
-                                  "a row of table \"%.*s\" got another subject, and the log has not its column \"%.*s\"",
-                                  (int)table->plain_table.n, table->plain_table.p, (int)table->columns[i].name.n,
-                                  table->columns[i].name.p);
-                    return cdc_error_hint(pass->error,
-                                          "the log must have whole rows: REPLICA IDENTITY FULL, or binlog_row_image=FULL");
+                    cdc_error_set(
+                        pass->error, CDC_EXIT_CONFIG,
+                        "a row of table \"%.*s\" got another subject, and the log has not its column \"%.*s\"",
+                        (int)table->plain_table.n, table->plain_table.p, (int)table->columns[i].name.n,
+                        table->columns[i].name.p);
+                    return cdc_error_hint(
+                        pass->error, "the log must have whole rows: REPLICA IDENTITY FULL, or binlog_row_image=FULL");
                 }
         }
     return 0;

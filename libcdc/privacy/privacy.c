@@ -32,8 +32,10 @@ static int check_together(const struct cdc_privacy *privacy, struct cdc_error *e
     bool keyed = has_action(&privacy->rules, ACTION_HASH) || s->tokenize.count > 0, encrypts = s->encrypt.count > 0;
 
     if (s->decrypt && privacy->rules.n > 0)
-        return cdc_error_set(error, CDC_EXIT_USAGE, "--decrypt is of no use together with %s: one takes away what the "
-                             "other gives", privacy->rules.items[0].option);
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--decrypt is of no use together with %s: one takes away what the "
+                             "other gives",
+                             privacy->rules.items[0].option);
     if (keyed && s->mask_key == NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--mask COLUMN=hash and --tokenize need --mask-key FILE");
     if (!keyed && s->mask_key != NULL)
@@ -43,8 +45,9 @@ static int check_together(const struct cdc_privacy *privacy, struct cdc_error *e
     if (!encrypts && s->subject.count > 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--subject is for --encrypt");
     if ((encrypts || s->decrypt) != (s->key_store != NULL))
-        return cdc_error_set(error, CDC_EXIT_USAGE, s->key_store == NULL ? "--encrypt and --decrypt need --key-store DIR"
-                                                                         : "--key-store is for --encrypt and --decrypt");
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             s->key_store == NULL ? "--encrypt and --decrypt need --key-store DIR"
+                                                  : "--key-store is for --encrypt and --decrypt");
     return 0;
 }
 

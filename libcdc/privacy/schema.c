@@ -157,8 +157,8 @@ static bool begins_with(struct cdc_span text, const char *word)
 /* Types that take a text of the same length. */
 static bool is_text(struct cdc_span column)
 {
-    static const char *const types[] = {"text",     "character",  "char(",    "char ",  "varchar", "bpchar",
-                                        "tinytext", "mediumtext", "longtext", "nvarchar"};
+    static const char *const types[] = {"text",   "character", "char(",      "char ",    "varchar",
+                                        "bpchar", "tinytext",  "mediumtext", "longtext", "nvarchar"};
     struct cdc_span type = cdc_json_member_raw(column, "type");
 
     if (cdc_json_member(column, "base_type").p != NULL || type.n == 0 || type.p[type.n - 1] == ']')

@@ -110,7 +110,8 @@ static enum store_result parse_text(struct secrets *secrets, size_t n, const cha
     if (!secret_from_hex(key, rest, SECRET_KEY))
         return damaged(path, what, error), STORE_FAILED;
     check_of(secrets, name, key, check);
-    if (rest[KEY_HEX] != ' ' || memcmp(check, rest + KEY_HEX + 1, CHECK_HEX) != 0 || rest[KEY_HEX + 1 + CHECK_HEX] != '\n')
+    if (rest[KEY_HEX] != ' ' || memcmp(check, rest + KEY_HEX + 1, CHECK_HEX) != 0 ||
+        rest[KEY_HEX + 1 + CHECK_HEX] != '\n')
         return damaged(path, what, error), STORE_FAILED;
     return STORE_FOUND;
 }

@@ -18,25 +18,26 @@ static const struct range {
     uint32_t first, last;
     unsigned alphabet;
 } ranges[] = {
-    {'0', '9', 0},         {'A', 'Z', 1},         {'a', 'z', 2},
-    {0xc0, 0xd6, 3},       {0xd8, 0xde, 3},       {0xdf, 0xf6, 4},       {0xf8, 0xff, 4},       /* Latin-1 */
-    {0x100, 0x17f, 5},     {0x180, 0x24f, 6},     {0x1e00, 0x1eff, 7},                          /* more Latin */
-    {0x386, 0x386, 8},     {0x388, 0x38a, 8},     {0x38c, 0x38c, 8},     {0x38e, 0x38f, 8},     /* Greek */
-    {0x391, 0x3a1, 8},     {0x3a3, 0x3ab, 8},     {0x3ac, 0x3ce, 9},
-    {0x400, 0x42f, 10},    {0x430, 0x45f, 11},                                                  /* Cyrillic */
-    {0x531, 0x556, 12},    {0x561, 0x586, 13},    {0x10d0, 0x10fa, 14},                         /* Armenian, Georgian */
-    {0x5d0, 0x5ea, 15},    {0x620, 0x63a, 16},    {0x641, 0x64a, 16},    {0x671, 0x6d3, 16},    /* Hebrew, Arabic */
-    {0x660, 0x669, 17},    {0x6f0, 0x6f9, 18},
-    {0x905, 0x939, 19},    {0x93e, 0x94d, 20},    {0x966, 0x96f, 21},                           /* Devanagari */
-    {0xe01, 0xe30, 22},    {0xe31, 0xe3a, 23},    {0xe40, 0xe4e, 24},    {0xe50, 0xe59, 25},    /* Thai */
-    {0x3041, 0x3096, 26},  {0x30a1, 0x30fa, 27},                                                /* Japanese */
-    {0xac00, 0xd7a3, 28},  {0x4e00, 0x9fff, 29},  {0x3400, 0x4dbf, 30},                         /* Hangul, Chinese */
+    {'0', '9', 0},        {'A', 'Z', 1},        {'a', 'z', 2},        {0xc0, 0xd6, 3},
+    {0xd8, 0xde, 3},      {0xdf, 0xf6, 4},      {0xf8, 0xff, 4},                         /* Latin-1 */
+    {0x100, 0x17f, 5},    {0x180, 0x24f, 6},    {0x1e00, 0x1eff, 7},                     /* more Latin */
+    {0x386, 0x386, 8},    {0x388, 0x38a, 8},    {0x38c, 0x38c, 8},    {0x38e, 0x38f, 8}, /* Greek */
+    {0x391, 0x3a1, 8},    {0x3a3, 0x3ab, 8},    {0x3ac, 0x3ce, 9},    {0x400, 0x42f, 10},
+    {0x430, 0x45f, 11},                                                                   /* Cyrillic */
+    {0x531, 0x556, 12},   {0x561, 0x586, 13},   {0x10d0, 0x10fa, 14},                     /* Armenian, Georgian */
+    {0x5d0, 0x5ea, 15},   {0x620, 0x63a, 16},   {0x641, 0x64a, 16},   {0x671, 0x6d3, 16}, /* Hebrew, Arabic */
+    {0x660, 0x669, 17},   {0x6f0, 0x6f9, 18},   {0x905, 0x939, 19},   {0x93e, 0x94d, 20},
+    {0x966, 0x96f, 21},                                                                   /* Devanagari */
+    {0xe01, 0xe30, 22},   {0xe31, 0xe3a, 23},   {0xe40, 0xe4e, 24},   {0xe50, 0xe59, 25}, /* Thai */
+    {0x3041, 0x3096, 26}, {0x30a1, 0x30fa, 27},                                           /* Japanese */
+    {0xac00, 0xd7a3, 28}, {0x4e00, 0x9fff, 29}, {0x3400, 0x4dbf, 30},                     /* Hangul, Chinese */
 };
 #define RANGES (sizeof ranges / sizeof ranges[0])
 /* Punctuation, symbols and marks: they are the format. So is all of ASCII that has no range. */
 static const struct {
     uint32_t first, last;
-} kept[] = {{0, 0x7f}, {0xa0, 0xbf}, {0xd7, 0xd7}, {0xf7, 0xf7}, {0x300, 0x36f}, {0x2000, 0x206f}, {0x20a0, 0x20c0}, {0x3000, 0x3020}};
+} kept[] = {{0, 0x7f},      {0xa0, 0xbf},     {0xd7, 0xd7},     {0xf7, 0xf7},
+            {0x300, 0x36f}, {0x2000, 0x206f}, {0x20a0, 0x20c0}, {0x3000, 0x3020}};
 
 /* A character of the text. */
 struct character {
@@ -207,7 +208,8 @@ static int make_room(struct text *text, size_t bytes)
 {
     size_t characters = bytes, varying = bytes < LENGTH_MAX ? bytes : LENGTH_MAX, limbs = varying / 2 + 2;
 
-    text->size = characters * sizeof *text->characters + 2 * limbs * sizeof(uint32_t) + (varying * 16 + 32) * sizeof(uint16_t);
+    text->size =
+        characters * sizeof *text->characters + 2 * limbs * sizeof(uint32_t) + (varying * 16 + 32) * sizeof(uint16_t);
     char *memory = text->memory = calloc(1, text->size);
     if (memory == NULL)
         return -1;
@@ -315,8 +317,7 @@ int token_append(struct cdc_buf *out, struct ff1 *ff1, struct cdc_span from, str
     int result = encipher(ff1, &text, from, error);
     for (size_t i = 0; result == 0 && i < text.n; i++) {
         const struct character *character = &text.characters[i];
-        append_code(&token,
-                    character->radix > 0 ? code_of(character->alphabet, character->numeral) : character->code);
+        append_code(&token, character->radix > 0 ? code_of(character->alphabet, character->numeral) : character->code);
     }
     if (result == 0)
         cdc_json_append_string(out, token.data, token.len);

@@ -130,7 +130,8 @@ static void append_raw(struct cdc_buf *out, struct cdc_buf *scratch, struct cdc_
 static int bind(struct cdc_privacy *privacy, const struct cdc_event *event, struct table *table, struct cdc_span column,
                 const char *kid, struct cdc_error *error)
 {
-    if (table->bound.len == 0 || !cdc_span_equal(cdc_span(table->bound_name.data, table->bound_name.len), event->name)) {
+    if (table->bound.len == 0 ||
+        !cdc_span_equal(cdc_span(table->bound_name.data, table->bound_name.len), event->name)) {
         table->bound.len = table->bound_name.len = 0;
         cdc_buf_span(&table->bound_name, event->name);
         cdc_buf_byte(&table->bound, '[');
@@ -288,8 +289,8 @@ int value_open(struct cdc_privacy *privacy, struct cdc_buf *out, const struct cd
         opened = cdc_error_memory(error);
     if (opened == 0)
         opened = seal_open(privacy->seal, key, (unsigned char *)sealed.data,
-                           cdc_span(privacy->bound.data, privacy->bound.len),
-                           (unsigned char *)sealed.data + SEAL_NONCE, n, (unsigned char *)out->data + out->len, error);
+                           cdc_span(privacy->bound.data, privacy->bound.len), (unsigned char *)sealed.data + SEAL_NONCE,
+                           n, (unsigned char *)out->data + out->len, error);
     cdc_buf_free(&privacy->bytes);
     privacy->bytes = sealed;
     if (opened == 0)
