@@ -63,6 +63,15 @@ static int forget(struct program *program, const char *path, struct cdc_error *e
     return result;
 }
 
+int privacy_protect(struct cdc_error *error)
+{
+    const struct rlimit none = {0, 0};
+
+    if (setrlimit(RLIMIT_CORE, &none) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to forbid core files: %s", strerror(errno));
+}
+
 int privacy_other_work(struct program *program, const struct privacy_options *options, struct cdc_error *error)
 {
     struct cdc_privacy_settings others = options->settings;
@@ -73,20 +82,13 @@ int privacy_other_work(struct program *program, const struct privacy_options *op
         others.key_store = NULL;
     if (cdc_privacy_is_set(&others) || (options->forget && options->make_key_store != NULL))
         return cdc_error_set(error, CDC_EXIT_USAGE, "--make-key-store and --forget do nothing else: give them alone");
+    if (privacy_protect(error) != 0)
+        return -1;
     if (options->make_key_store != NULL)
         return cdc_key_store_make(options->make_key_store, error) == 0 ? 1 : -1;
     if (options->settings.key_store == NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--forget needs --key-store DIR");
     return forget(program, options->settings.key_store, error) == 0 ? 1 : -1;
-}
-
-int privacy_protect(struct cdc_error *error)
-{
-    const struct rlimit none = {0, 0};
-
-    if (setrlimit(RLIMIT_CORE, &none) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
-        return 0;
-    return cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to forbid core files: %s", strerror(errno));
 }
 
 void privacy_free_options(struct privacy_options *options)
