@@ -36,7 +36,7 @@ some_lines() {
 {"op":"d","pos":"05","seq":1,$source,"key":{"id":1},"before":$all,"after":null}
 {"op":"t","pos":"06","seq":1,$source,"why":"5ecret"}
 {"op":"m","pos":"07","seq":1,"source":{"name":"n"},"message":{"prefix":"5ecret","content":"5ecret"}}
-{"op":"ddl","pos":"08","seq":1,"source":{"name":"n","db":"d"},"ddl":"alter table users alter email set default '5ecret'","db":"d"}
+{"op":"ddl","pos":"08","seq":1,"source":{"name":"n","db":"app"},"ddl":"alter table users alter email set default '5ecret'","db":"app"}
 {"op":"commit","pos":"09","seq":1,"source":{"name":"n"},"events":7}
 END
 }
@@ -85,7 +85,8 @@ every_way() {
         whole_lines "$DIR/out"
         no_secret "$DIR/out" "$DIR/err" "$DIR/metrics" || fail "$way"
         is "lines" 8 "$(wc -l <"$DIR/out")"
-        is "skipped, with $way" 18 "$(grep -c ' skipped: ' "$DIR/err")"
+        # One is of a table that --only does not list.
+        is "skipped, with $way" $([[ $way == *users:* ]] && echo 17 || echo 18) "$(grep -c ' skipped: ' "$DIR/err")"
         grep -q '1 messages (op m) and the texts of 1 statements (op ddl) were left out' "$DIR/err"
         is "events" 6 "$(jq -r 'select(.op == "commit").events' "$DIR/out")"
     done
@@ -97,7 +98,7 @@ every_way() {
     bad_lines >"$DIR/bad"
     while IFS= read -r line; do
         { some_lines; printf '%s\n' "$line"; } >"$IN"
-        for way in "${ways[0]}" "${ways[4]}"; do
+        for way in "${ways[0]}" "${ways[6]}"; do
             # shellcheck disable=SC2086
             run -65 --separate-stderr t cdc-filter --log-format json --max-line 4096 $way <"$IN"
             no_secret - <<<"$output $stderr" || fail "$line"
@@ -119,7 +120,7 @@ every_way() {
 
 @test "random lines: what the model makes of them; decrypted, what they were" {
     local seed options
-    for ((seed = 1; seed <= ${CDC_PRIVACY_SEEDS:-12}; seed++)); do
+    for ((seed = 1; seed <= ${CDC_PRIVACY_SEEDS:-4}; seed++)); do
         python3 "$LIB/privacy.py" lines "$seed" >"$IN"
         for options in "--mask email=null --mask n=partial" "--mask users:email,doc=redact --mask orders:total=hash --mask no=hash" \
             "--only users:id,email --only orders:no,id,total --mask orders:total=partial" "--tokenize card --mask email,id,doc=hash" "--only id,no,card --tokenize users:card --mask no=hash"; do

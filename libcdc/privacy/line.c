@@ -19,40 +19,56 @@ enum kind {
 };
 static const struct member {
     const char *name;
+    size_t n;
     enum kind kind;
     unsigned lines;
     size_t span;   /* of struct cdc_event, of the value that counts; NO_SPAN: it has none */
     size_t quotes; /* 1: the span is between the quotes */
 } members[] = {
+#define NAME(text) text, sizeof text - 1
 #define NO_SPAN SIZE_MAX
 #define SPAN(member) offsetof(struct cdc_event, member)
-    {"op", KIND_COPY, ALL, SPAN(op_text), 1},
-    {"pos", KIND_COPY, ALL, SPAN(pos), 1},
-    {"seq", KIND_NUMBER, ALL, NO_SPAN, 0},
-    {"ts_ms", KIND_NUMBER, ALL, NO_SPAN, 0},
-    {"source", KIND_SOURCE, ALL, SPAN(source), 0},
-    {"key", KIND_ROW, ROW, SPAN(key), 0},
-    {"before", KIND_ROW, ROW, SPAN(before), 0},
-    {"after", KIND_ROW, ROW, SPAN(after), 0},
-    {"unchanged", KIND_NAMES, ROW, SPAN(unchanged), 0},
-    {"json_null", KIND_NULLS, ROW, SPAN(json_null), 0},
-    {"json_null_old", KIND_NULLS, ROW, SPAN(json_null_old), 0},
-    {"columns", KIND_COLUMNS, SCHEMA, SPAN(columns), 0},
-    {"key_columns", KIND_NAMES, SCHEMA, SPAN(key_columns), 0},
-    {"read", KIND_COPY, SCHEMA | TRUNCATE, SPAN(read), 1},
-    {"since", KIND_NUMBER, SCHEMA, NO_SPAN, 0},
-    {"except", KIND_TABLES, TRUNCATE, NO_SPAN, 0},
-    {"ddl", KIND_STATEMENT, DDL, NO_SPAN, 0},
-    {"db", KIND_COPY, DDL, NO_SPAN, 0},
+    {NAME("op"), KIND_COPY, ALL, SPAN(op_text), 1},
+    {NAME("pos"), KIND_COPY, ALL, SPAN(pos), 1},
+    {NAME("seq"), KIND_NUMBER, ALL, NO_SPAN, 0},
+    {NAME("ts_ms"), KIND_NUMBER, ALL, NO_SPAN, 0},
+    {NAME("source"), KIND_SOURCE, ALL, SPAN(source), 0},
+    {NAME("key"), KIND_ROW, ROW, SPAN(key), 0},
+    {NAME("before"), KIND_ROW, ROW, SPAN(before), 0},
+    {NAME("after"), KIND_ROW, ROW, SPAN(after), 0},
+    {NAME("unchanged"), KIND_NAMES, ROW, SPAN(unchanged), 0},
+    {NAME("json_null"), KIND_NULLS, ROW, SPAN(json_null), 0},
+    {NAME("json_null_old"), KIND_NULLS, ROW, SPAN(json_null_old), 0},
+    {NAME("columns"), KIND_COLUMNS, SCHEMA, SPAN(columns), 0},
+    {NAME("key_columns"), KIND_NAMES, SCHEMA, SPAN(key_columns), 0},
+    {NAME("read"), KIND_COPY, SCHEMA | TRUNCATE, SPAN(read), 1},
+    {NAME("since"), KIND_NUMBER, SCHEMA, NO_SPAN, 0},
+    {NAME("except"), KIND_TABLES, TRUNCATE, NO_SPAN, 0},
+    {NAME("ddl"), KIND_STATEMENT, DDL, NO_SPAN, 0},
+    {NAME("db"), KIND_COPY, DDL, NO_SPAN, 0},
 };
 #define MEMBERS (sizeof members / sizeof members[0])
-static const struct member untouched = {NULL, KIND_COPY, ALL, NO_SPAN, 0};
+static const struct member untouched = {NULL, 0, KIND_COPY, ALL, NO_SPAN, 0};
 
-/* Of source, ours and Debezium's; not its `query`, a statement. */
-static const char *const source_members[] = {
-    "version", "connector", "name", "db",        "schema", "table", "ts_ms", "ts_us",    "ts_ns",    "txId",
-    "lsn",     "xmin",      "gtid", "server_id", "file",   "pos",   "row",   "snapshot", "sequence", "thread"};
+/* Of source, ours and Debezium's; not its `query`, a statement. In the order in which they come. */
+static const struct {
+    const char *name;
+    size_t n;
+} source_members[] = {
+    {NAME("connector")}, {NAME("name")}, {NAME("db")},     {NAME("schema")},   {NAME("table")},
+    {NAME("ts_ms")},     {NAME("txId")}, {NAME("lsn")},    {NAME("gtid")},     {NAME("server_id")},
+    {NAME("file")},      {NAME("pos")},  {NAME("row")},    {NAME("snapshot")}, {NAME("version")},
+    {NAME("sequence")},  {NAME("xmin")}, {NAME("thread")}, {NAME("ts_us")},    {NAME("ts_ns")},
+};
 #define SOURCE_MEMBERS (sizeof source_members / sizeof source_members[0])
+
+/* An escape is longer than what it stands for. */
+static inline bool name_is(struct cdc_span raw, const char *name, size_t n)
+{
+    if (raw.n <= n)
+        return raw.n == n && memcmp(raw.p, name, n) == 0;
+    return memchr(raw.p, '\\', raw.n) != NULL && cdc_json_raw_is(raw, cdc_span(name, n));
+}
 
 /* One line on its way. */
 struct pass {
@@ -64,11 +80,10 @@ struct pass {
     struct cdc_error *error;
 };
 
+/* With its quotes, which stand around it in the line. */
 static void append_name(struct cdc_buf *out, struct cdc_span raw)
 {
-    cdc_buf_byte(out, '"');
-    cdc_buf_span(out, raw);
-    cdc_buf_byte(out, '"');
+    cdc_buf_append(out, raw.p - 1, raw.n + 2);
 }
 
 /* -- rows ------------------------------------------------------------------------------------ */
@@ -259,7 +274,7 @@ static bool is_source_member(struct cdc_span name, size_t *next)
 {
     for (size_t i = 0; i < SOURCE_MEMBERS; i++) {
         size_t at = *next + i < SOURCE_MEMBERS ? *next + i : *next + i - SOURCE_MEMBERS;
-        if (cdc_json_raw_is(name, cdc_span_text(source_members[at]))) {
+        if (name_is(name, source_members[at].name, source_members[at].n)) {
             *next = at + 1;
             return true;
         }
@@ -274,20 +289,30 @@ static bool is_plain(struct cdc_span value)
     return type != CDC_JSON_OBJECT && type != CDC_JSON_ARRAY;
 }
 
+static bool may_leave(struct cdc_span name, struct cdc_span value, size_t *next)
+{
+    return is_source_member(name, next) && is_plain(value);
+}
+
+/* Byte for byte, where nothing has to be left out. */
 static void append_source(struct cdc_buf *out, struct cdc_span source)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;
-    size_t next = 0, begin = out->len;
+    size_t next = 0;
     const char *comma = "";
     bool all = true;
 
+    for (cdc_json_iter_begin(&iter, source); all && cdc_json_next_member(&iter, &name, &value);)
+        all = may_leave(name, value, &next);
+    if (all) {
+        cdc_buf_span(out, source);
+        return;
+    }
     cdc_buf_byte(out, '{');
     for (cdc_json_iter_begin(&iter, source); cdc_json_next_member(&iter, &name, &value);) {
-        if (!is_source_member(name, &next) || !is_plain(value)) {
-            all = false;
+        if (!may_leave(name, value, &next))
             continue;
-        }
         cdc_buf_text(out, comma);
         append_name(out, name);
         cdc_buf_byte(out, ':');
@@ -295,10 +320,6 @@ static void append_source(struct cdc_buf *out, struct cdc_span source)
         comma = ",";
     }
     cdc_buf_byte(out, '}');
-    if (!all || out->failed)
-        return;
-    out->len = begin; /* byte for byte, as nothing was left out */
-    cdc_buf_span(out, source);
 }
 
 /* -- the line -------------------------------------------------------------------------------------- */
@@ -319,7 +340,7 @@ static const struct member *find_member(const struct cdc_event *event, struct cd
 {
     for (size_t i = 0; i < MEMBERS; i++) {
         const struct member *member = &members[*next + i < MEMBERS ? *next + i : *next + i - MEMBERS];
-        if (!cdc_json_raw_is(name, cdc_span_text(member->name)))
+        if (!name_is(name, member->name, member->n))
             continue;
         *next = (size_t)(member - members) + 1;
         if ((member->lines & lines_of(event->op)) == 0)
