@@ -52,7 +52,7 @@ endif
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
-# Of libcdc's room for privacy, which cdc-filter alone uses.
+# Of libcdc's room for privacy, which cdc-filter alone uses, and of webhooks' signatures.
 CRYPTO_LIBS = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null)
 
 LIB_SRC := $(sort $(shell find libcdc -name '*.c'))
@@ -154,7 +154,7 @@ $(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_O
 $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SQLITE_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
-	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl) $(LIB_LIBS)
+	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl) $(LIB_LIBS) $(CRYPTO_LIBS)
 
 # Unit tests: one program a file in tests/unit, linked with the library, the connectors, and what the programs share.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))

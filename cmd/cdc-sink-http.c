@@ -13,10 +13,12 @@
 
 #include <cdc/file.h>
 
+#define INDEX_DEFAULT "{schema}-{table}"
+
 struct options {
-    bool webhook, elasticsearch;
-    const char *format, *index, *user, *ca;
-    struct cdc_option_list headers;
+    bool webhook, elasticsearch, deny_private;
+    const char *format, *index, *alias, *user, *ca, *cert, *key, *sign, *header_file;
+    struct cdc_option_list headers, mappings;
     int64_t batch_bytes;
     double timeout;
     struct sink_options sink;
@@ -29,13 +31,21 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "webhook", AT(webhook), "URL takes change lines by POST"),
     OPTION_TEXT("index", AT(index), "PATTERN",
                 "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})"),
+    OPTION_TEXT("alias", AT(alias), "PATTERN", "name that leads to the index once that has caught up"),
+    OPTION_LIST(0, "mapping", AT(mappings), "[TABLE:]HOW",
+                "fields of indexes: none, auto (by the columns), or a file (repeatable)"),
     OPTION_CHOICE("format", AT(format), "FORMAT", "what a webhook gets in one POST (default event)",
-                  "event|ndjson|array"),
+                  "event|ndjson|array|cloudevents|cloudevents-batch"),
+    OPTION_TEXT("sign", AT(sign), "FILE", "sign what a webhook gets with the keys in FILE (Standard Webhooks)"),
+    OPTION_FLAG(0, "deny-private", AT(deny_private), "connect to no address of a private network or of this machine"),
     OPTION_SIZE("batch-bytes", AT(batch_bytes), "send at the latest after that many bytes (default 5M)",
                 INT64_C(1) << 30),
     OPTION_TEXT("user", AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD"),
     OPTION_LIST(0, "header", AT(headers), "'NAME: VALUE'", "a header for every request"),
+    OPTION_TEXT("header-file", AT(header_file), "FILE", "further headers, one a line, such as Authorization"),
     OPTION_TEXT("ca", AT(ca), "FILE", "certificates to trust, in place of the machine's"),
+    OPTION_TEXT("cert", AT(cert), "FILE", "certificate to show, PEM"),
+    OPTION_TEXT("key", AT(key), "FILE", "its key, PEM (default: in the file of --cert)"),
     OPTION_SECONDS("timeout", AT(timeout), "longest time of a request (default 60)"),
     OPTION_END,
 };
@@ -48,9 +58,44 @@ static int check_headers(const struct cdc_option_list *headers, struct cdc_error
          * invalid one. */
         if (colon == NULL || colon == text || strpbrk(text, "\r\n") != NULL ||
             strcspn(text, " \t") < (size_t)(colon - text))
-            return cdc_error_set(error, CDC_EXIT_USAGE, "--header takes 'NAME: VALUE', on one line");
+            return cdc_error_set(error, CDC_EXIT_USAGE,
+                                 "a header is 'NAME: VALUE', on one line (--header, --header-file)");
     }
     return 0;
+}
+
+#define HEADER_FILE_BYTES ((size_t)64 << 10)
+
+/* The lines of the file and CDC_HTTP_AUTHORIZATION become headers like those of --header. text: what they point into, to be freed
+ * with cdc_file_free_secret. */
+static int add_secret_headers(struct options *options, struct cdc_buf *text, struct cdc_error *error)
+{
+    const char *authorization = getenv("CDC_HTTP_AUTHORIZATION");
+
+    if (options->header_file != NULL &&
+        cdc_file_read_secret(options->header_file, HEADER_FILE_BYTES, "the file of headers", text, error) != 0)
+        return -1;
+    if (memchr(text->len > 0 ? text->data : "", '\0', text->len) != NULL)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" has a NUL byte", options->header_file);
+    size_t end_of_file = text->len;
+    cdc_buf_byte(text, '\0');
+    if (authorization != NULL && authorization[0] != '\0') {
+        cdc_buf_lit(text, "Authorization: ");
+        cdc_buf_text(text, authorization);
+        cdc_buf_byte(text, '\0');
+    }
+    if (text->failed)
+        return cdc_error_memory(error);
+    char *rest = text->data;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        size_t n = strlen(line);
+        if (n > 0 && line[n - 1] == '\r')
+            line[n - 1] = '\0';
+        if (line[0] != '\0' && line[0] != '#' && cdc_option_list_add(&options->headers, line, error) != 0)
+            return -1;
+    }
+    return text->len > end_of_file + 1 ? cdc_option_list_add(&options->headers, text->data + end_of_file + 1, error)
+                                       : 0;
 }
 
 static int check_options(const struct options *options, const struct cdc_option_list *operands, struct cdc_error *error)
@@ -63,8 +108,18 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "one of --webhook and --elasticsearch must be given");
     if (options->format != NULL && !options->webhook)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--format belongs to --webhook");
+    if (options->sign != NULL && !options->webhook)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--sign belongs to --webhook");
+    if (options->key != NULL && options->cert == NULL)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--key belongs to --cert");
     if (options->index != NULL && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--index belongs to --elasticsearch");
+    if (options->alias != NULL && !options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--alias belongs to --elasticsearch");
+    if (options->alias != NULL && strcmp(options->alias, options->index != NULL ? options->index : INDEX_DEFAULT) == 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--alias must not be what --index is");
+    if (options->mappings.count > 0 && !options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--mapping belongs to --elasticsearch");
     if (options->user != NULL && strchr(options->user, ':') != NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--user takes no password: put it into CDC_HTTP_PASSWORD");
     if (options->timeout < 0.001 || options->timeout > 86400)
@@ -72,13 +127,20 @@ static int check_options(const struct options *options, const struct cdc_option_
     return check_headers(&options->headers, error);
 }
 
-static enum http_mode mode_of(const struct options *options)
+static enum http_webhook_format format_of(const struct options *options)
 {
-    if (options->elasticsearch)
-        return HTTP_MODE_ELASTICSEARCH;
-    if (options->format == NULL || strcmp(options->format, "event") == 0)
-        return HTTP_MODE_EVENT;
-    return strcmp(options->format, "ndjson") == 0 ? HTTP_MODE_NDJSON : HTTP_MODE_ARRAY;
+    static const struct {
+        const char *name;
+        enum http_webhook_format format;
+    } known[] = {{"ndjson", HTTP_WEBHOOK_NDJSON},
+                 {"array", HTTP_WEBHOOK_ARRAY},
+                 {"cloudevents", HTTP_WEBHOOK_CLOUDEVENTS},
+                 {"cloudevents-batch", HTTP_WEBHOOK_CLOUDEVENTS_BATCH}};
+
+    for (size_t i = 0; options->format != NULL && i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(options->format, known[i].name) == 0)
+            return known[i].format;
+    return HTTP_WEBHOOK_EVENT;
 }
 
 /* What is there without an offset file is of a copy that was given up: nothing of it belongs to this one. A link, a FIFO or a
@@ -206,7 +268,9 @@ static int run_at(struct program *program, const struct options *options, struct
         url->clean[--n] = '\0';
     tell_proxy(program, url);
     struct http_settings settings = {
-        .mode = mode_of(options),
+        .mode = options->elasticsearch ? HTTP_MODE_ELASTICSEARCH : HTTP_MODE_WEBHOOK,
+        .webhook_format = format_of(options),
+        .sign_file = options->sign,
         .peer = {.url = url->clean,
                  .shown = url->shown,
                  .user = options->user != NULL ? options->user : url->user,
@@ -214,9 +278,14 @@ static int run_at(struct program *program, const struct options *options, struct
                  .password = url->password != NULL ? url->password : getenv("CDC_HTTP_PASSWORD"),
                  .headers = options->headers,
                  .ca = ca,
+                 .cert = options->cert,
+                 .key = options->key,
+                 .deny_private = options->deny_private,
                  .local = url->local,
                  .timeout = options->timeout},
-        .index = options->index != NULL ? options->index : "{schema}-{table}",
+        .index = options->index != NULL ? options->index : INDEX_DEFAULT,
+        .alias = options->alias,
+        .mappings = options->mappings,
         .batch_bytes = options->batch_bytes,
         .batch_events = options->sink.batch_events,
     };
@@ -227,7 +296,11 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 {
     struct options *options = program->values;
     struct http_url url = {.local = false};
-    int result = check_options(options, &operands, error);
+    struct cdc_buf secrets = CDC_BUF_INIT;
+    int result = add_secret_headers(options, &secrets, error);
+
+    if (result == 0)
+        result = check_options(options, &operands, error);
 
     if (result == 0)
         result = http_url_split(operands.items[0], &url, error);
@@ -238,6 +311,8 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         result = run_at(program, options, &url, error);
     http_url_free(&url);
     free(options->headers.items);
+    free(options->mappings.items);
+    cdc_file_free_secret(&secrets);
     return result;
 }
 

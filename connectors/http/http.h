@@ -5,13 +5,18 @@
 #define HTTP_CONNECTOR_H
 
 #include "connectors/http/client/client.h"
+#include "connectors/http/webhook/webhook.h"
 
-enum http_mode { HTTP_MODE_ELASTICSEARCH, HTTP_MODE_EVENT, HTTP_MODE_NDJSON, HTTP_MODE_ARRAY };
+enum http_mode { HTTP_MODE_ELASTICSEARCH, HTTP_MODE_WEBHOOK };
 
 struct http_settings {
     enum http_mode mode;
     struct http_peer peer;
-    const char *index; /* pattern with {db} {schema} {table} {name} */
+    const char *index;               /* pattern with {db} {schema} {table} {name} */
+    const char *alias;               /* pattern, too: the name that readers use; NULL: none */
+    struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE */
+    enum http_webhook_format webhook_format;
+    const char *sign_file; /* of a webhook; NULL: none */
     int64_t batch_bytes, batch_events;
     const char *key_changes_path; /* journal of rows that changed their key; NULL: none that lasts */
     const char *index_ids_path;   /* which indexes were filled; NULL: none that lasts */

@@ -6,7 +6,6 @@
 
 #include "connectors/http/elasticsearch/elasticsearch.h"
 #include "connectors/http/http.h"
-#include "connectors/http/webhook/webhook.h"
 
 #define LINES_MAX 10000
 
@@ -22,20 +21,16 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
 {
     size_t lines = settings->batch_events < LINES_MAX ? (size_t)settings->batch_events : LINES_MAX;
     size_t bytes = (size_t)settings->batch_bytes;
-    struct es_settings index = {settings->index, lines, bytes, settings->key_changes_path, settings->index_ids_path};
+    struct es_settings index = {
+        settings->index,         settings->alias, settings->mappings, lines, bytes, settings->key_changes_path,
+        settings->index_ids_path};
 
-    switch (settings->mode) {
-    case HTTP_MODE_ELASTICSEARCH: sink->index = es_sink_open(&sink->client, &index, error); break;
-    case HTTP_MODE_EVENT:
-        sink->webhook = http_webhook_open(&sink->client, HTTP_WEBHOOK_EVENT, lines, bytes, error);
-        break;
-    case HTTP_MODE_NDJSON:
-        sink->webhook = http_webhook_open(&sink->client, HTTP_WEBHOOK_NDJSON, lines, bytes, error);
-        break;
-    case HTTP_MODE_ARRAY:
-        sink->webhook = http_webhook_open(&sink->client, HTTP_WEBHOOK_ARRAY, lines, bytes, error);
-        break;
-    }
+    struct http_webhook_settings webhook = {settings->webhook_format, lines, bytes, settings->sign_file};
+
+    if (settings->mode == HTTP_MODE_ELASTICSEARCH)
+        sink->index = es_sink_open(&sink->client, &index, error);
+    else
+        sink->webhook = http_webhook_open(&sink->client, &webhook, error);
     return sink->index != NULL || sink->webhook != NULL ? 0 : -1;
 }
 

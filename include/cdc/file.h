@@ -3,6 +3,7 @@
 #ifndef CDC_FILE_H
 #define CDC_FILE_H
 
+#include <cdc/buf.h>
 #include <cdc/error.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -22,6 +23,11 @@ int cdc_file_write(int fd, const void *data, size_t n);
  * where it leads, and a FIFO would block for ever. flags: as of open(2). what: "lock file", for the message. The descriptor,
  * or -1 with CONFIG (a link, a FIFO) or as cdc_file_exit has it, and errno (ENOENT: there is none). */
 int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, struct cdc_error *error);
+/* Reads a file of secrets whole: a regular one and no link, that nobody but its owner may read or change (PERMISSION where others
+ * may), of `most` bytes at most (CONFIG). The caller frees *text with cdc_file_free_secret, in any case. 0 or -1. */
+int cdc_file_read_secret(const char *path, size_t most, const char *what, struct cdc_buf *text,
+                         struct cdc_error *error);
+void cdc_file_free_secret(struct cdc_buf *text); /* wiped before */
 /* Has the file that fd is open on a name still? What is written to one that was removed is gone with the process. 0, or -1
  * with IO. path, what: for the message. */
 int cdc_file_check_there(int fd, const char *path, const char *what, struct cdc_error *error);

@@ -54,7 +54,8 @@ static void append_column_name(struct cdc_buf *out, const struct plan *plan, str
     cdc_buf_byte(out, '"');
 }
 
-void columns_append_row(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event, struct cdc_span row)
+void columns_append_row(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                        struct cdc_span row)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;
@@ -81,7 +82,7 @@ void columns_append_row(struct cdc_buf *out, const struct plan *plan, const stru
 }
 
 void columns_append_names(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
-                         struct cdc_span names)
+                          struct cdc_span names)
 {
     struct cdc_json_iter iter;
     struct cdc_span value;

@@ -38,7 +38,8 @@ size_t edits_collect(struct edit *edits, const struct plan *plan, const struct c
     if (plan->new_table != NULL)
         edits_add(edits, &n, (struct edit){event->table, EDIT_TEXT, plan->new_table, 0});
     if (plan->new_schema != NULL)
-        edits_add(edits, &n, (struct edit){event->schema.p != NULL ? event->schema : event->db, EDIT_TEXT, plan->new_schema, 0});
+        edits_add(edits, &n,
+                  (struct edit){event->schema.p != NULL ? event->schema : event->db, EDIT_TEXT, plan->new_schema, 0});
     return n;
 }
 
@@ -64,8 +65,8 @@ static void append_edit(struct cdc_buf *out, const struct plan *plan, const stru
 
 /* Copies the line up to the first edit, then the edit, then up to the next one: what no edit touches stays as it was, byte
  * for byte. */
-void edits_append(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
-                        const struct edit *edits, size_t n)
+void edits_append(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event, const struct edit *edits,
+                  size_t n)
 {
     const char *at = event->line.p, *end = event->line.p + event->line.n;
 

@@ -105,7 +105,8 @@ static enum store_result parse_text(struct secrets *secrets, size_t n, const cha
 
     if (n != head_n + KEY_HEX + 1 + CHECK_HEX + 1 || memcmp(secrets->text, head, head_n) != 0)
         return damaged(path, what, error), STORE_FAILED;
-    if (memcmp(rest, zeros, write_zeros(zeros)) == 0)
+    size_t n_zeros = write_zeros(zeros);
+    if (memcmp(rest, zeros, n_zeros) == 0)
         return STORE_FORGOTTEN;
     if (!secret_from_hex(key, rest, SECRET_KEY))
         return damaged(path, what, error), STORE_FAILED;

@@ -90,6 +90,7 @@ static const char *path_of(const char *name)
 }
 
 static enum http_mode mode = HTTP_MODE_ELASTICSEARCH;
+static enum http_webhook_format format;
 static const char *on_error = "stop";
 
 static int64_t retries = 2;
@@ -123,6 +124,7 @@ static int deliver(struct cdc_error *error)
     struct cdc_offset_file *offsets = cdc_offset_file_open(path_of("o"), "cdc-sink-http", error);
     if (offsets != NULL && http_url_split(text, &url, error) == 0) {
         struct http_settings settings = {.mode = mode,
+                                         .webhook_format = format,
                                          .peer = {.url = url.clean,
                                                   .shown = url.shown,
                                                   .user = url.user,
@@ -606,12 +608,13 @@ static void test_webhook(void)
         cdc_buf_free(&first_files[i]);
     hook_lines();
     for (int i = 0; i < 3; i++) {
-        mode = i == 0 ? HTTP_MODE_EVENT : i == 1 ? HTTP_MODE_NDJSON : HTTP_MODE_ARRAY;
+        mode = HTTP_MODE_WEBHOOK;
+        format = i == 0 ? HTTP_WEBHOOK_EVENT : i == 1 ? HTTP_WEBHOOK_NDJSON : HTTP_WEBHOOK_ARRAY;
         sweep_requests(i == 0   ? "a webhook"
                        : i == 1 ? "a webhook of lines"
                                 : "a webhook of arrays",
                        troubles, posts_are_there);
-        if (mode != HTTP_MODE_EVENT)
+        if (format != HTTP_WEBHOOK_EVENT)
             sweep_requests("a webhook that takes less", too_large, posts_are_there);
         /* One line that it does not take, and the others with it. */
         server.refuse = "n4";
@@ -639,11 +642,11 @@ static void test_webhook(void)
     posts = "n/00000007.00000001..00000007.00000002 [" HOOKED("c", "1", "n1") "," HOOKED("m", "2", "n%") "]\n";
     begin();
     check(deliver(&error) == 0 && posts_are(), "an array, and its id");
-    mode = HTTP_MODE_NDJSON;
+    format = HTTP_WEBHOOK_NDJSON;
     posts = "n/00000007.00000001..00000007.00000002 " HOOKED("c", "1", "n1") "\n" HOOKED("m", "2", "n%") "\n\n";
     begin();
     check(deliver(&error) == 0 && posts_are(), "lines, and their id");
-    mode = HTTP_MODE_EVENT;
+    format = HTTP_WEBHOOK_EVENT;
     posts = "n/00000007.00000001 " HOOKED("c", "1", "n1") "\nn/00000007.00000002 " HOOKED("m", "2", "n%") "\n";
     begin();
     check(deliver(&error) == 0 && posts_are(), "one each, and its id");

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "connectors/http/client/address.h"
 #include "connectors/http/client/client.h"
 
 /* An answer to _bulk for 10000 items, all refused, has some megabytes. A peer that asks for more than an hour of
@@ -44,6 +46,19 @@ static size_t take_header(char *data, size_t size, size_t n, void *context)
     return n;
 }
 
+/* Looked at where the connection is made, so that no name can say one address first and another one then. */
+static curl_socket_t open_public(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_client *client = context;
+
+    (void)purpose;
+    if (!http_address_is_public(&address->addr)) {
+        http_address_print(client->denied, sizeof client->denied, &address->addr);
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static int set_options(struct http_client *client)
 {
     const struct http_peer *peer = &client->peer;
@@ -68,10 +83,18 @@ static int set_options(struct http_client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
     /* libcurl takes a proxy from the environment, also for this very machine, by which a proxy would mean itself. */
-    if (peer->local)
+    if (peer->local || peer->deny_private) /* a proxy would look the name up out of our sight */
         bad |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (peer->ca != NULL)
         bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, peer->ca);
+    if (peer->cert != NULL) {
+        bad |= curl_easy_setopt(easy, CURLOPT_SSLCERT, peer->cert);
+        bad |= curl_easy_setopt(easy, CURLOPT_SSLKEY, peer->key != NULL ? peer->key : peer->cert);
+    }
+    if (peer->deny_private) {
+        bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_public);
+        bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
+    }
     if (peer->user != NULL) {
         bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, peer->user);
@@ -81,13 +104,22 @@ static int set_options(struct http_client *client)
 }
 
 /* libcurl would look for it only once a peer answers, which may take hours. */
-static int check_ca(const char *path, struct cdc_error *error)
+static int check_file(const char *path, const char *what, const char *hint, struct cdc_error *error)
 {
     if (path == NULL || access(path, R_OK) == 0)
         return 0;
-    cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_CONFIG,
-                  "unable to read the file of certificates \"%s\": %s", path, strerror(errno));
-    return cdc_error_hint(error, "name a readable file of PEM certificates (--ca, CURL_CA_BUNDLE, SSL_CERT_FILE)");
+    cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_CONFIG, "unable to read the %s \"%s\": %s",
+                  what, path, strerror(errno));
+    return cdc_error_hint(error, "%s", hint);
+}
+
+static int check_files(const struct http_peer *peer, struct cdc_error *error)
+{
+    if (check_file(peer->ca, "file of certificates",
+                   "name a readable file of PEM certificates (--ca, CURL_CA_BUNDLE, SSL_CERT_FILE)", error) != 0 ||
+        check_file(peer->cert, "certificate", "name a readable PEM file (--cert)", error) != 0)
+        return -1;
+    return check_file(peer->key, "key of the certificate", "name a readable PEM file (--key)", error);
 }
 
 int http_client_open(struct http_client *client, const struct http_peer *peer, struct cdc_sink_context *context,
@@ -102,7 +134,7 @@ int http_client_open(struct http_client *client, const struct http_peer *peer, s
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
     if (set_options(client) != 0)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "this libcurl lacks an option that is needed");
-    return check_ca(peer->ca, error);
+    return check_files(&client->peer, error);
 }
 
 void http_client_close(struct http_client *client)
@@ -135,18 +167,19 @@ static bool has_content_type(const struct cdc_option_list *headers)
 
 static struct curl_slist *make_headers(const struct http_client *client, const struct http_request *request)
 {
+    const struct cdc_option_list *own = request->headers != NULL ? request->headers : &client->peer.headers;
     char text[200];
     bool failed = false;
     struct curl_slist *list = append_header(NULL, "Expect:", &failed); /* no second of waiting for 100 Continue */
 
     snprintf(text, sizeof text, "Content-Type: %s", request->content_type);
-    if (!has_content_type(&client->peer.headers))
+    if (!has_content_type(own))
         list = append_header(list, text, &failed);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < HTTP_MORE_HEADERS; i++)
         if (request->more_headers[i] != NULL)
             list = append_header(list, request->more_headers[i], &failed);
-    for (size_t i = 0; i < client->peer.headers.count; i++)
-        list = append_header(list, client->peer.headers.items[i], &failed);
+    for (size_t i = 0; i < own->count; i++)
+        list = append_header(list, own->items[i], &failed);
     if (failed) {
         curl_slist_free_all(list);
         return NULL;
@@ -184,10 +217,12 @@ static CURLcode perform(struct http_client *client)
 static int attempt(struct http_client *client, const struct http_request *request, CURLcode *code, long *status,
                    struct cdc_error *error)
 {
+    if (request->attempt != NULL && request->attempt(request->attempt_context, error) != 0)
+        return -1;
     struct curl_slist *headers = make_headers(client, request);
 
     client->url.len = 0;
-    cdc_buf_text(&client->url, client->peer.url);
+    cdc_buf_text(&client->url, request->url != NULL ? request->url : client->peer.url);
     cdc_buf_text(&client->url, request->path);
     cdc_buf_byte(&client->url, '\0');
     if (headers == NULL || client->url.failed) {
@@ -197,7 +232,7 @@ static int attempt(struct http_client *client, const struct http_request *reques
     client->response.len = 0;
     client->request = request;
     client->too_long = client->header_whole = false;
-    client->curl_error[0] = '\0';
+    client->curl_error[0] = client->denied[0] = '\0';
     curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(client->timeout * 1000));
     /* On a connection that it has kept, and that is closed without an answer, libcurl sends a request a second time by itself:
      * for all it knows the peer has never seen it. */
@@ -234,6 +269,11 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
 {
     const char *why = client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code);
 
+    if (client->denied[0] != '\0') {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s is no address of the public internet", client->peer.shown,
+                      client->denied);
+        return cdc_error_hint(error, "check the URL and its name server, or leave --deny-private out");
+    }
     switch (code) {
     case CURLE_OUT_OF_MEMORY: return cdc_error_memory(error);
     case CURLE_ABORTED_BY_CALLBACK:

@@ -7,6 +7,8 @@
 #include <cdc/retry.h>
 #include <cdc/sink.h>
 
+#define HTTP_MORE_HEADERS 4
+
 struct http_peer {
     const char *url;                /* http:// or https://, without credentials */
     const char *shown;              /* what messages call it: no path and no query, which may be secrets */
@@ -14,19 +16,26 @@ struct http_peer {
     struct cdc_option_list headers; /* "Name: value", sent with every request */
     double timeout;                 /* seconds a request may take; doubled when it is too short */
     const char *ca;                 /* file with the certificates to trust; NULL: the machine's */
+    const char *cert, *key;         /* files with a certificate of our own, and its key; NULL: none */
+    bool deny_private;              /* no connection to an address that is not of the public internet */
     bool local;                     /* this machine: no proxy is asked, whatever the environment says */
 };
 
 struct http_request {
     const char *method; /* "POST" */
     const char *path;   /* after the base URL, with its query; "" for none */
+    const char *url;    /* in place of the base URL; NULL: that */
     const char *content_type;
     struct cdc_span body;
-    const char *more_headers[2]; /* NULL where absent */
-    size_t response_limit;       /* most bytes of the answer; 0: the usual */
-    bool begin_suffices; /* the status says all: with a whole header the answer counts, though its body is longer
+    const char *more_headers[HTTP_MORE_HEADERS]; /* NULL where absent */
+    const struct cdc_option_list *headers;       /* in place of the peer's; NULL: those */
+    /* Before each attempt: what is to be new in it (more_headers point to it). May be NULL. 0 or -1. */
+    int (*attempt)(void *context, struct cdc_error *error);
+    void *attempt_context;
+    size_t response_limit; /* most bytes of the answer; 0: the usual */
+    bool begin_suffices;   /* the status says all: with a whole header the answer counts, though its body is longer
                                     than the limit, does not end in time, or breaks off. The connection is closed then. */
-    bool once;           /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
+    bool once;             /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
 };
 
 struct http_client {
@@ -39,6 +48,7 @@ struct http_client {
     char waits_for[260]; /* "http://... to answer" */
     const struct http_request *request;
     bool too_long, header_whole;
+    char denied[64]; /* the newest address that deny_private has refused in this attempt; "": none */
     struct cdc_buf url;
     struct cdc_retry retry; /* of the request in hand */
     char curl_error[256];

@@ -35,10 +35,14 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     }
     sink->client = client;
     sink->index = settings->index;
+    sink->alias = settings->alias;
+    sink->alias_due = settings->alias != NULL;
     sink->body_limit = settings->most_bytes;
     cdc_tables_init(&sink->tables, sizeof(struct es_table), release, &target_ops, sink);
-    if (es_index_check_pattern(settings->index, error) == 0 && es_batch_init(&sink->batch, settings, error) == 0 &&
-        es_written_init(&sink->written, error) == 0 &&
+    if (es_index_check_pattern("--index", settings->index, error) == 0 &&
+        (settings->alias == NULL || es_index_check_pattern("--alias", settings->alias, error) == 0) &&
+        es_batch_init(&sink->batch, settings, error) == 0 && es_written_init(&sink->written, error) == 0 &&
+        (sink->mappings = es_mappings_read(&settings->mappings, error)) != NULL &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
         (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
         return sink;
@@ -52,6 +56,7 @@ void es_sink_free(struct es_sink *sink)
         return;
     cdc_tables_free(&sink->tables);
     es_batch_free(&sink->batch);
+    es_mappings_free(sink->mappings);
     es_written_free(&sink->written);
     es_key_changes_free(sink->key_changes);
     es_index_ids_free(sink->index_ids);
@@ -117,7 +122,7 @@ int es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offset
     tell_newer(sink, offsets);
     /* Only now: a crash before would still need the journal of key changes. */
     es_key_changes_delivered(sink->key_changes, offsets);
-    return 0;
+    return es_alias_switch(sink, offsets, error);
 }
 
 static int touch(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
@@ -209,10 +214,12 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
 }
 
 /* The index belongs to the table from its first line on, whatever that is. */
-static int claim(struct es_sink *sink, struct cdc_table *table, struct cdc_error *error)
+static int claim(struct es_sink *sink, const struct cdc_event *event, struct cdc_table *table, struct cdc_error *error)
 {
     if (table->owned)
         return 0;
+    if (es_alias_check(sink, event, error) != 0)
+        return -1;
     sink->no_index = sink->hidden = sink->ownerless = false;
     if (cdc_tables_claim(&sink->tables, table, error) != 0)
         return -1;
@@ -233,10 +240,12 @@ static int make_index(struct es_sink *sink, struct cdc_table *table, const struc
         return -1;
     ((struct es_table *)table)->no_index = false;
     ((struct es_table *)table)->ownerless = sink->ownerless;
-    if (made == 1)
+    if (made == 1) {
+        ((struct es_table *)table)->settled = true;
         return 0;
+    }
     table->owned = false;
-    return cdc_tables_of(&sink->tables, event, error) != NULL ? claim(sink, table, error) : -1;
+    return cdc_tables_of(&sink->tables, event, error) != NULL ? claim(sink, event, table, error) : -1;
 }
 
 static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *event, struct cdc_table *table,
@@ -268,7 +277,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return HTTP_TAKEN_FAILED;
     if (((struct es_table *)table)->no_index && make_index(sink, table, event, error) != 0)
         return HTTP_TAKEN_FAILED;
-    if ((!((struct es_table *)table)->settled && es_hstore_settle(sink, (struct es_table *)table, error) != 0) ||
+    if ((!((struct es_table *)table)->settled && es_mapping_settle(sink, (struct es_table *)table, error) != 0) ||
         touch(sink, (struct es_table *)table, error) != 0)
         return HTTP_TAKEN_FAILED;
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
@@ -346,7 +355,7 @@ static int empty_one(struct es_sink *sink, const struct cdc_event *one, struct c
 {
     struct cdc_table *table = cdc_tables_of(&sink->tables, one, error);
 
-    return table != NULL && claim(sink, table, error) == 0 &&
+    return table != NULL && claim(sink, one, table, error) == 0 &&
                    take_truncate(sink, one, (struct es_table *)table, error) == HTTP_TAKEN
                ? 0
                : -1;
@@ -407,7 +416,7 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
         return take_database(sink, event, error);
     struct cdc_table *table = event->op == CDC_OP_SCHEMA ? cdc_tables_define(&sink->tables, event, error)
                                                          : cdc_tables_of(&sink->tables, event, error);
-    if (table == NULL || claim(sink, table, error) != 0)
+    if (table == NULL || claim(sink, event, table, error) != 0)
         return HTTP_TAKEN_FAILED;
     if (event->op == CDC_OP_SCHEMA)
         return take_schema(sink, event, (struct es_table *)table, error);

@@ -8,10 +8,12 @@
 #include "connectors/http/client/client.h"
 
 struct es_settings {
-    const char *index;             /* pattern with {db} {schema} {table} {name} */
-    size_t most_lines, most_bytes; /* of a batch */
-    const char *key_changes_path;  /* journal (key_changes.h); NULL: none that lasts */
-    const char *index_ids_path;    /* which indexes were filled (index_ids.h); NULL: none that lasts */
+    const char *index;               /* pattern with {db} {schema} {table} {name} */
+    const char *alias;               /* pattern of the name that readers use; NULL: none */
+    struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE; the last one that matches a table counts */
+    size_t most_lines, most_bytes;   /* of a batch */
+    const char *key_changes_path;    /* journal (key_changes.h); NULL: none that lasts */
+    const char *index_ids_path;      /* which indexes were filled (index_ids.h); NULL: none that lasts */
 };
 
 struct es_sink;

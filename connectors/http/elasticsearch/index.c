@@ -10,7 +10,7 @@ static bool is_plain(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
-int es_index_check_pattern(const char *pattern, struct cdc_error *error)
+int es_index_check_pattern(const char *option, const char *pattern, struct cdc_error *error)
 {
     struct cdc_span raw;
 
@@ -18,13 +18,14 @@ int es_index_check_pattern(const char *pattern, struct cdc_error *error)
         size_t n = cdc_event_placeholder(p, NULL, &raw);
         if (n == 0 && !is_plain(*p))
             return cdc_error_set(error, CDC_EXIT_USAGE,
-                                 "--index=%s: only a-z 0-9 - _ . and {db} {schema} {table} {name} can be in it",
+                                 "%s=%s: only a-z 0-9 - _ . and {db} {schema} {table} {name} can be in it", option,
                                  pattern);
         p += n != 0 ? n : 1;
     }
     /* A pattern that begins with {table} is fine: what comes of it is looked at below. */
     if (*pattern == '\0' || *pattern == '-' || *pattern == '_' || *pattern == '.')
-        return cdc_error_set(error, CDC_EXIT_USAGE, "--index=%s: a name of an index cannot begin like this", pattern);
+        return cdc_error_set(error, CDC_EXIT_USAGE, "%s=%s: a name of an index cannot begin like this", option,
+                             pattern);
     return 0;
 }
 
@@ -43,13 +44,12 @@ static void append_escaped(struct cdc_buf *out, struct cdc_span raw, struct cdc_
     }
 }
 
-int es_index_name(void *context, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
+int es_index_fill(const char *pattern, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
 {
-    const struct es_sink *sink = context;
     struct cdc_buf scratch = CDC_BUF_INIT;
     size_t start = out->len;
 
-    for (const char *p = sink->index; *p != '\0';) {
+    for (const char *p = pattern; *p != '\0';) {
         struct cdc_span raw;
         size_t n = cdc_event_placeholder(p, event, &raw);
         if (n == 0) {
@@ -77,4 +77,11 @@ int es_index_name(void *context, const struct cdc_event *event, struct cdc_buf *
         return cdc_error_hint(error, "choose another pattern with --index, for example cdc-{table}");
     }
     return 0;
+}
+
+int es_index_name(void *context, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
+{
+    const struct es_sink *sink = context;
+
+    return es_index_fill(sink->index, event, out, error);
 }

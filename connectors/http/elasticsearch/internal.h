@@ -18,7 +18,10 @@
 #define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._id,items.*.result"
 
 /* -- index.c: names of indexes -- */
-int es_index_check_pattern(const char *pattern, struct cdc_error *error);
+/* option: for the message. USAGE. */
+int es_index_check_pattern(const char *option, const char *pattern, struct cdc_error *error);
+/* Appends the name that the pattern makes for the event's table. */
+int es_index_fill(const char *pattern, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
 /* For struct cdc_target_ops; context is the sink. */
 int es_index_name(void *context, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
 
@@ -118,6 +121,9 @@ bool es_written_has(const struct es_written *written, const struct cdc_table *ta
 struct es_sink {
     struct http_client *client;
     const char *index;
+    const char *alias; /* pattern; NULL: none */
+    bool alias_due;    /* a table has come since the aliases were led here */
+    struct es_mappings *mappings;
     struct cdc_tables tables;
     struct es_batch batch;
     struct cdc_buf body, scratch, rest;
@@ -173,8 +179,26 @@ int es_request_closed(const char *index, struct cdc_error *error);
 /* -- hstore.c: columns whose keys are to be no fields -- */
 /* Appends `,"dynamic_templates":[...]` for a mapping; nothing where there is no such column. */
 void es_hstore_append_templates(struct cdc_buf *body, const struct cdc_table *table);
-/* Before a row of a new definition, where the index is there. */
+/* As es_mapping_settle, which calls it. */
 int es_hstore_settle(struct es_sink *sink, struct es_table *table, struct cdc_error *error);
+
+/* -- mapping.c: the fields of an index (--mapping) -- */
+/* USAGE or CONFIG for what is none; a file is read at once. RETURNS NEW. */
+struct es_mappings *es_mappings_read(const struct cdc_option_list *items, struct cdc_error *error);
+void es_mappings_free(struct es_mappings *mappings);
+/* Appends the body by which the table's index is made. meta: `"_meta":{...}`. */
+void es_mapping_append(const struct es_sink *sink, const struct cdc_table *table, struct cdc_span meta,
+                       struct cdc_buf *out);
+/* The object of _meta that a file has for it: what is in it stays. p NULL: none. */
+struct cdc_span es_mapping_meta(const struct es_sink *sink, const struct cdc_table *table);
+/* Before a row of a new definition, where the index is there. */
+int es_mapping_settle(struct es_sink *sink, struct es_table *table, struct cdc_error *error);
+
+/* -- alias.c: the name that readers search by (--alias); without one, nothing happens -- */
+/* At the first line of a table. CONFIG where an index has that name. */
+int es_alias_check(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error);
+/* All up to these offsets is in the indexes: if they have caught up, their aliases lead to them. */
+int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
 
 /* -- owner.c: for struct cdc_target_ops; context is the sink -- */
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);

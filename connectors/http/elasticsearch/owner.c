@@ -443,7 +443,7 @@ static void append_meta(struct cdc_buf *body, struct cdc_span meta, const struct
     struct cdc_json_iter members;
     struct cdc_span name, value;
 
-    cdc_buf_lit(body, "{\"_meta\":{");
+    cdc_buf_lit(body, "\"_meta\":{");
     if (meta.p != NULL)
         for (cdc_json_iter_begin(&members, meta); cdc_json_next_member(&members, &name, &value);) {
             if (cdc_json_raw_is(name, cdc_span("cdc", 3)))
@@ -456,7 +456,7 @@ static void append_meta(struct cdc_buf *body, struct cdc_span meta, const struct
         }
     cdc_buf_lit(body, "\"cdc\":");
     append_id(body, id);
-    cdc_buf_lit(body, "}}");
+    cdc_buf_byte(body, '}');
 }
 
 static enum http_outcome put(struct es_sink *sink, const char *path, long *status, struct cdc_error *error)
@@ -509,7 +509,9 @@ int es_owner_claim(void *context, const char *index, const struct cdc_table_id *
         return 0;
     }
     sink->rest.len = 0;
+    cdc_buf_byte(&sink->rest, '{');
     append_meta(&sink->rest, find_meta(response_of(sink)), id);
+    cdc_buf_byte(&sink->rest, '}');
     if (sink->rest.failed)
         return cdc_error_memory(error);
     snprintf(path, sizeof path, "/%s/_mapping", index);
@@ -524,14 +526,13 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
     char path[300];
     long status = 0;
 
+    struct cdc_buf meta = CDC_BUF_INIT;
+    append_meta(&meta, es_mapping_meta(sink, table), &table->id);
     sink->rest.len = 0;
-    cdc_buf_lit(&sink->rest, "{\"mappings\":");
-    append_meta(&sink->rest, cdc_span(NULL, 0), &table->id);
-    if (!sink->rest.failed)
-        sink->rest.len--; /* the closing brace */
-    es_hstore_append_templates(&sink->rest, table);
-    cdc_buf_lit(&sink->rest, "}}");
-    if (sink->rest.failed)
+    es_mapping_append(sink, table, cdc_span(meta.data, meta.len), &sink->rest);
+    bool failed = meta.failed || sink->rest.failed;
+    cdc_buf_free(&meta);
+    if (failed)
         return cdc_error_memory(error);
     snprintf(path, sizeof path, "/%s", table->target);
     enum http_outcome outcome = put(sink, path, &status, error);

@@ -3,12 +3,13 @@
  * again, and the receiver tells them by the header webhook-id (the names of Standard Webhooks):
  *
  *   webhook-id: shop/0000000016B374D8.0000000003.1..0000000016B374D8.0000000007.1
- *   webhook-timestamp: 1795253327 */
+ *   webhook-timestamp: 1795253327
+ *   webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4= */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "connectors/http/webhook/webhook.h"
+#include "connectors/http/webhook/internal.h"
 
 #define ANSWER_KEEP ((size_t)64 << 10) /* the status says it all; the rest is for messages */
 
@@ -17,11 +18,17 @@ struct http_webhook {
     enum http_webhook_format format;
     struct http_batch batch;
     struct cdc_buf body, id;
-    struct cdc_buf name; /* the source of the batch */
+    struct cdc_buf name;                   /* the source of the batch */
+    bool has_targets;                      /* lines of different tables may go to different places */
+    struct webhook_target target, another; /* of the batch; of a line that is looked at */
+    struct webhook_keys *keys;             /* NULL: requests are not signed */
+    struct cdc_span sent;                  /* the body of the request in hand, for its signature */
+    struct cdc_buf signature, idempotency;
+    char stamp[60];
 };
 
-struct http_webhook *http_webhook_open(struct http_client *client, enum http_webhook_format format, size_t most_lines,
-                                       size_t most_bytes, struct cdc_error *error)
+struct http_webhook *http_webhook_open(struct http_client *client, const struct http_webhook_settings *settings,
+                                       struct cdc_error *error)
 {
     struct http_webhook *webhook = calloc(1, sizeof *webhook);
 
@@ -30,8 +37,11 @@ struct http_webhook *http_webhook_open(struct http_client *client, enum http_web
         return NULL;
     }
     webhook->client = client;
-    webhook->format = format;
-    if (http_batch_init(&webhook->batch, format == HTTP_WEBHOOK_EVENT ? 1 : most_lines, most_bytes, error) == 0)
+    webhook->format = settings->format;
+    webhook->has_targets = webhook_target_is_needed(&client->peer);
+    if (http_batch_init(&webhook->batch, webhook_is_single(settings->format) ? 1 : settings->most_lines,
+                        settings->most_bytes, error) == 0 &&
+        (settings->sign_file == NULL || (webhook->keys = webhook_keys_read(settings->sign_file, error)) != NULL))
         return webhook;
     http_webhook_free(webhook);
     return NULL;
@@ -45,20 +55,12 @@ void http_webhook_free(struct http_webhook *webhook)
     cdc_buf_free(&webhook->body);
     cdc_buf_free(&webhook->id);
     cdc_buf_free(&webhook->name);
+    cdc_buf_free(&webhook->signature);
+    cdc_buf_free(&webhook->idempotency);
+    webhook_target_free(&webhook->target);
+    webhook_target_free(&webhook->another);
+    webhook_keys_free(webhook->keys);
     free(webhook);
-}
-
-/* What a header can hold of a name or a position: no line break, no byte above ASCII. % is escaped as well, so that
- * two names never become one. */
-static void append_escaped(struct cdc_buf *out, struct cdc_span text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c > 0x20 && c < 0x7f && c != '%' && c != '"' && c != '\\')
-            cdc_buf_byte(out, (char)c);
-        else
-            cdc_buf_printf(out, "%%%02X", c);
-    }
 }
 
 /* The same lines have the same id, whenever they are sent; other lines never do. So a batch is named by its first and
@@ -73,59 +75,74 @@ static int append_id(struct http_webhook *webhook, size_t from, size_t to, struc
     cdc_buf_lit(&webhook->id, "webhook-id: ");
     if (cdc_event_parse(&event, line.p, line.n, error) != 0)
         return -1;
-    append_escaped(&webhook->id, event.name);
+    webhook_append_escaped(&webhook->id, event.name);
     cdc_buf_byte(&webhook->id, '/');
-    append_escaped(&webhook->id, event.pos);
+    webhook_append_escaped(&webhook->id, event.pos);
     if (to - from > 1) {
         line = http_batch_line(&webhook->batch, to - 1);
         if (cdc_event_parse(&event, line.p, line.n, error) != 0)
             return -1;
         cdc_buf_lit(&webhook->id, "..");
-        append_escaped(&webhook->id, event.pos);
+        webhook_append_escaped(&webhook->id, event.pos);
     }
     cdc_buf_byte(&webhook->id, '\0');
     return webhook->id.failed ? cdc_error_memory(error) : 0;
 }
 
-static struct cdc_span body_of(struct http_webhook *webhook, size_t from, size_t to)
+/* The receiver may have been away for hours: it refuses a request whose time is too far from its own. */
+static int stamp(void *context, struct cdc_error *error)
 {
-    const struct http_batch *batch = &webhook->batch;
-    struct cdc_span first = http_batch_line(batch, from), last = http_batch_line(batch, to - 1);
+    struct http_webhook *webhook = context;
+    int64_t now = (int64_t)time(NULL);
 
-    /* Without its LF: the body is one JSON text. */
-    if (webhook->format == HTTP_WEBHOOK_EVENT)
-        return first;
-    if (webhook->format == HTTP_WEBHOOK_NDJSON)
-        /* The lines lie one after the other in the batch, LF included, so the body is there already. */
-        return cdc_span(first.p, (size_t)(last.p + last.n + 1 - first.p));
-    webhook->body.len = 0;
-    for (size_t i = from; i < to; i++) {
-        cdc_buf_byte(&webhook->body, i == from ? '[' : ',');
-        cdc_buf_span(&webhook->body, http_batch_line(batch, i));
-    }
-    cdc_buf_byte(&webhook->body, ']');
-    return cdc_span(webhook->body.data, webhook->body.len);
+    snprintf(webhook->stamp, sizeof webhook->stamp, "webhook-timestamp: %lld", (long long)now);
+    webhook->signature.len = 0;
+    if (webhook->keys == NULL)
+        return 0;
+    cdc_buf_lit(&webhook->signature, "webhook-signature: ");
+    if (webhook_sign(webhook->keys, webhook->id.data + strlen("webhook-id: "), now, webhook->sent, &webhook->signature,
+                     error) != 0)
+        return -1;
+    cdc_buf_byte(&webhook->signature, '\0');
+    return webhook->signature.failed ? cdc_error_memory(error) : 0;
+}
+
+/* The same again as a string of RFC 8941: the id has no quote and no backslash. */
+static int append_idempotency(struct http_webhook *webhook, struct cdc_error *error)
+{
+    webhook->idempotency.len = 0;
+    cdc_buf_printf(&webhook->idempotency, "Idempotency-Key: \"%s\"", webhook->id.data + strlen("webhook-id: "));
+    cdc_buf_byte(&webhook->idempotency, '\0');
+    return webhook->idempotency.failed ? cdc_error_memory(error) : 0;
+}
+
+/* The buffers may move from one attempt to the next: room for all keys is made before. */
+static int reserve_signature(struct http_webhook *webhook, struct cdc_error *error)
+{
+    webhook->signature.len = 0;
+    return cdc_buf_room(&webhook->signature, 1024) ? 0 : cdc_error_memory(error);
 }
 
 static int post(struct http_webhook *webhook, size_t from, size_t to, long *status, struct cdc_error *error)
 {
-    char stamp[60];
+    if (append_id(webhook, from, to, error) != 0 || append_idempotency(webhook, error) != 0 ||
+        reserve_signature(webhook, error) != 0 ||
+        webhook_body(webhook->format, &webhook->batch, from, to, &webhook->body, &webhook->sent, error) != 0)
+        return -1;
     struct http_request request = {
         .method = "POST",
         .path = "",
-        .content_type = webhook->format == HTTP_WEBHOOK_NDJSON ? "application/x-ndjson" : "application/json",
-        .body = body_of(webhook, from, to),
+        .url = webhook->has_targets ? webhook->target.url.data : NULL,
+        .headers = webhook->has_targets ? &webhook->target.headers : NULL,
+        .content_type = webhook_content_type(webhook->format),
+        .body = webhook->sent,
         .response_limit = ANSWER_KEEP,
         .begin_suffices = true,
+        .more_headers = {webhook->id.data, webhook->stamp, webhook->idempotency.data,
+                         webhook->keys != NULL ? webhook->signature.data : NULL},
+        .attempt = stamp,
+        .attempt_context = webhook,
     };
-
-    if (append_id(webhook, from, to, error) != 0)
-        return -1;
-    if (webhook->body.failed)
-        return cdc_error_memory(error);
-    snprintf(stamp, sizeof stamp, "webhook-timestamp: %lld", (long long)time(NULL));
-    request.more_headers[0] = webhook->id.data;
-    request.more_headers[1] = stamp;
     return http_client_send(webhook->client, &request, status, error) == HTTP_ANSWERED ? 0 : -1;
 }
 
@@ -185,8 +202,7 @@ int http_webhook_flush(struct http_webhook *webhook, struct cdc_error *error)
     return result;
 }
 
-/* Is the line of another source than the batch? 0, 1, -1. */
-static int is_of_another(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
+static int is_of_another_source(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
 {
     struct cdc_buf *name = &webhook->name;
 
@@ -195,6 +211,24 @@ static int is_of_another(struct http_webhook *webhook, const struct cdc_event *e
     name->len = 0;
     cdc_buf_span(name, event->name);
     return name->failed ? cdc_error_memory(error) : 0;
+}
+
+static int goes_elsewhere(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct webhook_target *target = webhook->batch.n > 0 ? &webhook->another : &webhook->target;
+
+    if (!webhook->has_targets)
+        return 0;
+    if (webhook_target_fill(target, &webhook->client->peer, event, error) != 0)
+        return -1;
+    return webhook->batch.n > 0 && !webhook_target_equal(&webhook->another, &webhook->target);
+}
+
+/* Is the line of another source than the batch, or does it go elsewhere? 0, 1, -1. */
+static int is_of_another(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
+{
+    int another = is_of_another_source(webhook, event, error);
+    return another != 0 ? another : goes_elsewhere(webhook, event, error);
 }
 
 /* All rows of a table that was read again are there. Such a line comes again when all others that do are dropped (cdc/sink.h): it

@@ -10,14 +10,23 @@
 enum http_webhook_format {
     HTTP_WEBHOOK_EVENT, /* one line a request */
     HTTP_WEBHOOK_NDJSON,
-    HTTP_WEBHOOK_ARRAY
+    HTTP_WEBHOOK_ARRAY,
+    HTTP_WEBHOOK_CLOUDEVENTS,      /* one event a request */
+    HTTP_WEBHOOK_CLOUDEVENTS_BATCH /* an array of them */
+};
+
+struct http_webhook_settings {
+    enum http_webhook_format format;
+    size_t most_lines, most_bytes; /* of one request, unless a single line is longer */
+    const char *sign_file;         /* keys to sign with (sign.c); NULL: none */
 };
 
 struct http_webhook;
 
-/* BORROWS client. most_lines and most_bytes: of one request, unless a single line is longer. RETURNS NEW. */
-struct http_webhook *http_webhook_open(struct http_client *client, enum http_webhook_format format, size_t most_lines,
-                                       size_t most_bytes, struct cdc_error *error);
+/* BORROWS client and the strings of settings. The URL and the headers of the peer may have {db} {schema} {table} {name} in them, which
+ * are those of the lines that a request has. RETURNS NEW. */
+struct http_webhook *http_webhook_open(struct http_client *client, const struct http_webhook_settings *settings,
+                                       struct cdc_error *error);
 void http_webhook_free(struct http_webhook *webhook);
 enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cdc_event *event,
                                    struct cdc_error *error);

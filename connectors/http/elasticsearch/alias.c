@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* --alias: the name that readers search by, which is led to this sink's index once that has caught up. So an index with other fields, or from
+ * another filter, is filled beside the one in use by a pipeline of its own, and takes its place at one moment for all tables:
+ *
+ *   POST /_refresh of each                 what is in the new index is found
+ *   POST /_aliases  {"actions":[{"remove":{"index":"orders-1","alias":"orders"}},
+ *                               {"add":{"index":"orders-2","alias":"orders"}}, ...]}
+ *
+ * Caught up: what is to be confirmed is of the stream and not of a snapshot, for every source, and not older than ten seconds. The index that the
+ * alias led to before stays as it is. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "connectors/http/elasticsearch/internal.h"
+#include <cdc/retry.h>
+
+#define LATE_MS 10000
+
+static bool has_caught_up(const struct cdc_offset_file *offsets)
+{
+    int64_t now = cdc_clock_wall_ms();
+    size_t n = cdc_offset_file_count(offsets);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct cdc_offset *offset = cdc_offset_file_get(offsets, cdc_offset_file_name(offsets, i));
+        struct cdc_span source = cdc_span_text(offset->source != NULL ? offset->source : "{}");
+        struct cdc_span snapshot = cdc_json_member_raw(source, "snapshot"), ts = cdc_json_member(source, "ts_ms");
+        int64_t ms;
+        if (snapshot.p == NULL || !cdc_span_is(snapshot, "false") || ts.p == NULL || !cdc_json_int64(ts, &ms) ||
+            now - ms > LATE_MS)
+            return false;
+    }
+    return n > 0;
+}
+
+/* Those of the file: name, db, schema, table of a source table. */
+static int append_name(const struct es_sink *sink, const char *source, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_span object = cdc_span_text(source), schema = cdc_json_member_raw(object, "schema");
+    struct cdc_event event = {.name = cdc_json_member_raw(object, "name"),
+                              .db = cdc_json_member_raw(object, "db"),
+                              .schema = schema.n > 0 ? schema : cdc_span(NULL, 0),
+                              .table = cdc_json_member_raw(object, "table")};
+
+    return es_index_fill(sink->alias, &event, out, error);
+}
+
+/* -- before there is a document -------------------------------------------------------------- */
+
+/* 1: an index has that name, so that no alias can; 0: none; -1. */
+static int is_an_index(struct es_sink *sink, struct cdc_span name, struct cdc_error *error)
+{
+    struct http_request request = {.method = "GET", .content_type = "application/json"};
+    struct cdc_error why = {0};
+    char path[400];
+    long status = 0;
+
+    snprintf(path, sizeof path, "/%.*s/_settings/index.uuid", (int)name.n, name.p);
+    request.path = path;
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+    if (outcome == HTTP_ANSWERED && (status == 404 || status == 403 || status == 405))
+        return 0;
+    if (http_client_check(sink->client, outcome, status, error) != 0)
+        return -1;
+    struct cdc_span body = {sink->client->response.data, sink->client->response.len};
+    if (cdc_json_validate(body.p, body.n, &why) != 0)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _settings is no JSON: %s", why.text);
+    char *text = strndup(name.p, name.n);
+    int found = text == NULL ? cdc_error_memory(error) : cdc_json_member(body, text).p != NULL;
+    free(text);
+    return found;
+}
+
+int es_alias_check(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_buf name = CDC_BUF_INIT;
+
+    if (sink->alias == NULL)
+        return 0;
+    int found = es_index_fill(sink->alias, event, &name, error);
+    if (found == 0)
+        found = is_an_index(sink, cdc_span(name.data, name.len), error);
+    if (found == 1) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" is to be an alias, and is an index", (int)name.len, name.data);
+        cdc_error_hint(error, "give another --alias; or stop who writes and reads it, and rename that index");
+    }
+    cdc_buf_free(&name);
+    sink->alias_due = true;
+    return found == 0 ? 0 : -1;
+}
+
+/* -- the switch -------------------------------------------------------------------------------- */
+
+struct aliases {
+    struct es_sink *sink;
+    struct cdc_buf actions;
+    size_t n; /* aliases that lead elsewhere now */
+};
+
+static void append_action(struct aliases *aliases, const char *what, struct cdc_span index, struct cdc_span alias)
+{
+    struct cdc_buf *out = &aliases->actions;
+
+    cdc_buf_printf(out, "%s{\"%s\":{\"index\":\"", out->len > 0 ? "," : "", what);
+    cdc_buf_span(out, index); /* names of indexes have nothing to escape */
+    cdc_buf_lit(out, "\",\"alias\":\"");
+    cdc_buf_span(out, alias);
+    cdc_buf_lit(out, "\"}}");
+}
+
+/* The actions that lead the alias from where it leads now to index. */
+static int append_switch(struct aliases *aliases, const char *index, struct cdc_span alias, struct cdc_error *error)
+{
+    struct es_sink *sink = aliases->sink;
+    struct http_request request = {.method = "GET", .content_type = "application/json"};
+    struct cdc_json_iter indexes;
+    struct cdc_span name, value;
+    struct cdc_error why = {0};
+    char path[400];
+    long status = 0;
+    bool there = false, others = false;
+
+    snprintf(path, sizeof path, "/_alias/%.*s", (int)alias.n, alias.p);
+    request.path = path;
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+    bool none = outcome == HTTP_ANSWERED && status == 404;
+    if (!none && http_client_check(sink->client, outcome, status, error) != 0)
+        return -1;
+    struct cdc_span body = {sink->client->response.data, sink->client->response.len};
+    if (!none && (cdc_json_validate(body.p, body.n, &why) != 0 || cdc_json_type(body) != CDC_JSON_OBJECT))
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _alias is no JSON object: %s", why.text);
+    if (!none)
+        for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &value);) {
+            if (cdc_span_is(name, index)) {
+                there = true;
+                continue;
+            }
+            append_action(aliases, "remove", name, alias);
+            others = true;
+        }
+    if (!there)
+        append_action(aliases, "add", cdc_span_text(index), alias);
+    aliases->n += !there || others;
+    return 0;
+}
+
+static int take_home(void *context, const char *source, struct cdc_error *error)
+{
+    struct aliases *aliases = context;
+    struct cdc_buf alias = CDC_BUF_INIT, index = CDC_BUF_INIT;
+
+    /* Requests may note more: the name is kept apart. */
+    cdc_buf_text(&index, es_index_ids_home(aliases->sink->index_ids, source));
+    cdc_buf_byte(&index, '\0');
+    int result = index.failed ? cdc_error_memory(error) : append_name(aliases->sink, source, &alias, error);
+    if (result == 0 && es_request_on_shards(aliases->sink, index.data, "_refresh", error) < 0)
+        result = -1;
+    if (result == 0)
+        result = append_switch(aliases, index.data, cdc_span(alias.data, alias.len), error);
+    cdc_buf_free(&alias);
+    cdc_buf_free(&index);
+    return result;
+}
+
+static int post(struct aliases *aliases, struct cdc_error *error)
+{
+    struct es_sink *sink = aliases->sink;
+    long status = 0;
+
+    sink->rest.len = 0;
+    cdc_buf_lit(&sink->rest, "{\"actions\":[");
+    cdc_buf_append_buf(&sink->rest, &aliases->actions);
+    cdc_buf_lit(&sink->rest, "]}");
+    if (sink->rest.failed)
+        return cdc_error_memory(error);
+    struct http_request request = {.method = "POST",
+                                   .path = "/_aliases",
+                                   .content_type = "application/json",
+                                   .body = cdc_span(sink->rest.data, sink->rest.len)};
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+    if (http_client_check(sink->client, outcome, status, error) != 0)
+        return -1;
+    cdc_log_write(sink->client->context->log, CDC_LOG_INFO, "caught up: %zu alias%s to the indexes of this sink now",
+                  aliases->n, aliases->n == 1 ? " leads" : "es lead");
+    return 0;
+}
+
+/* A table without a row has no index yet; readers are to find an empty one, and not the old rows. */
+static int make_missing(struct es_sink *sink, struct cdc_error *error)
+{
+    for (size_t i = 0; i < sink->tables.n; i++) {
+        struct es_table *table = (struct es_table *)sink->tables.items[i];
+        if (!table->no_index || table->source.columns == NULL)
+            continue;
+        int made = es_owner_make_index(sink, &table->source, error);
+        if (made < 0)
+            return -1;
+        table->no_index = false;
+        if (es_owner_verify_table(sink, table, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    struct aliases aliases = {.sink = sink};
+
+    if (!sink->alias_due || !has_caught_up(offsets))
+        return 0;
+    int result = make_missing(sink, error);
+    if (result == 0)
+        result = es_index_ids_each_home(sink->index_ids, take_home, &aliases, error);
+    if (result == 0 && aliases.actions.failed)
+        result = cdc_error_memory(error);
+    if (result == 0 && aliases.n > 0)
+        result = post(&aliases, error);
+    sink->alias_due = result != 0;
+    cdc_buf_free(&aliases.actions);
+    return result;
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# cdc-sink-http --alias: an index is filled beside the one in use, and takes its place once it has caught up. A real OpenSearch.
+# takes: 60 s
+# shellcheck disable=SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/lines
+load lib/postgres
+load lib/opensearch
+load lib/pg-stale
+
+setup_file() {
+    create_database
+    opensearch_start
+}
+teardown_file() {
+    opensearch_stop
+    drop_database
+}
+setup() {
+    pg_test_setup
+    IN=$DIR/in
+    SOURCE_NAME=$NAME
+    SCHEMA=$NAME
+}
+teardown() {
+    touch "$DIR/stop" "$DIR/enough"
+    [ ! -d "$DIR/b" ] || touch "$DIR/b/stop"
+    pg_test_teardown
+}
+elastic() { t cdc-sink-http --elasticsearch --offset-file "$DIR/o" "$@" "$OPENSEARCH_URL" <"$IN"; }
+leads_to() { curl -sS "$OPENSEARCH_URL/_alias/$NAME-$1" | jq -r 'keys | join(" ")'; }
+leads() { [ "$(leads_to "$1")" = "$2" ]; }
+# now [false|true]: lines are of now, and of a snapshot or not
+now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snapshot\":\"false\"/\"snapshot\":\"${1:-false}\"/"; }
+
+@test "the alias is led to the index at the first delivery that has caught up, and to no other index any more" {
+    curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-old" -H 'Content-Type: application/json' -d "{\"aliases\":{\"$NAME-t\":{},\"$NAME-other\":{}}}" >/dev/null
+    { schema id id:integer; change r '{"id":1}' null '{"id":1}'; commit; } | now true >"$IN"
+    elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    is "while the snapshot is read" "$NAME-old" "$(leads_to t)"
+    { tx; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    sed -i 's/"ts_ms":1,"txId"/"ts_ms":1000,"txId"/' "$IN"
+    SEQ=200
+    elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    is "while it is far back" "$NAME-old" "$(leads_to t)"
+    # The table has no line in this run: only the file beside the offset file knows of its index. Another has no row at all.
+    SEQ=300
+    { TABLE=empty; schema id id:integer; commit; } | now >"$IN"
+    elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    is "caught up" "$NAME-t-2" "$(leads_to t)"
+    is "another alias of the old index" "$NAME-old" "$(leads_to other)"
+    is "a table without a row" "$NAME-empty-2" "$(leads_to empty)"
+    is "found at once" 2 "$(curl -sS "$OPENSEARCH_URL/$NAME-t/_count" | jq .count)"
+}
+
+@test "an index that has the name of the alias is exit 78 before anything is made" {
+    curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-t" >/dev/null
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
+    run -78 elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    is status 404 "$(curl -sS -o /dev/null -w '%{http_code}' "$OPENSEARCH_URL/$NAME-t-2")"
+    run -64 elastic --alias '{schema}-{table}'
+    run -64 elastic --alias 'A'
+    run -64 t cdc-sink-http --webhook --alias x http://127.0.0.1:9/ <"$IN"
+}
+
+@test "another index takes the place of the one in use, under traffic and kill -9: no search misses a document" {
+    local i line
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, repeat('x', 100) from generate_series(1, 8000) g; create table $NAME.e (id int primary key)"
+    supervise "$(full_line "cdc-sink-http --elasticsearch --index '{schema}-{table}-1' --alias '{schema}-{table}' --state-dir '$STATE' $OPENSEARCH_URL")"
+    wait_until -t 60 leads t "$NAME-t-1"
+    spawn python3 "$LIB/opensearch.py" "$OPENSEARCH_URL" watch "$NAME-t" "$DIR"
+    local searcher=$SPAWNED
+    write_all_the_time "insert into $NAME.t values (NN + 100000, 'new'); update $NAME.t set v = 'NN' where id = NN; delete from $NAME.t where id = NN + 100000 - 100;"
+    mkdir "$DIR/b"
+    local options="--name ${NAME}b -t '$NAME.*' --state-dir '$DIR/b/state' '$URL'"
+    line="{ cdc-snapshot --chunk-rows 500 $options && exec pg-cdc --heartbeat 1 $options; } | cdc-filter --rename-column 't:v=w' | cdc-sink-http --elasticsearch --batch-events 500 --index '{schema}-{table}-2' --alias '{schema}-{table}' --state-dir '$DIR/b/state' $OPENSEARCH_URL"
+    echo "$line" >"$DIR/b/line"
+    mkdir "$DIR/b/state"
+    setsid bash "$LIB/supervise.bash" "$DIR/b" 3>&- &
+    local second=$!
+    grown() { [ "$(curl -sS -XPOST "$OPENSEARCH_URL/$NAME-t-2/_refresh" >/dev/null; curl -sS "$OPENSEARCH_URL/$NAME-t-2/_count" | jq '.count // 0')" -ge "$1" ]; }
+    for i in 500 2500 5000; do # somewhere in the middle
+        wait_until -t 60 grown "$i"
+        for victim in $(pgrep -g "$second" -x cdc-sink-http); do kill -KILL "$victim" 2>/dev/null || true; done
+    done
+    wait_until -t 120 leads t "$NAME-t-2" || { cat "$DIR/b/err" >&2; false; }
+    is "the other table" "$NAME-e-2" "$(leads_to e)"
+    quiet
+    same_rows() { [ "$(sql "select json_build_object('id', id, 'w', v)::text from $NAME.t" | jq -cS . | LC_ALL=C sort)" = "$(opensearch_rows "$NAME-t" . | jq -cS . | LC_ALL=C sort)" ]; }
+    wait_until -t 90 same_rows
+    not test -e "$DIR/failed"
+    not test -e "$DIR/b/failed"
+    touch "$DIR/enough" "$DIR/stop" "$DIR/b/stop"
+    kill -TERM -- -$second
+    wait_until gone "$searcher"
+    [ "$(sort -n "$DIR/looks" | head -1)" -ge 8000 ] || fail "a search found $(sort -n "$DIR/looks" | head -1) documents"
+}

@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What a webhook gets beside the plain lines: CloudEvents, signatures, headers and URLs of each table, and what it takes to be let in.
+# takes: 15 s
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/lines
+
+setup() {
+    DIR=$BATS_TEST_TMPDIR
+    IN=$DIR/in
+    SOURCE_NAME=shop
+    SCHEMA=public
+}
+teardown() { end_spawned || true; }
+
+server() {
+    mkdir -p "$DIR/http"
+    spawn python3 "$LIB/http-server.py" "$DIR/http" "$@"
+    wait_until test -s "$DIR/http/port"
+    URL=http://127.0.0.1:$(cat "$DIR/http/port")
+}
+script() { printf '%s\n' "$@" >"$DIR/http/script"; }
+log() { jq -r "$1" "$DIR/http/log"; }
+webhook() { t cdc-sink-http --webhook --offset-file "$DIR/o" "$@" "$URL" <"$IN"; }
+row() { change c "{\"id\":$1}" null "{\"id\":$1,\"v\":\"v$1\"}"; }
+three() {
+    schema id id:integer v:text
+    row 1; row 2; row 3
+    commit
+}
+pos() { jq -r '.offsets.shop.pos // ""' "$DIR/o"; }
+
+@test "cloudevents: the attributes of the specification, and the line as data, byte for byte" {
+    server
+    SCHEMA='a\"b' # as it stands in the line: with its escape
+    { three; line t '"unknown":1.10'; line m '"message":{"prefix":"p","content":"x"}'; commit; } >"$IN"
+    webhook --format=cloudevents
+    is requests 5 "$(log .path | wc -l)"
+    is type "application/cloudevents+json; charset=utf-8" "$(log '.headers["content-type"]' | sort -u)"
+    is attributes '["1.0","/shop/d","cdc.create","a\"b.t","1970-01-01T00:00:00.001Z","application/json"]' \
+        "$(log '.body | fromjson | select(.type == "cdc.create") | [.specversion, .source, .type, .subject, .time, .datacontenttype] | @json' | sort -u)"
+    is types "cdc.create cdc.create cdc.create cdc.truncate cdc.message" "$(log '.body | fromjson | .type' | xargs)"
+    is ids "$(grep -E '"op":"[ctm]"' "$IN" | jq -r .pos)" "$(log '.body | fromjson | .id')"
+    # jq would write 1.10 as 1.1.
+    is data "$(grep -E '"op":"[ctm]"' "$IN")" "$(log .body | sed 's/.*,"data"://; s/}$//')"
+}
+
+@test "cloudevents-batch: an array of them, and halves of it where a line is refused" {
+    server
+    three >"$IN"
+    webhook --format=cloudevents-batch
+    is requests 1 "$(log .path | wc -l)"
+    is type "application/cloudevents-batch+json; charset=utf-8" "$(log '.headers["content-type"]')"
+    is data "$(grep '"op":"c"' "$IN" | jq -cS .)" "$(log .body | jq -cS '.[].data')"
+    rm "$DIR/o" "$DIR/http/log"
+    script 200 422 422 422 200 # the first was taken above
+    webhook --format=cloudevents-batch --on-error=dead-letter --dead-letter "$DIR/dead"
+    is "what was taken or refused" "$(grep '"op":"c"' "$IN" | jq -c .key)" \
+        "$({ jq -c '.line | fromjson | .key' "$DIR/dead"; log 'select(.answer == "200") | .body' | jq -c '.[].data.key'; } | sort -u)"
+}
+
+@test "the time of a CloudEvent: before 1970, and what RFC 3339 cannot have is left out" {
+    server
+    three | sed 's/"ts_ms":1,"source"/"ts_ms":-1,"source"/' >"$IN"
+    webhook --format=cloudevents
+    is time 1969-12-31T23:59:59.999Z "$(log '.body | fromjson | .time' | sort -u)"
+    rm "$DIR/o" "$DIR/http/log"
+    three | sed 's/"ts_ms":1,"source"/"ts_ms":9000000000000000,"source"/' >"$IN"
+    webhook --format=cloudevents
+    is time null "$(log '.body | fromjson | .time' | sort -u)"
+    is requests 3 "$(log .path | wc -l)"
+}
+
+# verified KEY...: the requests of the log one of whose signatures is right for each key.
+verified() {
+    python3 - "$DIR/http/log" "$@" <<'EOF'
+import base64, hashlib, hmac, json, sys
+for line in open(sys.argv[1]):
+    request = json.loads(line)
+    headers = request["headers"]
+    signed = f'{headers["webhook-id"]}.{headers["webhook-timestamp"]}.{request["body"]}'.encode()
+    wanted = ["v1," + base64.b64encode(hmac.new(base64.b64decode(key.removeprefix("whsec_")), signed, hashlib.sha256).digest()).decode() for key in sys.argv[2:]]
+    assert headers["webhook-signature"].split(" ") == wanted, (headers, wanted)
+    print(headers["webhook-id"])
+EOF
+}
+
+@test "--sign: Standard Webhooks, also of a request that is sent again, and with two keys while one takes the other's place" {
+    local old=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw new=whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==
+    server
+    three >"$IN"
+    (umask 077 && printf '# of this year\n%s\n' $old >"$DIR/keys")
+    script 503 200 close 200 200
+    webhook --sign "$DIR/keys"
+    is "requests with the right signature" 5 "$(verified $old | wc -l)"
+    is "taken" "$(grep '"op":"c"' "$IN")" "$(log 'select(.answer == "200") | .body')"
+    rm "$DIR/o" "$DIR/http/log"
+    printf '\n%s\r\n' $new >>"$DIR/keys"
+    webhook --sign "$DIR/keys" --format=ndjson
+    is "signed twice" 1 "$(verified $old $new | wc -l)"
+    is "Idempotency-Key" "\"$(log '.headers["webhook-id"]')\"" "$(log '.headers["idempotency-key"]')"
+}
+
+@test "--sign: a file without a sound key, or that others may read, sends nothing" {
+    server
+    three >"$IN"
+    local bad
+    for bad in '' 'secret' 'whsec_' 'whsec_c2hvcnQ=' 'whsec_!!!!9r8GKYqrTwjUPD8ILPZIo2LaLaSw' "whsec_$(head -c 66 /dev/zero | base64 -w0)"; do
+        (umask 077 && printf '%s\n' "$bad" >"$DIR/keys")
+        run -78 --separate-stderr webhook --sign "$DIR/keys"
+        [[ ${#bad} -lt 8 || $stderr != *"$bad"* ]] || fail "the key is in the message: $stderr"
+    done
+    echo whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw >"$DIR/keys"
+    chmod 640 "$DIR/keys"
+    run -77 webhook --sign "$DIR/keys"
+    chmod 600 "$DIR/keys"
+    ln -s keys "$DIR/link"
+    run -78 webhook --sign "$DIR/link"
+    run -78 webhook --sign "$DIR/none"
+    run -64 t cdc-sink-http --elasticsearch --sign "$DIR/keys" "$URL" <"$IN"
+    [ ! -s "$DIR/http/log" ]
+}
+
+@test "URLs and headers of each table: in order, a batch for one place, and no name breaks out of its segment" {
+    server
+    {
+        for TABLE in a 'x/y' 'x/y' '..' 'ü?%\n' a; do row $((++i)); done
+        TABLE=a line m '"message":{"prefix":"p","content":"x"}' | sed 's/"schema":"public","table":"a",//'
+        commit
+    } >"$IN"
+    URL+='/in/{db}/{schema}.{table}/{unknown}?t={table}'
+    webhook --format=ndjson --header 'X-Table: {name}:{table}' --header 'X-Same: {x}'
+    is paths "/in/d/public.a/{unknown}?t=a
+/in/d/public.x%2Fy/{unknown}?t=x%2Fy
+/in/d/public.%2E%2E/{unknown}?t=%2E%2E
+/in/d/public.%C3%BC%3F%25%0A/{unknown}?t=%C3%BC%3F%25%0A
+/in/d/public.a/{unknown}?t=a
+/in/d/d./{unknown}?t=" "$(log .path)"
+    is headers "shop:a shop:x/y shop:.. shop:%C3%BC?%25%0A shop:a shop:" "$(log '.headers["x-table"]' | xargs)"
+    is same '{x}' "$(log '.headers["x-same"]' | sort -u)"
+    is lines "$(grep -v commit "$IN")" "$(log .body | grep .)"
+    is "ids" "$(log .path | wc -l)" "$(log '.headers["webhook-id"]' | sort -u | wc -l)"
+}
+
+@test "--deny-private: this machine and private networks are not connected to, by whatever name" {
+    server
+    three >"$IN"
+    local host port=${URL##*:}
+    for host in 127.0.0.1 localhost '[::1]' '[::ffff:127.0.0.1]' 127.1 2130706433 0; do
+        run -78 --separate-stderr t cdc-sink-http --webhook --deny-private --retry-max 0 "http://$host:$port/" <"$IN"
+        [[ $stderr == *"no address of the public internet"* ]] || fail "$host: $stderr"
+    done
+    # A proxy would be asked out of our sight: it is not asked.
+    http_proxy=$URL run -78 t cdc-sink-http --webhook --deny-private --retry-max 0 http://10.0.0.1/ <"$IN"
+    [ ! -s "$DIR/http/log" ]
+    webhook
+    is requests 3 "$(log .path | wc -l)"
+}
+
+@test "--header-file and CDC_HTTP_AUTHORIZATION: sent, in no list of processes, and not read where others may" {
+    server
+    three >"$IN"
+    (umask 077 && printf '# of the receiver\nX-One: 1\r\n\nAuthorization: Bearer geheim123\n' >"$DIR/headers")
+    webhook --header-file "$DIR/headers" --header 'X-Two: 2'
+    is headers '["1","2","Bearer geheim123"]' "$(log '.headers | [.["x-one"], .["x-two"], .authorization] | @json' | sort -u)"
+    rm "$DIR/o" "$DIR/http/log"
+    CDC_HTTP_AUTHORIZATION='ApiKey Z2VoZWltMTIz' webhook
+    is header 'ApiKey Z2VoZWltMTIz' "$(log .headers.authorization | sort -u)"
+    rm "$DIR/o" "$DIR/http/log"
+    printf 'no header geheim123\n' >"$DIR/headers"
+    run -64 webhook --header-file "$DIR/headers"
+    [[ $output != *geheim123* ]] || fail "it is told: $output"
+    chmod 644 "$DIR/headers"
+    run -77 webhook --header-file "$DIR/headers"
+    [ ! -s "$DIR/http/log" ]
+}
+
+@test "--cert and --key: a receiver that asks for a certificate" {
+    three >"$IN"
+    local name
+    for name in server client stranger; do
+        openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=$name" -addext "subjectAltName=IP:127.0.0.1" -keyout "$DIR/$name.key" -out "$DIR/$name.pem" 2>/dev/null
+        cat "$DIR/$name.key" "$DIR/$name.pem" >"$DIR/$name.both"
+    done
+    spawn python3 "$LIB/https-server.py" "$DIR/port" "$DIR/server.both" "$DIR/bodies" "$DIR/client.pem"
+    wait_until test -s "$DIR/port"
+    URL=https://127.0.0.1:$(cat "$DIR/port")
+    run -69 webhook --retry-max 0 --ca "$DIR/server.pem"
+    run -69 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/stranger.both"
+    run -78 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/none"
+    run -78 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/client.pem" --key "$DIR/none"
+    run -64 webhook --key "$DIR/client.key"
+    [ ! -s "$DIR/bodies" ]
+    webhook --ca "$DIR/server.pem" --cert "$DIR/client.pem" --key "$DIR/client.key"
+    is bodies "$(grep '"op":"c"' "$IN")" "$(cat "$DIR/bodies")"
+    rm "$DIR/o" "$DIR/bodies"
+    webhook --ca "$DIR/server.pem" --cert "$DIR/client.both"
+    is bodies "$(grep '"op":"c"' "$IN")" "$(cat "$DIR/bodies")"
+}
