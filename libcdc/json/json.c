@@ -393,7 +393,7 @@ static const char *skip_unescaped(const char *p, const char *end)
 
 void cdc_json_append_string(struct cdc_buf *out, const char *p, size_t n)
 {
-    const char *end = p + n;
+    const char *end = n > 0 ? p + n : p; /* p may be NULL then */
 
     /* Text that needs no escape, nearly all of it, fits without growing again. */
     if (!cdc_buf_room(out, n + 2))

@@ -283,7 +283,7 @@ static void test_alphabets(struct ff1 *ff1)
     check(token_append(&out, ff1, cdc_span_text("Привет, мир \xe6\xbc\xa2\xe5\xad\x97"), NULL) == 0 &&
               cdc_utf8_valid(out.data, out.len) && out.len == strlen("Привет, мир \xe6\xbc\xa2\xe5\xad\x97") + 2,
           "letters of other alphabets");
-    check(memcmp(out.data + 1, "П", 2) != 0 && strstr(out.data, "ривет") == NULL, "are not kept");
+    check(memcmp(out.data + 1, "П", 2) != 0 && memmem(out.data, out.len, "ривет", 10) == NULL, "are not kept");
     cdc_buf_free(&out);
 }
 
