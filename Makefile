@@ -50,7 +50,10 @@ $(error $(REFUSAL))
 endif
 endif
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
+ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
+# Of libcdc's room for privacy, which cdc-filter alone uses, and of webhooks' signatures.
+CRYPTO_LIBS = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null)
 
 LIB_SRC := $(sort $(shell find libcdc -name '*.c'))
 LIB_OBJ = $(LIB_SRC:%.c=$(BUILD)/%.o)
@@ -88,7 +91,7 @@ endif
 ifeq ($(WITH_HTTP),yes)
 TOOLS += cdc-sink-http
 HTTP_OBJ = $(call objects,connectors/http)
-$(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl libcrypto)
+$(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl)
 endif
 ifneq ($(filter pg-cdc mysql-binlog,$(TOOLS)),)
 TOOLS += cdc-snapshot
@@ -101,8 +104,9 @@ ALL_TOOLS = $(patsubst man/%.1,%,$(wildcard man/*.1))
 # pkg-config is asked once, not for each file.
 ALL_CFLAGS := $(ALL_CFLAGS)
 LIB_LIBS := $(LIB_LIBS)
+CRYPTO_LIBS := $(CRYPTO_LIBS)
 MYSQL_LIBS := $(MYSQL_LIBS)
-MODULES = jansson $(if $(PG_OBJ),libpq) $(if $(MYSQL_OBJ),libmariadb libzstd zlib) $(if $(SQLITE_OBJ),sqlite3) $(if $(HTTP_OBJ),libcurl libcrypto)
+MODULES = jansson libcrypto $(if $(PG_OBJ),libpq) $(if $(MYSQL_OBJ),libmariadb libzstd zlib) $(if $(SQLITE_OBJ),sqlite3) $(if $(HTTP_OBJ),libcurl)
 MODULE_FLAGS := $(shell $(PKG_CONFIG) --cflags --libs $(MODULES) 2>/dev/null)
 
 # $(BUILD)/NAME keeps the text of a variable. Once that is another one, so is the file, and what depends on it is made again.
@@ -135,7 +139,7 @@ $(LIB): $(LIB_OBJ)
 	$(AR) rcs $@ $^
 
 $(SHARED): $(LIB_OBJ) libcdc/libcdc.map
-	$(CC) $(CFLAGS) $(LINK_HARDENING) $(LDFLAGS) -shared -Wl,-soname,libcdc.so.0 -Wl,--version-script=libcdc/libcdc.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
+	$(CC) $(CFLAGS) $(LINK_HARDENING) $(LDFLAGS) -shared -Wl,-soname,libcdc.so.0 -Wl,--version-script=libcdc/libcdc.map -o $@ $(LIB_OBJ) $(LIB_LIBS) $(CRYPTO_LIBS)
 	ln -sf libcdc.so.0 $(BUILD)/libcdc.so
 
 $(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h $(BUILD)/folders
@@ -144,7 +148,7 @@ $(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h $(BUILD)/folders
 
 LINK = @mkdir -p $(@D); $(CC) $(CFLAGS) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
 $(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(FILTER_OBJ) $(SQL_OBJ) $(PROGRAM_OBJ) $(LIB)
-	$(LINK) $(SQL_LIBS) $(LIB_LIBS)
+	$(LINK) $(SQL_LIBS) $(LIB_LIBS) $(CRYPTO_LIBS)
 $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
 $(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(BUILD)/cmd/program/again.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
@@ -154,13 +158,13 @@ $(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_O
 $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SQLITE_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) -lm $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
-	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl libcrypto) $(LIB_LIBS)
+	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl) $(LIB_LIBS) $(CRYPTO_LIBS)
 
 # Unit tests: one program a file in tests/unit, linked with the library, the connectors, and what the programs share.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(SQLITE_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(HTTP_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq sqlite3 libcurl libcrypto 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq sqlite3 libcurl 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS) $(CRYPTO_LIBS)
 # Without fortification, which would turn its own calls into those that it stands for; never with a sanitizer.
 $(BUILD)/tests/faults.so: tests/lib/faults.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -173,7 +177,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
 # The pure rooms: they know no database's library.
 FUZZ_SRC = $(LIB_SRC) $(wildcard connectors/postgres/pgoutput/*.c connectors/sqlite/syntax/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c))
-FUZZ_PACKAGES = jansson libzstd zlib
+FUZZ_PACKAGES = jansson libcrypto libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
 	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $$($(PKG_CONFIG) --cflags $(FUZZ_PACKAGES)) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c $(FUZZ_SRC) $$($(PKG_CONFIG) --libs $(FUZZ_PACKAGES)) -lm; \

@@ -2,6 +2,7 @@
 /* cdc-filter: the middle stage of a pipeline. It keeps no position, so it needs no file and can be put anywhere
  * between a source and its sinks; the loop is cdc_stage_run, what becomes of a line is cdc_filter_event. */
 #include "cmd/filter/format.h"
+#include "cmd/filter/privacy.h"
 #include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
@@ -22,6 +23,7 @@
 struct options {
     struct cdc_filter_settings filter;
     struct filter_format_options format;
+    struct privacy_options privacy;
 #ifdef WITH_SQLITE
     struct lite_filter_settings sql;
 #endif
@@ -35,7 +37,9 @@ struct stage {
     struct filter_formats formats;
 #ifdef WITH_SQLITE
     struct lite_filter *sql; /* NULL: there are no expressions */
+    struct cdc_filter_step sql_step;
 #endif
+    struct cdc_privacy *privacy; /* NULL: everything may leave */
     struct cdc_filter_step steps[STEPS_MAX];
 };
 
@@ -61,6 +65,7 @@ static const struct cdc_option option_table[] = {
     OPTION_LIST(0, "set", AT(sql.set), "[TABLE:]A=EXPR", "compute a column (repeatable)"),
     OPTION_LIST(0, "add", AT(sql.add), "[TABLE:]A=EXPR", "add a column, A or \"A TYPE\" (repeatable)"),
 #endif
+    OPTIONS_PRIVACY(AT(privacy)),
     OPTION_HEADING("Running"),
     OPTION_CHOICE("on-error", AT(on_error), "ACTION", "what to do with bad lines (default stop)", "stop|skip"),
     OPTION_MAX_LINE(AT(max_line)),
@@ -80,6 +85,19 @@ static int filter_event(void *state, const struct cdc_event *event, struct cdc_b
     return cdc_filter_event(stage->filter, event, out, error);
 }
 
+/* What is left out without having been named is told. */
+static void report_left_out(const struct cdc_privacy *privacy, const struct cdc_log *log)
+{
+    uint64_t messages, statements;
+
+    cdc_privacy_left_out(privacy, &messages, &statements);
+    if (messages > 0 || statements > 0)
+        cdc_log_write(log, CDC_LOG_WARNING,
+                      "%llu messages (op m) and the texts of %llu statements (op ddl) were left out, as nobody can say "
+                      "what is in them",
+                      (unsigned long long)messages, (unsigned long long)statements);
+}
+
 /* A misspelt -t is an empty copy, a misspelt --drop-columns lets through what must not leave. */
 static void report(void *state, const struct cdc_log *log)
 {
@@ -87,6 +105,8 @@ static void report(void *state, const struct cdc_log *log)
     struct cdc_buf names = CDC_BUF_INIT;
 
     filter_formats_report(&stage->formats, log);
+    if (stage->privacy != NULL)
+        report_left_out(stage->privacy, log);
     if (cdc_filter_unmatched(stage->filter, &names) > 0 && !names.failed)
         cdc_log_write(log, CDC_LOG_WARNING, "no table of this run is the one that is named by %.*s", (int)names.len,
                       names.data);
@@ -125,6 +145,24 @@ static int run_loop(struct program *program, struct stage *stage, struct cdc_err
 }
 
 #ifdef WITH_SQLITE
+/* The message of an expression that fails may have a value of the row in it: not where values must not leave. */
+static enum cdc_step_result compute_in_private(void *state, const struct cdc_event *event, struct cdc_buf *out,
+                                               struct cdc_error *error)
+{
+    const struct cdc_filter_step *step = &((struct stage *)state)->sql_step;
+    enum cdc_step_result result = step->event(step->state, event, out, error);
+
+    if (result == CDC_STEP_FAILED && error->status == CDC_EXIT_DATA)
+        cdc_error_set(error, CDC_EXIT_DATA, "an expression of --where, --set or --add cannot be computed for the row");
+    return result;
+}
+
+static size_t unmatched_in_private(void *state, bool more, struct cdc_buf *out)
+{
+    const struct cdc_filter_step *step = &((struct stage *)state)->sql_step;
+    return step->unmatched != NULL ? step->unmatched(step->state, more, out) : 0;
+}
+
 static int add_sql(struct program *program, struct stage *stage, struct options *options, struct cdc_error *error)
 {
     struct lite_filter_settings *sql = &options->sql;
@@ -135,7 +173,14 @@ static int add_sql(struct program *program, struct stage *stage, struct options 
     sql->log = &program->log;
     if ((stage->sql = lite_filter_new(sql, error)) == NULL)
         return -1;
-    stage->steps[options->filter.n_steps++] = lite_filter_step(stage->sql);
+    stage->sql_step = lite_filter_step(stage->sql);
+    stage->steps[options->filter.n_steps] = stage->sql_step;
+    if (cdc_privacy_is_set(&options->privacy.settings)) {
+        stage->steps[options->filter.n_steps].event = compute_in_private;
+        stage->steps[options->filter.n_steps].unmatched = unmatched_in_private;
+        stage->steps[options->filter.n_steps].state = stage;
+    }
+    options->filter.n_steps++;
     return 0;
 }
 
@@ -147,6 +192,30 @@ static void free_sql(struct lite_filter_settings *sql)
 }
 #endif
 
+/* Encrypted values are bound to the names of their table and column. */
+static int check_renames(const struct options *options, struct cdc_error *error)
+{
+    if (options->privacy.settings.encrypt.count == 0 ||
+        options->filter.rename_tables.count + options->filter.rename_columns.count == 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_USAGE, "--encrypt and --rename together: under other names nothing can be decrypted");
+    return cdc_error_hint(error, "rename behind --decrypt");
+}
+
+static int add_privacy(struct stage *stage, struct options *options, struct cdc_error *error)
+{
+    struct cdc_privacy_settings *privacy = &options->privacy.settings;
+
+    if (!cdc_privacy_is_set(privacy))
+        return 0;
+    privacy->allow_unknown = options->filter.allow_unknown;
+    if (check_renames(options, error) != 0 || privacy_protect(error) != 0 ||
+        (stage->privacy = cdc_privacy_new(privacy, error)) == NULL)
+        return -1;
+    stage->steps[options->filter.n_steps++] = cdc_privacy_step(stage->privacy);
+    return 0;
+}
+
 /* In the order in which an event goes through them. */
 static int add_steps(struct program *program, struct stage *stage, struct options *options, struct cdc_error *error)
 {
@@ -154,8 +223,10 @@ static int add_steps(struct program *program, struct stage *stage, struct option
 #ifdef WITH_SQLITE
     if (add_sql(program, stage, options, error) != 0)
         return -1;
+#else
+    (void)program;
 #endif
-    return 0;
+    return add_privacy(stage, options, error);
 }
 
 static void free_stage(struct stage *stage)
@@ -165,6 +236,7 @@ static void free_stage(struct stage *stage)
 #ifdef WITH_SQLITE
     lite_filter_free(stage->sql);
 #endif
+    cdc_privacy_free(stage->privacy);
 }
 
 /* Makes what the options ask for, and runs it. */
@@ -187,9 +259,12 @@ static int filter_lines(struct program *program, struct options *options, struct
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
+    struct options *options = program->values;
+
     if (operands.count != 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "unexpected operand \"%s\"", operands.items[0]);
-    return filter_lines(program, program->values, error);
+    int done = privacy_other_work(program, &options->privacy, error);
+    return done != 0 ? (done > 0 ? 0 : -1) : filter_lines(program, options, error);
 }
 
 int main(int argc, char **argv)
@@ -198,15 +273,16 @@ int main(int argc, char **argv)
     struct program program = {
         .name = "cdc-filter",
         .synopsis = "[options] < events > events",
-        .summary = "Keeps tables, operations and columns of change events, and renames them.",
+        .summary = "Chooses, computes, renames and masks tables, rows and columns of change events.",
         .options = option_table,
         .values = &options,
-        .exit_statuses = "0 64 65 70 74 75 78",
+        .exit_statuses = "0 64 65 70 74 75 77 78",
         .run = run,
     };
     int status = program_main(&program, argc, argv);
     free_settings(&options.filter);
     free(options.format.keys.items);
+    privacy_free_options(&options.privacy);
 #ifdef WITH_SQLITE
     free_sql(&options.sql);
 #endif

@@ -81,9 +81,9 @@ made_again() { make_here -n "$@" | grep -oE "(-o|rcs) [^ ]*" | sed "s|.* $OUT/||
     mkdir "$BATS_TEST_TMPDIR/none"
     export PKG_CONFIG_LIBDIR=$BATS_TEST_TMPDIR/none PKG_CONFIG_PATH=
     run ! make_here all
-    [[ $output == *"    apt-get install libjansson-dev libpq-dev libmariadb-dev libzstd-dev zlib1g-dev libsqlite3-dev libcurl4-openssl-dev"$'\n'* ]] || fail "$output"
+    [[ $output == *"    apt-get install libjansson-dev libssl-dev libpq-dev libmariadb-dev libzstd-dev zlib1g-dev libsqlite3-dev libcurl4-openssl-dev"$'\n'* ]] || fail "$output"
     run ! make_here all WITH_MYSQL=no WITH_SQLITE=no WITH_HTTP=no
-    [[ $output == *"    apt-get install libjansson-dev libpq-dev"$'\n'* ]] || fail "$output"
+    [[ $output == *"    apt-get install libjansson-dev libssl-dev libpq-dev"$'\n'* ]] || fail "$output"
 }
 
 @test "help, clean and uninstall need nothing" {
@@ -106,6 +106,6 @@ made_again() { make_here -n "$@" | grep -oE "(-o|rcs) [^ ]*" | sed "s|.* $OUT/||
         [[ " POSTGRES MYSQL SQLITE HTTP " == *" ${part:-HTTP} "* ]] || fail "$package: $part"
     done <"$CDC_ROOT/tests/packages"
     is "twice" "" "$(grep -v '^#' "$CDC_ROOT/tests/packages" | cut -d' ' -f1 | sort | uniq -d)"
-    is "build without two parts" "gcc libc6-dev make pkg-config libjansson-dev libpq-dev libsqlite3-dev" "$(WITHOUT="MYSQL HTTP" "$CDC_ROOT/tests/needs" build)"
+    is "build without two parts" "gcc libc6-dev make pkg-config libjansson-dev libssl-dev libpq-dev libsqlite3-dev" "$(WITHOUT="MYSQL HTTP" "$CDC_ROOT/tests/needs" build)"
     is "nothing missing here" "" "$("$CDC_ROOT/tests/needs" --missing build run test)"
 }

@@ -23,6 +23,8 @@ struct cdc_filter_step {
     /* Appends the settings that name a table of which no line has come, with ", " between them (before the first one, too, where
      * `more` is true): how many. NULL: there are none. */
     size_t (*unmatched)(void *state, bool more, struct cdc_buf *out);
+    /* Lines with an unknown op, into which it cannot look, must not pass: they are refused (DATA). */
+    bool refuses_unknown;
     void *state;
 };
 

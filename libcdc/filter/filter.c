@@ -239,6 +239,9 @@ static int end_lines(struct cdc_filter *filter, struct cdc_buf *out, int lines, 
 static int pass_unknown(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                         struct cdc_error *error)
 {
+    for (size_t i = 0; i < filter->settings.n_steps; i++)
+        if (filter->settings.steps[i].refuses_unknown)
+            return cdc_error_set(error, CDC_EXIT_DATA, "the line has an op that is not known, and may hold anything");
     struct cdc_buf *lines = begin_lines(filter, out);
     cdc_buf_span(lines, event->line);
     cdc_buf_byte(lines, '\n');

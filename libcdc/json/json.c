@@ -230,6 +230,8 @@ static size_t decode_escape(const char *p, char out[4], size_t *n)
 
 void cdc_json_unescape(struct cdc_buf *out, struct cdc_span raw)
 {
+    if (raw.n == 0) /* maybe absent, without any text */
+        return;
     const char *p = raw.p, *end = raw.p + raw.n;
 
     while (p < end) {
@@ -305,12 +307,13 @@ static bool next_byte(struct pieces *pieces, char *byte)
 
 bool cdc_json_raw_equal(struct cdc_span a, struct cdc_span b)
 {
-    struct pieces one = {.p = a.p, .end = a.p + a.n}, other = {.p = b.p, .end = b.p + b.n};
-    char x = 0, y = 0;
-
     if (cdc_span_equal(a, b))
         return true;
-    if (a.n == 0 || memchr(a.p, '\\', a.n) == NULL)
+    if (a.n == 0 || b.n == 0) /* maybe absent, without any text */
+        return false;
+    struct pieces one = {.p = a.p, .end = a.p + a.n}, other = {.p = b.p, .end = b.p + b.n};
+    char x = 0, y = 0;
+    if (memchr(a.p, '\\', a.n) == NULL)
         return b.n > a.n && cdc_json_raw_is(b, a);
     for (;;) {
         bool more = next_byte(&one, &x);
@@ -400,7 +403,7 @@ static const char *skip_unescaped(const char *p, const char *end)
 
 void cdc_json_append_string(struct cdc_buf *out, const char *p, size_t n)
 {
-    const char *end = p + n;
+    const char *end = n > 0 ? p + n : p; /* p may be NULL then */
 
     /* Text that needs no escape, nearly all of it, fits without growing again. */
     if (!cdc_buf_room(out, n + 2))

@@ -4,7 +4,7 @@
 
 power-cut.py begin ROOT SHADOW   what is in ROOT now counts as synced
 power-cut.py cut ROOT SHADOW     ROOT becomes what was synced: each folder has the names of its last fsync, each file the bytes of
-                                 its own; a file whose name was synced and whose bytes never were is empty
+                                 its own; a file whose name was synced and whose bytes never were is empty, and so is such a folder
 
 A kernel may have written more than it was asked to. This is the least that it promises, which is what the tools may count on."""
 import ctypes
@@ -37,14 +37,20 @@ def begin(folder, shadow):
                 shutil.copy(entry.path, f"{shadow}/file.{file_id(entry.path)}")
 
 
-def restore(identity, to, shadow):
+def folders_of(root):
+    return {file_id(f"{path}/{name}") for path, names, _ in os.walk(root) for name in names}
+
+
+def restore(identity, to, shadow, folders):
     os.mkdir(to, 0o700)
+    if not os.path.exists(f"{shadow}/folder.{identity}"):
+        return
     with open(f"{shadow}/folder.{identity}", encoding="utf-8") as names:
         for line in names:
             entry, name = line.rstrip("\n").split(" ", 1)
             path = f"{to}/{name}"
-            if os.path.exists(f"{shadow}/folder.{entry}"):
-                restore(entry, path, shadow)
+            if entry in folders or os.path.exists(f"{shadow}/folder.{entry}"):
+                restore(entry, path, shadow, folders)
             elif os.path.exists(f"{shadow}/file.{entry}"):
                 shutil.copyfile(f"{shadow}/file.{entry}", path)
                 os.chmod(path, 0o600)
@@ -57,7 +63,7 @@ if action == "begin":
     begin(root, shadow_folder)
 elif action == "cut":
     mode = os.stat(root).st_mode
-    restore(file_id(root), f"{root}.cut", shadow_folder)
+    restore(file_id(root), f"{root}.cut", shadow_folder, folders_of(root))
     # The folder itself stays: who has it open, and who watches it by its number, goes on.
     for item in os.scandir(root):
         if item.is_dir(follow_symlinks=False):
