@@ -270,6 +270,9 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 int main(int argc, char **argv)
 {
     struct options options = {.on_error = "stop", .max_line = (int64_t)CDC_LINE_MAX_DEFAULT};
+#ifdef WITH_SQLITE
+    options.sql.before = "match";
+#endif
     struct program program = {
         .name = "cdc-filter",
         .synopsis = "[options] < events > events",

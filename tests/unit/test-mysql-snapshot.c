@@ -45,9 +45,10 @@ static void check(bool good, const char *what)
         {"SHOW GRANTS", 1, "GRANT SELECT ON *.* TO u", false},                                                         \
         {"'log_slave_updates'", 2, "log_slave_updates|ON", true}, {"SHOW MASTER STATUS", 4, "b.000007|567||", true},   \
         {"XA RECOVER", 4, "", true}, {"Com\\_xa\\_prepare", 2, "Com_xa_prepare|3", false},                             \
-        {"USER_PRIVILEGES", 1, "1", false}, {"UNIX_TIMESTAMP", 1, "1764000000123", false},                             \
-        {"SELECT * FROM", 2, "", false}, {"SET ", 0, NULL, false}, {"START TRANSACTION", 0, NULL, false},              \
-        {"ROLLBACK", 0, NULL, false}, {"FLUSH TABLES WITH READ LOCK", 0, NULL, false},                                 \
+        {"Com\\_xa\\_commit", 2, "Com_xa_commit|3", false}, {"USER_PRIVILEGES", 1, "1", false},                        \
+        {"UNIX_TIMESTAMP", 1, "1764000000123", false}, {"SELECT * FROM", 2, "", false}, {"SET ", 0, NULL, false},      \
+        {"START TRANSACTION", 0, NULL, false}, {"ROLLBACK", 0, NULL, false},                                           \
+        {"FLUSH TABLES WITH READ LOCK", 0, NULL, false},                                                               \
     {                                                                                                                  \
         NULL, 0, NULL, false                                                                                           \
     }
@@ -346,6 +347,8 @@ static void test_said(void)
                           "TABLE_SCHEMA)\n"
                           "1 SHOW GLOBAL STATUS LIKE 'Com\\_xa\\_prepare'\n"
                           "1 XA RECOVER\n"
+                          "1 SHOW GLOBAL STATUS LIKE 'Com\\_xa\\_commit'\n"
+                          "1 XA RECOVER\n"
                           "2 ROLLBACK\n"
                           "2 START TRANSACTION WITH CONSISTENT SNAPSHOT\n"
                           "2 SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'\n"
@@ -354,6 +357,7 @@ static void test_said(void)
                                    "@mariadb_slave_capability = 4\n"
                                    "3 dump from coordinates\n"
                                    "3 040000000100649ee790622e303030303037\n"
+                                   "1 SHOW GLOBAL STATUS LIKE 'Com\\_xa\\_commit'\n"
                                    "1 SHOW GLOBAL STATUS LIKE 'Com\\_xa\\_prepare'\n"
                                    "1 XA RECOVER\n"
                                    "2 SET SESSION lock_wait_timeout = 5\n"

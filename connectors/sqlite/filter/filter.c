@@ -15,7 +15,7 @@ struct lite_filter *lite_filter_new(const struct lite_filter_settings *settings,
         return NULL;
     }
     filter->settings = *settings;
-    tables_init(filter);
+    sql_tables_init(filter);
     if (items_parse(&filter->items, settings, error) == 0 && (filter->engine = lite_engine_new(error)) != NULL)
         return filter;
     lite_filter_free(filter);
@@ -91,7 +91,7 @@ static enum cdc_step_result take_schema(struct lite_filter *filter, const struct
 {
     struct sql_table *table;
 
-    if (tables_define(filter, event, &table, error) != 0)
+    if (sql_tables_define(filter, event, &table, error) != 0)
         return CDC_STEP_FAILED;
     if (table->n_assignments == 0)
         return CDC_STEP_KEPT;
@@ -108,7 +108,7 @@ static enum cdc_step_result take_event(void *state, const struct cdc_event *even
         return CDC_STEP_KEPT;
     if (event->op == CDC_OP_SCHEMA)
         return take_schema(filter, event, out, error);
-    struct sql_table *table = tables_find(filter, event, error);
+    struct sql_table *table = sql_tables_find(filter, event, error);
     if (table == NULL)
         return CDC_STEP_FAILED;
     if (table->n_items == 0 || !cdc_event_has_row(event))
@@ -133,5 +133,5 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
 
 struct cdc_filter_step lite_filter_step(struct lite_filter *filter)
 {
-    return (struct cdc_filter_step){take_event, unmatched, filter};
+    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .state = filter};
 }

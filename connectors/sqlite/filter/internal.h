@@ -74,12 +74,12 @@ struct lite_filter {
     struct cdc_buf values, key, before, after, unchanged, json_null, json_null_old;
 };
 
-void tables_init(struct lite_filter *filter);
+void sql_tables_init(struct lite_filter *filter);
 /* The event's table; BORROWED. */
-struct sql_table *tables_find(struct lite_filter *filter, const struct cdc_event *event, struct cdc_error *error);
+struct sql_table *sql_tables_find(struct lite_filter *filter, const struct cdc_event *event, struct cdc_error *error);
 /* Of a schema line: compiles what applies to the table. CONFIG where it does not fit. */
-int tables_define(struct lite_filter *filter, const struct cdc_event *event, struct sql_table **table,
-                  struct cdc_error *error);
+int sql_tables_define(struct lite_filter *filter, const struct cdc_event *event, struct sql_table **table,
+                      struct cdc_error *error);
 
 /* -- line.c: the parts of a row's line that may become others -- */
 struct parts {

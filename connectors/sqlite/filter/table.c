@@ -42,7 +42,7 @@ static void release(struct cdc_table *table)
     free(((struct sql_table *)table)->items);
 }
 
-void tables_init(struct lite_filter *filter)
+void sql_tables_init(struct lite_filter *filter)
 {
     static const struct cdc_target_ops ops = {.what = "table", .name = name_table};
 
@@ -66,7 +66,7 @@ static int look_up(struct lite_filter *filter, struct sql_table *table, struct c
     return 0;
 }
 
-struct sql_table *tables_find(struct lite_filter *filter, const struct cdc_event *event, struct cdc_error *error)
+struct sql_table *sql_tables_find(struct lite_filter *filter, const struct cdc_event *event, struct cdc_error *error)
 {
     struct sql_table *table = (struct sql_table *)cdc_tables_of(&filter->tables, event, error);
 
@@ -281,10 +281,10 @@ static int define(struct lite_filter *filter, struct sql_table *table, bool mysq
     return 0;
 }
 
-int tables_define(struct lite_filter *filter, const struct cdc_event *event, struct sql_table **table,
-                  struct cdc_error *error)
+int sql_tables_define(struct lite_filter *filter, const struct cdc_event *event, struct sql_table **table,
+                      struct cdc_error *error)
 {
-    *table = tables_find(filter, event, error);
+    *table = sql_tables_find(filter, event, error);
     if (*table == NULL)
         return -1;
     if ((*table)->n_items == 0)
