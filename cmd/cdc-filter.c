@@ -152,8 +152,10 @@ static enum cdc_step_result compute_in_private(void *state, const struct cdc_eve
     const struct cdc_filter_step *step = &((struct stage *)state)->sql_step;
     enum cdc_step_result result = step->event(step->state, event, out, error);
 
-    if (result == CDC_STEP_FAILED && error->status == CDC_EXIT_DATA)
+    if (result == CDC_STEP_FAILED && error->status == CDC_EXIT_DATA) {
+        *error = (struct cdc_error){0};
         cdc_error_set(error, CDC_EXIT_DATA, "an expression of --where, --set or --add cannot be computed for the row");
+    }
     return result;
 }
 
