@@ -112,6 +112,10 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--format belongs to --webhook");
     if (options->sign != NULL && !options->webhook)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--sign belongs to --webhook");
+    if (options->requests > 1 && options->webhook && options->format != NULL && strcmp(options->format, "event") != 0 &&
+        strcmp(options->format, "cloudevents") != 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--requests: the order of a batch is that of all its rows; with "
+                                                    "--webhook it takes --format event or cloudevents");
     if (options->key != NULL && options->cert == NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--key belongs to --cert");
     if (options->index != NULL && !options->elasticsearch)

@@ -32,7 +32,11 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
         .index_ids_path = settings->index_ids_path,
     };
 
-    struct http_webhook_settings webhook = {settings->webhook_format, lines, bytes, settings->sign_file};
+    struct http_webhook_settings webhook = {.format = settings->webhook_format,
+                                            .most_lines = lines,
+                                            .most_bytes = bytes,
+                                            .requests = (size_t)settings->requests,
+                                            .sign_file = settings->sign_file};
 
     if (settings->mode == HTTP_MODE_ELASTICSEARCH)
         sink->index = es_sink_open(&sink->client, &index, error);
@@ -77,7 +81,7 @@ static int flush(struct http_sink *sink, struct cdc_error *error)
 /* Nothing is under way any more. */
 static int settle(struct http_sink *sink, struct cdc_error *error)
 {
-    int result = sink->index != NULL ? es_sink_settle(sink->index, error) : 0;
+    int result = sink->index != NULL ? es_sink_settle(sink->index, error) : http_webhook_settle(sink->webhook, error);
 
     sink->failed |= result != 0;
     return result;
