@@ -114,8 +114,9 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--sign belongs to --webhook");
     if (options->requests > 1 && options->webhook && options->format != NULL && strcmp(options->format, "event") != 0 &&
         strcmp(options->format, "cloudevents") != 0)
-        return cdc_error_set(error, CDC_EXIT_USAGE, "--requests: the order of a batch is that of all its rows; with "
-                                                    "--webhook it takes --format event or cloudevents");
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--requests: the order of a batch is that of all its rows; with "
+                             "--webhook it takes --format event or cloudevents");
     if (options->key != NULL && options->cert == NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--key belongs to --cert");
     if (options->index != NULL && !options->elasticsearch)
@@ -293,7 +294,9 @@ static int run_at(struct program *program, const struct options *options, struct
         .alias = options->alias,
         .mappings = options->mappings,
         .batch_bytes = options->batch_bytes,
-        .requests = options->requests > 0 ? options->requests : options->elasticsearch ? 2 : 1,
+        .requests = options->requests > 0    ? options->requests
+                    : options->elasticsearch ? 2
+                                             : 1,
         .batch_events = options->sink.batch_events,
     };
     return run_with(program, options, &settings, error);

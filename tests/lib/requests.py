@@ -3,6 +3,7 @@
 """Random lines into cdc-sink-http, with several requests under way, against a server that misbehaves at random.
 
 requests.py index|webhook SEED [--requests N] [--lines N]
+requests.py lines SEED [--lines N] --schema NAME --rows FILE   prints such lines, and writes the rows that they come to
 
 The server answers late and out of order, with 429, 503 or 403 for a request or for an item, with 413, half an answer or none;
 what it was asked to do is done then, or not. The sink is killed and stopped in the middle, and started again with all lines.
@@ -225,14 +226,13 @@ class Server(ThreadingHTTPServer):
 class Lines:
     def __init__(self, rng):
         self.rng, self.rows, self.out = rng, {}, []
-        self.seq, self.n, self.values = 100, 0, 0
-        self.per_key = {}
+        self.seq, self.n, self.values, self.of = 100, 0, 0, "public"
 
     def line(self, op, **members):
         self.n += 1
         pos = f"{self.seq:08d}.{self.n:08d}"
         self.out.append(json.dumps({"op": op, "pos": pos, "seq": self.seq, "ts_ms": 1, "source": {
-            "connector": "postgresql", "name": "n", "db": "d", "schema": "public", "table": "t", "ts_ms": 1, "txId": 5,
+            "connector": "postgresql", "name": "n", "db": "d", "schema": self.of, "table": "t", "ts_ms": 1, "txId": 5,
             "lsn": self.seq, "snapshot": "false"}, **members}, separators=(",", ":")))
 
     def schema(self):
@@ -356,13 +356,24 @@ def check_webhook(seed, lines, state):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["index", "webhook"])
+    parser.add_argument("what", choices=["index", "webhook", "lines"])
+    parser.add_argument("--schema", default="public")
+    parser.add_argument("--rows")
     parser.add_argument("seed", type=int)
     parser.add_argument("--requests", type=int, default=2)
     parser.add_argument("--lines", type=int, default=3000)
     parser.add_argument("--tool", default="cdc-sink-http")
     options = parser.parse_args()
     rng = random.Random(options.seed)
+    if options.what == "lines":
+        lines = Lines(rng)
+        lines.of = options.schema
+        lines.make(options.lines, False)
+        with open(options.rows, "w", encoding="ascii") as file:
+            for row in lines.rows.values():
+                file.write(json.dumps([row["id"], row["v"], row["big"]], separators=(",", ":")) + "\n")
+        print("\n".join(lines.out))
+        return
     server = Server(("127.0.0.1", 0), Handler)
     server.webhook = options.what == "webhook"
     server.state = state = State(random.Random(rng.random()))

@@ -270,9 +270,7 @@ static CURLcode perform(struct http_client *client)
         cdc_control_waiting(control, client->waits_for);
         failed = wait_for_any(client, LOOK_MS);
     }
-    return client->done          ? (CURLcode)client->code
-           : failed != CURLM_OK ? CURLE_FAILED_INIT
-                                : CURLE_ABORTED_BY_CALLBACK;
+    return client->done ? (CURLcode)client->code : failed != CURLM_OK ? CURLE_FAILED_INIT : CURLE_ABORTED_BY_CALLBACK;
 }
 
 int http_client_begin(struct http_client *client, const struct http_request *request, struct cdc_error *error)

@@ -73,8 +73,8 @@ void es_sink_free(struct es_sink *sink)
 static int send_alone(struct es_sink *sink, struct cdc_error *error)
 {
     struct cdc_buf *response = &sink->client->response;
-    int result = es_flights_settle(sink, error) == 0 && es_twice_check(sink, error) == 0 ? es_send_batch(sink, error)
-                                                                                           : -1;
+    int result =
+        es_flights_settle(sink, error) == 0 && es_twice_check(sink, error) == 0 ? es_send_batch(sink, error) : -1;
 
     /* After a failure as well: what was not sent comes again in a later run, since no delivery confirms it now
      * (sink.c). */

@@ -254,10 +254,9 @@ static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *nex
         break;
     case ES_BULK_ALL_TAKEN: break;
     case ES_BULK_SOME_NOT_TAKEN:
-        result =
-            sink->asked
-                ? cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk does not say which items were not taken")
-                : 1;
+        result = sink->asked ? cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                                             "the answer to _bulk does not say which items were not taken")
+                             : 1;
         sink->ask_items = true;
         break;
     case ES_BULK_BAD: result = -1; break;

@@ -142,8 +142,8 @@ static int stamp(void *context, struct cdc_error *error)
     if (delivery->of->keys == NULL)
         return 0;
     cdc_buf_lit(&delivery->signature, "webhook-signature: ");
-    if (webhook_sign(delivery->of->keys, delivery->id.data + strlen("webhook-id: "), now, delivery->sent, &delivery->signature,
-                     error) != 0)
+    if (webhook_sign(delivery->of->keys, delivery->id.data + strlen("webhook-id: "), now, delivery->sent,
+                     &delivery->signature, error) != 0)
         return -1;
     cdc_buf_byte(&delivery->signature, '\0');
     return delivery->signature.failed ? cdc_error_memory(error) : 0;
