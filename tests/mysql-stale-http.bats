@@ -68,7 +68,7 @@ equal() {
     equal u
     is "rows of a database that was dropped" "" "$(rows_in_index t)"
     not test -e "$DIR/failed"
-    [ "$(grep -c 75 "$DIR/ends")" -ge 1 ] || fail "$(sort "$DIR/ends" | uniq -c)"
+    not grep -q "error: to be read again" "$DIR/err" # mysql-binlog has read them
     touch "$DIR/stop"
 }
 

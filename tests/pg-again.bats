@@ -329,6 +329,34 @@ wait_for_look() {
     stop_supervised
 }
 
+in_state() { jq -e --arg table "$1" 'any(.offsets[].state.again[]?; .written == null and any(.tables[]; .table == $table))' "$STATE/pg-cdc-$NAME.offset" >/dev/null 2>&1; }
+@test "one becomes stale while another one is read: it is read, too, also where the stream is killed between the two" {
+    two_tables
+    sql "insert into $NAME.t select g, repeat('row ' || g, 20) from generate_series(4, 150000) g; create table $NAME.o (id int primary key)"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    sql "alter table $NAME.t add c int not null default 7"
+    wait_until -t 30 in_state t
+    sql "alter table $NAME.u add c int not null default 7"
+    # Its read waits for what is open, the other one goes on.
+    mkfifo "$DIR/session"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/session" "$DATABASE"
+    exec 8>"$DIR/session"
+    echo "begin; insert into $NAME.o values (1);" >&8
+    wait_until -t 30 holds
+    wait_until -t 30 in_state u
+    in_state t || { cat "$DIR/err"; fail "it was read too soon"; }
+    wait_until -t 50 read_in_place 1
+    in_state u || { cat "$STATE/pg-cdc-$NAME.offset"; fail "it counts as read"; }
+    kill -KILL "$(pgrep -g "$SUPERVISOR" -x pg-cdc)"
+    echo "rollback;" >&8
+    exec 8>&-
+    equal t "id, v, c"
+    equal u "id, v, c"
+    stop_supervised
+}
+
 @test "rows that move to where it was read, a truncate, and another form of the table, while it is read: the copy ends as the source" {
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 30000) g"
     supervise "$(copy_line)"

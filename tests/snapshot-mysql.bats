@@ -253,6 +253,15 @@ races() {
     says "warning: .*REPLICATION SLAVE"
     is "rows" "$(msql -N 'select (select count(*) from t) + (select count(*) from other)')" "$(grep -c '"op":"r"' "$DIR/out")"
     is "beginning of the file" null "$(state .state.from.file_created)"
+    # Before 9 that position may be of a commit which no snapshot shows yet.
+    if ! mysql_since 90000; then
+        says "FLUSH TABLES WITH READ LOCK, which is released"
+        STATE=$DIR/unlocked
+        msql "revoke reload on *.* from cdc@'%'"
+        exits 77 snapshot --ack=stdout
+        says "GRANT RELOAD"
+        msql "grant reload on *.* to cdc@'%'"
+    fi
     STATE=$DIR/denied
     msql "revoke backup_admin on *.* from cdc@'%'"
     exits 77 snapshot --ack=stdout

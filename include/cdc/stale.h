@@ -45,8 +45,8 @@ void cdc_stale_append(struct cdc_buf *out, const struct cdc_stale *stale);
 /* TEMPORARY: names the tables. Always -1. */
 int cdc_stale_stop(const struct cdc_stale *stale, struct cdc_error *error);
 
-/* Requests of people (request.h) become marks, too; but for those that a stream can read itself, in pieces, while its log goes on
- * (connectors/postgres/pgoutput/live.h). Such a read is a round in the stream's own state, saved before its first line without
+/* Requests of people (request.h) become marks, too; but for tables, asked for or stale, that a stream can read itself while its log goes
+ * on (live.h of both connectors). Such a read is a round in the stream's own state, saved before its first line without
  * "written", and with it after its last one. A start at which not all sinks have passed that, wherever they are in it, begins it
  * anew, after the foremost one, and withholds the table's changes until then. */
 

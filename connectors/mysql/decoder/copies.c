@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes of a copy that is kept of the tables. Where a statement changes its rows and no line could say how, its table is marked,
- * and reading ends before the transaction; where nothing changes in rows that are there, it goes on. */
+/* What becomes of a copy that is kept of the tables. Where a statement changes its rows and no line could say how, nothing of its table
+ * comes until it was read again, or it is marked, and reading ends before the transaction; where nothing changes in rows that are there,
+ * it goes on. */
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/effect.h"
 #include "connectors/mysql/event/retype.h"
@@ -29,12 +30,21 @@ bool my_copies_omit(const struct my_decoder *decoder, const char *db, const char
     return settings->copy && settings->copy->is_omitted(settings->context, db, table);
 }
 
-int my_copies_mark(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
+int my_copies_stop(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
                    struct cdc_error *error)
 {
     if (decoder->settings.copy->stale(decoder->settings.context, db, table, why, error) < 0)
         return -1;
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "table %s.%s is to be read again: %s", db, table, why);
+}
+
+int my_copies_mark(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
+                   struct cdc_error *error)
+{
+    int withheld = decoder->settings.copy->withhold(decoder->settings.context, db, table, why, error);
+    if (withheld != 0)
+        return withheld < 0 ? -1 : 0;
+    return my_copies_stop(decoder, db, table, why, error);
 }
 
 int my_copies_mark_all(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error)
@@ -202,7 +212,9 @@ static int keeps_values(const struct my_decoder *decoder, const struct my_event_
     char *name = cdc_span_copy(effect->column), *type = NULL;
     const struct my_column *column = name ? find_column(decoder, db, table, name, &of_log) : NULL;
     bool nullable = column && column->nullable;
-    if (column)
+    if (column && column->generated)
+        type = NULL; /* the lines may have no value of it (MariaDB) */
+    else if (column)
         type = of_log ? type_of_log(column) : strdup(column->type_name);
     else if (name)
         type = decoder->settings.copy->type_of(decoder->settings.context, db, table, name, &nullable);
@@ -264,10 +276,9 @@ int my_copies_end(const struct my_decoder *decoder, const struct my_copies_notes
         const struct my_copies_note *note = &notes->items[i];
         if (!is_stale(decoder, note))
             continue;
-        any = true;
         snprintf(why, sizeof why, "%s at %llu: %s it", decoder->coord.file, (unsigned long long)decoder->event_position,
                  note->what);
-        (void)my_copies_mark(decoder, note->db, note->table, why, error);
+        any |= my_copies_mark(decoder, note->db, note->table, why, error) < 0;
     }
     return any ? -1 : 0;
 }

@@ -47,8 +47,11 @@ struct my_copy_ops {
     bool (*is_omitted)(void *context, const char *db, const char *table);
     /* Appends the names of tables of db that is_omitted is true of, as JSON's strings with commas between. */
     void (*omitted_of)(void *context, const char *db, struct cdc_buf *out);
-    /* Its rows may be others from the transaction at hand on, and no line tells; why: for people. More tables may follow before an
-     * error ends reading, which means nothing itself. */
+    /* Its rows may be others from this place of the transaction at hand on, and no line tells; why: for people. 1: nothing of it is to
+     * be told until it was read again, while reading goes on: is_omitted is true of it from now on; 0: it cannot be read so; -1. */
+    int (*withhold)(void *context, const char *db, const char *table, const char *why, struct cdc_error *error);
+    /* The same from the transaction at hand on, where reading ends before it. More tables may follow before an error does that, which
+     * means nothing itself. */
     int (*stale)(void *context, const char *db, const char *table, const char *why, struct cdc_error *error);
     /* The copy may keep a column of that name (in lower case) which the table has not any more. */
     int (*drop_column)(void *context, const char *db, const char *table, const char *column, struct cdc_error *error);

@@ -297,8 +297,11 @@ struct my_copies_notes {
 bool my_copies_are_kept(const struct my_decoder *decoder);
 /* Is nothing to be told of the table in the transaction at hand? */
 bool my_copies_omit(const struct my_decoder *decoder, const char *db, const char *table);
-/* It is stale from here on: always -1. */
+/* It is stale from here on. 0: nothing of it comes until it was read again, and reading goes on; -1: it ends. */
 int my_copies_mark(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
+                   struct cdc_error *error);
+/* The same where reading cannot go on: always -1. */
+int my_copies_stop(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
                    struct cdc_error *error);
 /* A statement changed rows which the log has not, and of which tables, its triggers and functions know. 1: go on; 0: the server goes on
  * like that, or no copy is kept; -1. */

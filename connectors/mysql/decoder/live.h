@@ -29,6 +29,8 @@
  *             Where that is no row at all, time after time (one row that everybody changes), a small piece is read FOR SHARE, and upto
  *             is asked for while it holds its rows and the gaps between them: who has changed one of them before is in the log by then
  *             (the log is written before the engine lets go), and who will do so comes after.
+ *   Both      the same where a snapshot may lack what the log has: MariaDB where XA transactions are about, and MySQL without GTIDs
+ *             there, and before 9 at any time (session/commits.h).
  *
  * The log tells of each statement that changes the table's form: with it the piece is left, and the read begins anew.
  *
@@ -86,6 +88,8 @@ void my_piece_begin(struct my_piece_lines *lines, struct cdc_buf *out); /* t, sc
 /* members: of the row's line, from `,"key":` to its end. */
 void my_piece_row(struct my_piece_lines *lines, struct cdc_span members, struct cdc_buf *out);
 void my_piece_end(struct my_piece_lines *lines, struct cdc_buf *out);
+/* Of a table that is not there, besides a commit line. */
+void my_piece_gone(struct my_piece_lines *lines, struct cdc_buf *out);
 void my_piece_commit(struct my_piece_lines *lines, struct cdc_buf *out); /* makes it the boundary */
 
 #endif

@@ -78,6 +78,15 @@ void my_piece_end(struct my_piece_lines *lines, struct cdc_buf *out)
     cdc_buf_lit(out, "}\n");
 }
 
+void my_piece_gone(struct my_piece_lines *lines, struct cdc_buf *out)
+{
+    cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
+    append_pos(lines, out);
+    append_numbers(lines, out);
+    cdc_buf_lit(out, "}\n");
+    lines->events++;
+}
+
 void my_piece_commit(struct my_piece_lines *lines, struct cdc_buf *out)
 {
     char text[64];

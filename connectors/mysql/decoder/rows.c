@@ -52,7 +52,7 @@ static int check_unchanged(struct my_decoder *decoder, const struct my_table *ta
 {
     if (is_whole(table, decoder->before) && !is_blob(column)) {
         if (my_copies_are_kept(decoder))
-            return my_copies_mark(decoder, table->db, table->name,
+            return my_copies_stop(decoder, table->db, table->name,
                                   "which of its columns were generated is not known any more", error);
         cdc_error_set(error, CDC_EXIT_CONFIG,
                       "table %s.%s: an update in the log lacks column \"%s\", as it lacks generated columns; what "

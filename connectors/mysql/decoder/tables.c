@@ -90,8 +90,11 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
     decoder->last = NULL;
     bool known = old && (*old)->schema_written && table->selected;
     const char *why = known && my_copies_are_kept(decoder) ? my_copies_difference(*old, table) : NULL;
-    if (why && !(decoder->live && my_live_alter(decoder, table->db, table->name, why)))
-        return my_copies_mark(decoder, table->db, table->name, why, error);
+    if (why && !(decoder->live && my_live_alter(decoder, table->db, table->name, why))) {
+        if (my_copies_mark(decoder, table->db, table->name, why, error) < 0)
+            return -1;
+        table->selected = false;
+    }
     if (old) {
         table->schema_number = (*old)->schema_number;
         table->schema_ordinal = (*old)->schema_ordinal;
@@ -136,7 +139,7 @@ static int complete_table(struct my_decoder *decoder, struct my_table *table, st
         return 0;
     if (settings->describe && settings->describe(settings->context, table, &decoder->coord, error) < 0)
         return -1;
-    if (table->sequence) {
+    if (table->sequence || my_copies_omit(decoder, table->db, table->name)) { /* that may have become so just now */
         table->selected = false;
         return 0;
     }

@@ -30,7 +30,8 @@ struct my_key_value {
 struct my_range {
     struct my_key_value after, upto;
     size_t limit; /* rows, 0: all */
-    bool share;   /* they, and the gaps between them, are held until the transaction ends (FOR SHARE) */
+    const char *
+        share; /* " FOR SHARE", as the server calls it: they, and the gaps between them, are held until the transaction ends; NULL */
 };
 
 /* Finds the primary key, which must be one whose order we can follow; else key->n is 0. The table has its columns. */

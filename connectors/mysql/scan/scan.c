@@ -207,7 +207,7 @@ int my_scan_begin(struct my_scan *scan, MYSQL *mysql, const struct my_key *key, 
     my_key_append_range(&sql, key, &range->after, &range->upto, key->condition);
     if (range->limit > 0)
         cdc_buf_printf(&sql, " LIMIT %zu", range->limit);
-    cdc_buf_text(&sql, range->share ? " FOR SHARE" : "");
+    cdc_buf_text(&sql, range->share ? range->share : "");
     int status = sql.failed || !scan->cells || !scan->forms || !scan->statement ? cdc_error_memory(error)
                                                                                 : run_statement(scan, &sql, error);
     cdc_buf_free(&sql);

@@ -47,7 +47,7 @@ bool my_schema_is_curable(const struct my_schema *schema);
 /* From that point on the table has these columns (columns.h). */
 int my_schema_know(struct my_schema *schema, const char *db, const char *table, struct my_point point,
                    struct cdc_span columns, struct cdc_error *error);
-/* The type of a column at that point, as information_schema had it: RETURNS NEW; NULL where it is not kept. */
+/* The type of a column at that point, as information_schema had it: RETURNS NEW; NULL where it is not kept, or generated. */
 char *my_schema_type_of(const struct my_schema *schema, const char *db, const char *table, const char *column,
                         struct my_point point, bool *nullable);
 /* Does the log leave open what is known of columns, so that they must be kept? */

@@ -11,9 +11,11 @@
  *     snapshot    ^ log_status: before A                  ^ the transaction begins: it sees A
  *
  * A is in the rows, and again in the log after them. That does no harm where A's rows are whole and have a key; else no
- * writer may come between the two, which FLUSH TABLES WITH READ LOCK sees to. */
+ * writer may come between the two, which FLUSH TABLES WITH READ LOCK sees to. It is also what helps where the place may be that of a
+ * commit which the engine does not have yet (session/commits.h). */
 #include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/event/gtid_set.h"
+#include "connectors/mysql/session/commits.h"
 #include "connectors/mysql/session/log_read.h"
 
 #include <mysqld_error.h>
@@ -195,51 +197,6 @@ static bool must_be_exact(const struct my_snapshot *run)
     return !run->whole_images;
 }
 
-static int no_lock(MYSQL *lock, struct cdc_error *error)
-{
-    unsigned number = mysql_errno(lock);
-    bool denied = number == ER_SPECIFIC_ACCESS_DENIED_ERROR || number == ER_ACCESS_DENIED_ERROR;
-    cdc_error_set(error, denied ? CDC_EXIT_PERMISSION : CDC_EXIT_TEMPORARY,
-                  "FLUSH TABLES WITH READ LOCK, for the moment in which the snapshot begins: %s", mysql_error(lock));
-    return cdc_error_hint(error, denied ? "GRANT RELOAD ON *.* to the user; or SET GLOBAL binlog_row_image = FULL and "
-                                          "a key for each table, which needs no lock"
-                                        : "a long statement is in the way; SET GLOBAL binlog_row_image = FULL and a "
-                                          "key for each table needs no lock");
-}
-
-/* Writers wait while the transactions begin, and for 5 seconds at most while statements that run keep the lock away. */
-static int find_locked(struct my_snapshot *run, struct cdc_error *error)
-{
-    if (read_file_and_coord(run, error) < 0) /* here, where nobody waits */
-        return -1;
-    MYSQL *lock = my_guard_connect(run->guard, &run->settings->connection, error);
-    if (!lock)
-        return -1;
-    int status = my_session_execute(lock, "SET SESSION lock_wait_timeout = 5", "cannot set up the session", error);
-    if (status == 0 && mysql_query(lock, "FLUSH TABLES WITH READ LOCK") != 0)
-        status = no_lock(lock, error);
-    if (status == 0)
-        status = read_coord(run, error) < 0 ? -1 : my_workers_start_transactions(run, error);
-    my_guard_close(run->guard, lock);
-    if (status == 0)
-        report(run, "under FLUSH TABLES WITH READ LOCK, which is released: exact");
-    return status;
-}
-
-/* Tables without a key, and a user who may not lock: better rows that may be there twice, and said so, than no snapshot. */
-static int find_exactly(struct my_snapshot *run, struct cdc_error *error)
-{
-    int status = find_locked(run, error);
-    if (status == 0 || !run->whole_images || error->status != CDC_EXIT_PERMISSION)
-        return status;
-    cdc_log_write(
-        run->log, CDC_LOG_WARNING,
-        "rows of tables without a key that are written while the snapshot begins may come twice (hint: GRANT RELOAD "
-        "ON *.* to the user, for FLUSH TABLES WITH READ LOCK in that moment)");
-    cdc_error_clear(error);
-    return find_mysql(run, error);
-}
-
 /* -- MariaDB ---------------------------------------------------------------------------- */
 
 static int take_status(struct my_snapshot *run, MYSQL_RES *result, struct cdc_error *error)
@@ -299,21 +256,24 @@ static int start_together(struct my_snapshot *run, struct cdc_error *error)
     return together;
 }
 
-static int find_mariadb(struct my_snapshot *run, struct cdc_error *error)
+static int begin_mariadb(struct my_snapshot *run, int *together, struct cdc_error *error)
 {
     bool exact = must_be_exact(run);
-    int together = 0;
-    for (int i = 0; together == 0 && i < (exact ? TRIES : 1); i++)
-        together = start_together(run, error);
-    if (together < 0)
-        return -1;
-    if (!together && exact) {
+    *together = 0;
+    for (int i = 0; *together == 0 && i < (exact ? TRIES : 1); i++)
+        *together = start_together(run, error);
+    if (*together == 0 && exact) {
         cdc_log_write(
             run->log, CDC_LOG_WARNING,
             "the server is too busy for sessions to begin together, and binlog_row_image is not FULL or a table "
             "has no key: one reads alone");
         my_workers_close(run, 1);
     }
+    return *together < 0 ? -1 : 0;
+}
+
+static int keep_mariadb(struct my_snapshot *run, int together, struct cdc_error *error)
+{
     struct my_consistent_point *from = run->point;
     memcpy(from->server_uuid, run->server.uuid, sizeof from->server_uuid);
     if (read_snapshot_gtids(run, error) < 0 ||
@@ -325,9 +285,95 @@ static int find_mariadb(struct my_snapshot *run, struct cdc_error *error)
     return 0;
 }
 
-int my_consistent_point_find(struct my_snapshot *run, struct cdc_error *error)
+static int find_mariadb(struct my_snapshot *run, struct cdc_error *error)
+{
+    int together;
+    return begin_mariadb(run, &together, error) < 0 ? -1 : keep_mariadb(run, together, error);
+}
+
+/* -- while writers wait ------------------------------------------------------------------ */
+
+static const char *cure_of(const struct my_snapshot *run)
+{
+    if (my_commits_are_doubtful(&run->server))
+        return "GRANT RELOAD ON *.* to the user; or set gtid_mode = ON, and binlog_row_image = FULL and a key for each "
+               "table, which "
+               "needs no lock";
+    return must_be_exact(run)
+               ? "GRANT RELOAD ON *.* to the user; or SET GLOBAL binlog_row_image = FULL and a key for each table, "
+                 "which needs no lock"
+               : "GRANT RELOAD ON *.* to the user; or let XA transactions rest for a moment";
+}
+
+static int no_lock(const struct my_snapshot *run, MYSQL *lock, struct cdc_error *error)
+{
+    unsigned number = mysql_errno(lock);
+    bool denied = number == ER_SPECIFIC_ACCESS_DENIED_ERROR || number == ER_ACCESS_DENIED_ERROR;
+    cdc_error_set(error, denied ? CDC_EXIT_PERMISSION : CDC_EXIT_TEMPORARY,
+                  "FLUSH TABLES WITH READ LOCK, for the moment in which the snapshot begins: %s", mysql_error(lock));
+    return cdc_error_hint(error, "%s%s", denied ? "" : "a long statement is in the way; ", cure_of(run));
+}
+
+static int begin_locked(struct my_snapshot *run, int *together, struct cdc_error *error)
+{
+    if (run->server.flavor == MY_FLAVOR_MARIADB)
+        return begin_mariadb(run, together, error);
+    return read_coord(run, error) < 0 ? -1 : my_workers_start_transactions(run, error);
+}
+
+/* Writers wait while the transactions begin, and for 5 seconds at most while statements that run keep the lock away. */
+static int find_locked(struct my_snapshot *run, struct cdc_error *error)
+{
+    int together = 0;
+    bool mysql = run->server.flavor == MY_FLAVOR_MYSQL;
+    if (mysql && read_file_and_coord(run, error) < 0) /* here, where nobody waits */
+        return -1;
+    MYSQL *lock = my_guard_connect(run->guard, &run->settings->connection, error);
+    if (!lock)
+        return -1;
+    int status = my_session_execute(lock, "SET SESSION lock_wait_timeout = 5", "cannot set up the session", error);
+    if (status == 0 && mysql_query(lock, "FLUSH TABLES WITH READ LOCK") != 0)
+        status = no_lock(run, lock, error);
+    if (status == 0)
+        status = begin_locked(run, &together, error);
+    my_guard_close(run->guard, lock);
+    if (status == 0 && mysql)
+        report(run, "under FLUSH TABLES WITH READ LOCK, which is released: exact");
+    return status < 0 || mysql ? status : keep_mariadb(run, together, error);
+}
+
+/* Tables without a key, and a user who may not lock: better rows that may be there twice, and said so, than no snapshot. */
+static int find_exactly(struct my_snapshot *run, struct cdc_error *error)
+{
+    int status = find_locked(run, error);
+    if (status == 0 || !run->whole_images || error->status != CDC_EXIT_PERMISSION)
+        return status;
+    cdc_log_write(
+        run->log, CDC_LOG_WARNING,
+        "rows of tables without a key that are written while the snapshot begins may come twice (hint: GRANT RELOAD "
+        "ON *.* to the user, for FLUSH TABLES WITH READ LOCK in that moment)");
+    cdc_error_clear(error);
+    return find_mysql(run, error);
+}
+
+static int find_unlocked(struct my_snapshot *run, struct cdc_error *error)
 {
     if (run->server.flavor == MY_FLAVOR_MARIADB)
         return find_mariadb(run, error);
     return must_be_exact(run) ? find_exactly(run, error) : find_mysql(run, error);
+}
+
+int my_consistent_point_find(struct my_snapshot *run, struct cdc_error *error)
+{
+    uint64_t told;
+    int shown = my_commits_look(run->sql, &run->server, &told, error);
+    if (shown > 0)
+        shown = find_unlocked(run, error) < 0 ? -1 : my_commits_are_shown(run->sql, &run->server, told, error);
+    if (shown != 0)
+        return shown < 0 ? -1 : 0;
+    int status = find_locked(run, error);
+    if (status < 0 && error->status == CDC_EXIT_PERMISSION && !my_commits_are_doubtful(&run->server) &&
+        (run->whole_images || run->server.flavor == MY_FLAVOR_MARIADB))
+        error->status = CDC_EXIT_TEMPORARY; /* XA transactions may rest */
+    return status;
 }

@@ -104,9 +104,13 @@ static struct cdc_span last_selection(const struct my_stream *stream)
     return kept.p ? kept : cdc_json_member(cdc_span_text(start->snapshot), "selection");
 }
 
+/* Nothing of it comes until it was read while the stream goes on, or, where it cannot be, the stream ends for it. */
 static int add_table(struct my_stream *stream, const char *db, const char *table, const char *why,
                      struct cdc_error *error)
 {
+    int withheld = my_reading_withhold(stream, db, table, why, error);
+    if (withheld != 0)
+        return withheld < 0 ? -1 : 0;
     cdc_log_write(stream->log, CDC_LOG_INFO, "table %s.%s is to be read again: %s", db, table, why);
     return cdc_stale_add(&stream->stale.open, db, "", table, why, error);
 }

@@ -14,13 +14,16 @@
 
 /* -- what the decoder asks for -------------------------------------------------------------------- */
 
-/* A copy that is kept can have it read again: its columns are known after that. Always -1. */
+/* A copy that is kept can have it read again: its columns are known after that. 0: nothing of it comes until then; -1. */
 static int unprovable(struct my_stream *stream, const struct my_table *table, struct cdc_error *error)
 {
     const struct cdc_error why = *error;
     if (!my_stale_is_kept(stream) || why.status != CDC_EXIT_CONFIG || !my_schema_is_curable(stream->schema))
         return -1;
     cdc_error_clear(error);
+    int withheld = my_reading_withhold(stream, table->db, table->name, why.text, error);
+    if (withheld != 0)
+        return withheld < 0 ? -1 : 0;
     if (my_stale_take(stream, table->db, table->name, why.text, error) < 0)
         return -1;
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s", why.text);
@@ -208,7 +211,7 @@ static int check_named_columns(struct my_stream *stream, struct cdc_error *error
 static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
-        my_asked_compare_selection(stream, error) < 0 || my_reading_begin(stream, error) < 0 ||
+        my_reading_begin(stream, error) < 0 || my_asked_compare_selection(stream, error) < 0 ||
         my_stale_connect(stream, error) < 0 || my_bounds_settle(&stream->bounds, &stream->session, error) < 0 ||
         ensure_decoder(stream, error) < 0 || check_logged(stream, error) < 0 ||
         check_named_columns(stream, error) < 0 || begin_schema(stream, from != NULL, error) < 0 ||

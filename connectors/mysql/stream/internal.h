@@ -21,7 +21,8 @@ struct my_start {
     uint64_t confirmed;            /* that the sinks have stored, as the server counted that gave it; 0: nothing */
     uint32_t heartbeats;           /* that were written after it */
     char *gtids;                   /* complete with it; owned; "" when not known */
-    struct my_coord coord;         /* never after the GTIDs */
+    struct my_coord coord;         /* never after the GTIDs, unless: */
+    bool gtids_lag;                /* MySQL: what was being committed is before coord, and not among the GTIDs */
     bool coord_stands;             /* MariaDB: coord is a place of this server's log, where the GTIDs are complete */
     char server_uuid[128];         /* whose log the coordinates are of; "" when not known */
     int64_t file_created;          /* of coord's file, as it says itself; 0 when not known */
@@ -179,6 +180,14 @@ bool my_piece_shows(const struct my_piece *piece, const struct my_gtid *gtid, co
 void my_reading_begins(struct my_stream *stream, const struct my_gtid *gtid, const struct my_coord *coord);
 /* Does nothing of the table come now? */
 bool my_reading_omits(const struct my_stream *stream, const char *db, const char *table);
+/* The table is stale from here on, or comes to the pipeline: can it be read while the stream goes on? 1: nothing of it comes until then;
+ * 0: the stream must end for it; -1. */
+int my_reading_withhold(struct my_stream *stream, const char *db, const char *table, const char *why,
+                        struct cdc_error *error);
+/* A start that finds it in our state reads it. pos: of its first line, or one that no line has; number: of the transaction after it.
+ * Not saved yet. */
+int my_reading_note(struct my_stream *stream, const char *db, const char *table, const char *pos, uint64_t number,
+                    struct cdc_error *error);
 /* It is in the mark: cdc-snapshot reads it. */
 void my_reading_leave(struct my_stream *stream, const char *db, const char *table);
 /* No table is read now. */
@@ -186,6 +195,11 @@ void my_reading_forget(struct my_stream *stream);
 void my_reading_free_table(struct my_reading *reading);
 bool my_reading_is_current(const struct my_reading *reading, const char *db, const char *table);
 void my_reading_clear(struct my_reading *reading);
+
+/* -- reading_table.c -- */
+/* Describes the table that is read, as it is once all is done that has come by in the log (or later). 1: it can be read, or is gone;
+ * 0: it cannot be read so; -1. */
+int my_reading_describe(struct my_stream *stream, struct cdc_error *error);
 
 /* -- reading.c -- */
 /* Once, before any state is written: what our own has of tables that were read. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads a piece of a table, and where in the log that is: live.h says why in this order. */
 #include "connectors/mysql/scan/scan.h"
+#include "connectors/mysql/session/commits.h"
 #include "connectors/mysql/stream/internal.h"
 
 #include <cdc/json.h>
@@ -182,8 +183,9 @@ static int add_row(struct my_stream *stream, struct my_piece *piece, const struc
 static int read_rows(struct my_stream *stream, struct my_piece *piece, bool share, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
+    const char *lock = stream->session.server.flavor == MY_FLAVOR_MARIADB ? " LOCK IN SHARE MODE" : " FOR SHARE";
     struct my_range range = {.limit = share && reading->rows > ROWS_LOCKED ? ROWS_LOCKED : reading->rows,
-                             .share = share};
+                             .share = share ? lock : NULL};
     struct my_scan scan;
     size_t n = 0;
     my_key_value_copy(&range.after, &reading->after);
@@ -258,20 +260,45 @@ static int read_locked(struct my_stream *stream, struct my_piece *piece, struct 
     return read_end(stream, &piece->upto, error) < 0 ? -1 : 1;
 }
 
-static int read_once(struct my_stream *stream, bool share, struct cdc_error *error)
+/* There is none at the end of the log: statements that come until then would have its name. */
+static int read_gone(struct my_stream *stream, struct my_piece *piece, struct cdc_error *error)
+{
+    piece->exact = piece->last = true;
+    return read_end(stream, &piece->upto, error) < 0 ? -1 : 1;
+}
+
+static int read_and_end(struct my_stream *stream, bool share, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
     struct my_piece *piece = &reading->piece;
     struct cdc_error ignored = {0};
     my_piece_clear(piece);
-    int got = stream->session.server.flavor == MY_FLAVOR_MARIADB ? read_mariadb(stream, piece, error)
-              : share                                            ? read_locked(stream, piece, error)
-                                                                 : read_mysql(stream, piece, error);
+    int got = reading->gone                                        ? read_gone(stream, piece, error)
+              : share                                              ? read_locked(stream, piece, error)
+              : stream->session.server.flavor == MY_FLAVOR_MARIADB ? read_mariadb(stream, piece, error)
+                                                                   : read_mysql(stream, piece, error);
     if (reading->sql && my_session_execute(reading->sql, "ROLLBACK", what, got < 0 ? &ignored : error) < 0)
         got = -1;
     if (got <= 0)
         my_piece_clear(piece);
     return got;
+}
+
+/* Where the snapshot may lack commits that the log has, the rows are locked: whoever commits still holds them. */
+static int read_once(struct my_stream *stream, bool share, struct cdc_error *error)
+{
+    struct my_reading *reading = &stream->reading;
+    const struct my_server *server = &stream->session.server;
+    uint64_t told = 0;
+    if (stream->reading.gone)
+        return read_and_end(stream, share, error);
+    int shown = share ? 0 : my_commits_look(reading->sql, server, &told, error);
+    int got = shown > 0 ? read_and_end(stream, false, error) : shown;
+    if (got > 0)
+        shown = my_commits_are_shown(reading->sql, server, told, error);
+    if (got < 0 || shown < 0)
+        return -1;
+    return shown > 0 ? got : read_and_end(stream, true, error);
 }
 
 /* What was delivered last is committed in the engine a moment later. Whoever reads on in the log meanwhile finds the next one that is

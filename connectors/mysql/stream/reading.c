@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables that are read again while the stream goes on (decoder/live.h): what people ask for, where the table's key allows it. All
- * others wait for no longer than it takes to read one piece. An example of what is kept of it, in our own state, before its first
- * line leaves, and after its last one:
+/* Tables that are read again while the stream goes on (decoder/live.h): what people ask for, and what is stale, where the table's key
+ * allows it. All others wait for no longer than it takes to read one piece. An example of what is kept of it, in our own state, before
+ * its first line leaves, and after its last one:
  *
  *      "again":[{"at":"POS of the first line","tables":[{"db":"shop","table":"t"}],"attempt":3,"written":null}]
  *      ...                                                                    "written":"POS of the last commit"
  *
+ * So it is with tables that are stale, or come to the pipeline: they are in that list from the statement (or the start) on, with a
+ * position that no line has, and nothing of them comes until their read begins (withheld.c). What form they have there in the log does
+ * not matter: what counts is that of the place where the first piece goes out, after that, and the server is asked for it in such a way
+ * that it is this one, or the read begins anew (reading_table.c).
+ *
+ *   log      ... u | ALTER t | t u | ALTER t | t u |      | t u       the first piece is of here: ^
+ *   lines    ... u | ddl     |   u | ddl     |   u | r r r | t u
+ *
+ * Where it turns out that a table cannot be read so, it is marked there, with all others of which that is true, and the stream ends:
+ * what cdc-snapshot reads replaces all that is missing.
+ *
  * A start that finds one which not all sinks have stored begins it anew, after the position of the foremost sink, and withholds the
  * table's changes until then: sinks may be anywhere in it, and take the table as it comes from the new first line on. */
-#include "connectors/mysql/scan/scan.h"
-#include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/schema/schema.h"
 #include "connectors/mysql/stream/internal.h"
 
@@ -162,10 +171,11 @@ static int open_session(struct my_stream *stream, struct cdc_error *error)
     if (reading->sql)
         mysql_close(reading->sql);
     reading->sql = my_session_beside(&stream->session, error);
+    /* Texts of rows come as they are stored, in the charset of their column. */
     if (!reading->sql ||
         my_session_execute(reading->sql,
                            "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', lock_wait_timeout = 1, "
-                           "innodb_lock_wait_timeout = 1",
+                           "innodb_lock_wait_timeout = 1, character_set_results = NULL",
                            "cannot set up the session", error) < 0 ||
         my_session_execute(reading->sql, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
                            "cannot set up the session", error) < 0 ||
@@ -173,77 +183,6 @@ static int open_session(struct my_stream *stream, struct cdc_error *error)
         return -1;
     free(gtids);
     return 0;
-}
-
-/* Its rows can be seen as they are at one moment, and be held with the gaps between them. 1; 0: it is of another kind, or not there;
- * -1. */
-static int is_innodb(struct my_reading *reading, struct cdc_error *error)
-{
-    MYSQL_RES *result = my_catalog_query(
-        reading->sql,
-        "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND "
-        "TABLE_SCHEMA = ",
-        "", reading->table, error);
-    if (!result)
-        return -1;
-    MYSQL_ROW row = mysql_fetch_row(result);
-    bool innodb = row && row[0] && strcasecmp(row[0], "InnoDB") == 0;
-    mysql_free_result(result);
-    return innodb;
-}
-
-/* Names of the key's columns belong to the table. */
-static bool take_key(struct my_reading *reading)
-{
-    const struct my_table *table = reading->table;
-    struct my_live *live = &reading->live;
-    size_t keys = 0;
-    live->n_key = 0;
-    for (size_t i = 0; i < table->n_columns; i++) {
-        keys += table->columns[i].key;
-        if (table->columns[i].period)
-            return false;
-    }
-    if (reading->key.n == 0 || reading->key.n > MY_LIVE_KEY_MAX || reading->key.n != keys || table->row_end)
-        return false;
-    for (size_t i = 0; i < reading->key.n; i++) {
-        const struct my_column *column = my_key_column(&reading->key, i);
-        if (!my_live_is_ordered(column) || !column->key)
-            return false;
-        live->column[live->n_key++] = column->name;
-    }
-    return true;
-}
-
-/* Describes it. 1; 0: it cannot be read so; -1. */
-static int describe(struct my_stream *stream, struct cdc_error *error)
-{
-    struct my_reading *reading = &stream->reading;
-    enum my_flavor flavor = stream->session.server.flavor;
-    my_reading_free_table(reading);
-    reading->table = calloc(1, sizeof *reading->table);
-    if (!reading->table)
-        return cdc_error_memory(error);
-    reading->table->db = strdup(reading->db);
-    reading->table->name = strdup(reading->name);
-    if (!reading->table->db || !reading->table->name)
-        return cdc_error_memory(error);
-    if (!cdc_selection_has_table(&stream->settings.selection, reading->db, reading->name))
-        return 0; /* a run before has chosen it, and begun it */
-    int found = is_innodb(reading, error);
-    if (found > 0)
-        found = my_catalog_columns(reading->sql, flavor, reading->table, &reading->columns, error);
-    if (found <= 0)
-        return found;
-    struct cdc_selection selection = stream->settings.selection;
-    selection.any_case = stream->session.server.lower_case_names;
-    if (my_catalog_make(reading->sql, flavor, reading->table, error) < 0 ||
-        my_table_prepare(reading->table, flavor, stream->settings.name, &selection, error) < 0)
-        return -1;
-    my_table_drop_hidden(reading->table);
-    if (my_key_find(&reading->key, reading->table, reading->sql, error) < 0)
-        return -1;
-    return take_key(reading);
 }
 
 static int take_current(struct my_reading *reading, const struct cdc_stale_table *table, struct cdc_error *error)
@@ -304,26 +243,21 @@ static int save(struct my_stream *stream, struct cdc_error *error)
 static int note_begin(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
-    uint64_t origin = my_piece_seq(stream->decoder);
-    struct cdc_stale mark = {.at = NULL};
-    struct cdc_buf pos = CDC_BUF_INIT;
+    char text[64];
+    struct cdc_buf pos = {text, 0, sizeof text, false};
     my_piece_append_pos(stream->decoder, reading->attempt, &pos);
     cdc_buf_byte(&pos, '\0');
-    mark.at = pos.data;
-    int result = pos.failed ? cdc_error_memory(error) : cdc_stale_add(&mark, reading->db, "", reading->name, "", error);
-    struct cdc_round *round =
-        result == 0 ? cdc_rounds_begin(&reading->rounds, &mark, origin, stream->settings.name, "", error) : NULL;
-    cdc_stale_clear(&mark);
-    if (!round)
+    if (my_reading_note(stream, reading->db, reading->name, text, my_piece_seq(stream->decoder), error) < 0)
         return -1;
-    round->attempt.number = reading->attempt;
     return save(stream, error) < 0 ? -1 : settle(stream, error);
 }
 
 static int note_end(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
-    struct cdc_round *round = &reading->rounds.items[reading->rounds.n - 1];
+    struct cdc_round *round = cdc_rounds_find(&reading->rounds, reading->db, "", reading->name);
+    if (cdc_stale_add(&reading->ended, reading->db, "", reading->name, "", error) < 0)
+        return -1;
     free(round->attempt.written);
     round->attempt.written = strdup(my_decoder_boundary(stream->decoder)->pos);
     if (!round->attempt.written)
@@ -418,12 +352,10 @@ static int move_on(struct my_reading *reading, size_t n, bool all, struct cdc_er
     return live->done.failed || reading->after.parts.failed ? cdc_error_memory(error) : 0;
 }
 
-static int end_table(struct my_stream *stream, struct my_piece_lines *lines, struct cdc_buf *out,
-                     struct cdc_error *error)
+/* Its last lines are in out. */
+static int end_table(struct my_stream *stream, const struct cdc_buf *out, struct cdc_error *error)
 {
     struct my_reading *reading = &stream->reading;
-    my_piece_end(lines, out);
-    my_piece_commit(lines, out);
     if (out->failed)
         return cdc_error_memory(error);
     if (my_stale_was_read(stream, reading->db, reading->name, error) < 0 || note_end(stream, error) < 0)
@@ -433,7 +365,6 @@ static int end_table(struct my_stream *stream, struct my_piece_lines *lines, str
                   (double)(cdc_clock_ms() - reading->began) / 1000.0);
     cdc_stale_remove(&reading->asked, reading->db, "", reading->name);
     my_reading_forget(stream);
-    reading->ended = true;
     return 0;
 }
 
@@ -441,14 +372,32 @@ static int end_table(struct my_stream *stream, struct my_piece_lines *lines, str
 void my_reading_take_back(struct my_stream *stream)
 {
     struct my_reading *reading = &stream->reading;
-    struct cdc_round *round = reading->rounds.n > 0 ? &reading->rounds.items[reading->rounds.n - 1] : NULL;
     struct cdc_error ignored = {0};
-    if (!reading->ended || !round)
-        return;
-    free(round->attempt.written);
-    round->attempt.written = NULL;
-    stream->stale.changed = true;
-    (void)keep_open(stream, &round->of, &ignored);
+    for (size_t i = 0; i < reading->ended.n; i++) {
+        const struct cdc_stale_table *table = &reading->ended.tables[i];
+        struct cdc_round *round = cdc_rounds_find(&reading->rounds, table->db, "", table->table);
+        if (!round)
+            continue;
+        free(round->attempt.written);
+        round->attempt.written = NULL;
+        stream->stale.changed = true;
+    }
+    (void)keep_open(stream, &reading->ended, &ignored);
+    cdc_stale_clear(&reading->ended);
+}
+
+/* A table that is not there: no row is left of it at this place. */
+static int write_gone(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct my_reading *reading = &stream->reading;
+    if (note_begin(stream, error) < 0)
+        return -1;
+    cdc_stale_remove(&reading->open, reading->db, "", reading->name);
+    struct my_piece_lines lines = lines_of(stream);
+    my_piece_gone(&lines, out);
+    my_piece_commit(&lines, out);
+    stream->last_line = cdc_clock_ms();
+    return end_table(stream, out, error);
 }
 
 static int write_piece(struct my_stream *stream, size_t n, bool all, struct cdc_buf *out, struct cdc_error *error)
@@ -471,9 +420,9 @@ static int write_piece(struct my_stream *stream, size_t n, bool all, struct cdc_
         return -1;
     my_piece_clear(piece);
     if (all)
-        return end_table(stream, &lines, out, error);
+        my_piece_end(&lines, out);
     my_piece_commit(&lines, out);
-    return out->failed ? cdc_error_memory(error) : 0;
+    return all ? end_table(stream, out, error) : out->failed ? cdc_error_memory(error) : 0;
 }
 
 int my_reading_pass(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error)
@@ -501,7 +450,7 @@ int my_reading_pass(struct my_stream *stream, struct cdc_buf *out, struct cdc_er
     }
     reading->spoiled = 0;
     size_t before = out->len;
-    if (write_piece(stream, n, all, out, error) == 0)
+    if ((reading->gone ? write_gone(stream, out, error) : write_piece(stream, n, all, out, error)) == 0)
         return 1;
     out->len = before;
     my_decoder_forget_boundary(stream->decoder);
@@ -520,7 +469,7 @@ static int first_step(struct my_stream *stream, struct cdc_error *error)
         return -1;
     if (reading->restarts > RESTARTS_MAX)
         return 0;
-    int can = describe(stream, error);
+    int can = my_reading_describe(stream, error);
     if (can <= 0)
         return can;
     if (cdc_stale_has(&reading->open, reading->db, "", reading->name))
@@ -545,6 +494,28 @@ static int give_up(struct my_stream *stream, const char *why, struct cdc_error *
     cdc_log_write(stream->log, CDC_LOG_INFO, "table %s.%s is not read while the log goes on: %s", reading->db,
                   reading->name, why);
     return my_stale_take(stream, reading->db, reading->name, asked, error);
+}
+
+static const char cannot_be[] =
+    "it has no primary key of integers, dates and times, or binary strings, or its engine is not InnoDB";
+
+/* A migration is seldom of one table: those that cannot be read either go with it, instead of one run for each. One that the server
+ * does not let us look at now stays. */
+static int give_up_others(struct my_stream *stream, struct cdc_error *error)
+{
+    struct my_reading *reading = &stream->reading;
+    for (size_t i = 0; i < reading->asked.n; i++) {
+        const struct cdc_stale_table *table = &reading->asked.tables[i];
+        struct cdc_error ignored = {0};
+        if (cdc_stale_has(&stream->stale.found, table->db, "", table->table))
+            continue;
+        my_reading_forget(stream);
+        if (take_current(reading, table, error) < 0)
+            return -1;
+        if (my_reading_describe(stream, &ignored) == 0 && give_up(stream, cannot_be, error) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* A round of cdc-snapshot's that was read at another server: the log of this one may bring what it has seen later on, and then without
@@ -594,11 +565,22 @@ static int step(struct my_stream *stream, struct cdc_error *error)
     if (did < 0)
         return -1;
     return give_up(stream,
-                   reading->restarts > RESTARTS_MAX
-                       ? "it was altered, or the connection broke, again and again"
-                       : "it is not there, or has no primary key of integers, dates and times, or binary strings, or "
-                         "its engine is not InnoDB",
-                   error);
+                   reading->restarts > RESTARTS_MAX ? "it was altered, or the connection broke, again and again"
+                                                    : cannot_be,
+                   error) < 0
+               ? -1
+               : give_up_others(stream, error);
+}
+
+/* The rows have another form than was described, or are gone. The log is about to tell, unless the whole database was dropped, which
+ * names no table. */
+static void await_statement(struct my_stream *stream)
+{
+    struct my_reading *reading = &stream->reading;
+    int64_t now = cdc_clock_ms();
+    reading->due = now + STEP_MS;
+    if (now - reading->took_up > RETRY_MS)
+        restart(stream, "it has become another one");
 }
 
 /* What the server does not let us read now, it may let us read later, but for what a person must change. */
@@ -606,6 +588,10 @@ static int wait_and_retry(struct my_stream *stream, const struct cdc_error *fail
 {
     struct my_reading *reading = &stream->reading;
     int64_t now = cdc_clock_ms();
+    if (failed->status == CDC_EXIT_TEMPORARY && reading->phase != MY_READING_NONE) {
+        await_statement(stream);
+        return 0;
+    }
     cdc_log_write(stream->log, CDC_LOG_WARNING, "a table that is to be read again waits: %s%s%s", failed->text,
                   failed->hint[0] ? "; " : "", failed->hint);
     if (reading->sql)

@@ -32,13 +32,14 @@ struct my_reading {
     bool loaded;
     bool begun;             /* in this run */
     struct cdc_stale asked; /* tables that are to be read, with the one that is */
-    struct cdc_stale
-        open; /* of these, those that a run before has begun: nothing of them comes until they begin anew */
+    struct cdc_stale open;  /* of these, those of which nothing comes until they begin: they are stale, or have come to
+                               the pipeline, or a run before has begun them */
     struct cdc_rounds rounds; /* those that were read, or are: in our state */
     enum my_reading_phase phase;
     MYSQL *sql;
     char *db, *name;        /* the one that is read; NULL: none */
     struct my_table *table; /* as described for its rows */
+    bool gone;              /* there is none of that name */
     struct my_key key;
     struct cdc_buf columns; /* the same as columns.h has it */
     struct my_live live;
@@ -48,10 +49,10 @@ struct my_reading {
     struct my_coord least; /* what was delivered before this connection lies before it */
     unsigned attempt;      /* of the lines' positions, one a run */
     uint64_t since, total;
-    unsigned restarts; /* of this table */
-    unsigned spoiled;  /* pieces in a row of which nothing could go out */
-    size_t rows;       /* of the next piece */
-    bool ended;        /* one, in the lines that the loop has not taken yet */
+    unsigned restarts;      /* of this table */
+    unsigned spoiled;       /* pieces in a row of which nothing could go out */
+    size_t rows;            /* of the next piece */
+    struct cdc_stale ended; /* those whose last lines the loop has not taken yet */
     /* Until when to wait; when this table was begun, and when there was a piece of it last, or the first try. */
     int64_t due, began, took_up;
 };

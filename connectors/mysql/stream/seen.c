@@ -24,6 +24,7 @@ static int has_seen(struct my_stream *stream, struct cdc_error *error)
     struct my_start *start = &stream->start;
     *start = (struct my_start){.number = kept.number, .gtids = kept.seen.gtids, .coord = kept.seen.coord};
     start->file_created = kept.seen.file_created;
+    start->gtids_lag = true;
     memcpy(start->server_uuid, kept.seen.server_uuid, sizeof start->server_uuid);
     int result = my_start_verify(stream, error);
     bool elsewhere = !start->coord_stands;

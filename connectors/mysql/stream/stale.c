@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables whose rows in the copy are no longer the server's (cdc/stale.h). An example, of transactions by their numbers:
+/* Tables whose rows in the copy are no longer the server's (cdc/stale.h), and that the stream cannot read itself (reading.c). An example,
+ * of transactions by their numbers:
  *
  *     41 rows of t, u   42 alter table t add c int not null default 7   43 rows of t, u   44 rows of t, u
  *
@@ -567,9 +568,15 @@ static char *type_of(void *source, const char *db, const char *table, const char
     return my_schema_type_of(stream->schema, db, table, column, my_decoder_point(stream->decoder), nullable);
 }
 
+static int withhold(void *source, const char *db, const char *table, const char *why, struct cdc_error *error)
+{
+    return my_reading_withhold(source, db, table, why, error);
+}
+
 const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .is_omitted = is_omitted,
                                           .omitted_of = omitted_of,
+                                          .withhold = withhold,
                                           .stale = my_stale_take,
                                           .stale_all = stale_all,
                                           .drop_column = drop_column,

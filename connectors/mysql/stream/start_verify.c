@@ -256,7 +256,7 @@ static int compare_mysql_log(struct my_stream *stream, struct cdc_error *error)
 }
 
 /* A RESET numbers transactions anew, too: what the same server has before our coordinates must be known to us. Looked at
- * where that is not long; in any case the file must be the one that it was. */
+ * where that is not long, and where GTIDs and coordinates were complete together; in any case the file must be the one that it was. */
 static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
@@ -267,7 +267,8 @@ static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
         return -1;
     if (my_anonymous_check(stream, error) < 0)
         return -1;
-    return start->coord.position > LOOK_BACK ? 0 : compare_mysql_log(stream, error);
+    bool same_file_is_enough = start->gtids_lag && start->file_created != 0;
+    return same_file_is_enough || start->coord.position > LOOK_BACK ? 0 : compare_mysql_log(stream, error);
 }
 
 static int check_mysql_gtids(struct my_stream *stream, struct cdc_error *error)

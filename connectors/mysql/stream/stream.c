@@ -296,7 +296,8 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         cdc_error_clear(&stream->late);
         return CDC_SOURCE_ERROR;
     }
-    stream->received = stream->reading.ended = false;
+    stream->received = false;
+    cdc_stale_clear(&stream->reading.ended);
     if (stream->announce &&
         (my_decoder_coord(stream->decoder)->file[0] || !my_gtid_set_is_empty(my_decoder_gtids(stream->decoder)))) {
         stream->announce = false;

@@ -1,0 +1,199 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Tables of MySQL and MariaDB that are stale, come by another name, or by a further -t: mysql-binlog reads them itself, while the log
+# of all tables goes on. tests/migrations has the random ones.
+# takes: 60 s
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/mysql-helpers
+load lib/mysql-stale
+
+setup() {
+    stale_test_setup
+    TABLES="-t '$NAME.*'"
+}
+teardown() {
+    touch "$DIR/stop" "$DIR/quiet"
+    stale_test_teardown
+}
+# The line with other tables, as $TABLES says.
+sink_line() {
+    local options="--name $NAME $TABLES --state-dir '$STATE'"
+    echo "{ cdc-snapshot $options '$URL' && exec mysql-binlog --heartbeat 1 $options $* '$URL'; } 2>>'$DIR/err' | cdc-sink-sqlite -q --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+}
+is_equal() { equal "$@" >"$DIR/equal" 2>&1; }
+comes_equal() { wait_until -t 90 is_equal "$@" || { cat "$DIR/equal"; tail -20 "$DIR/err"; false; }; }
+says() { grep -q -- "$1" "$DIR/err" || { tail -20 "$DIR/err"; fail "it does not say: $1"; }; }
+never_ended() { not test -e "$DIR/ends" || { cat "$DIR/ends"; tail -20 "$DIR/err"; fail "the line has ended"; }; }
+rounds() { jq -c ".offsets[\"$NAME\"].state.again" "$STATE/mysql-binlog-$NAME.offset" 2>/dev/null; }
+none_is_begun() { [ "$(rounds | jq '[.[]? | select(.written == null)] | length')" = 0 ]; }
+is_withheld() { rounds | jq -e --arg table "$1" 'any(.[]?; .written == null and any(.tables[]; .table == $table))' >/dev/null; }
+# The read of a small table may have ended by the time that anybody looks.
+is_other() { [ "$(rounds)" != "$1" ]; }
+# in_place SQL TABLE...: rows of another table around the statements, no end of the line, and all is equal.
+in_place() {
+    local sql=$1
+    shift
+    msql "insert into other (v) values (1); $sql; insert into other (v) values (2)" || return 1
+    comes_equal other "$@" && wait_until -t 90 none_is_begun && never_ended || { echo "after: $sql" >&2; return 1; }
+}
+write_all_the_time() {
+    rm -f "$DIR/quiet"
+    spawn bash -c "n=0; while [ ! -f '$DIR/quiet' ]; do n=\$((n + 1)); echo \"\${0//NN/\$n}\"; [ \$((n % 50)) != 0 ] || echo 'do sleep(0.01);'; done | mariadb --no-defaults --force --socket='$(mysql_dir)/socket' --user=root '$NAME' >/dev/null 2>&1" "$1"
+    WRITERS=("$SPAWNED")
+}
+
+statements() {
+    METADATA=$1
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = $1"
+    msql "create table t (id int primary key, a int, b varchar(20), k int not null); insert into t values (1, 1, 'one', 1), (2, 2, 'two', 2);
+          create table u (id int primary key, c int); insert into u values (1, 10), (3, 30);
+          create table p (id int primary key, a int) partition by range (id) (partition p0 values less than (10), partition p1 values less than (20));
+          insert into p values (1, 1), (11, 11)"
+    supervise "$(sink_line)"
+    comes_equal t u p
+    in_place "alter table t add c2 int default 7" t
+    in_place "insert into t (id, k) values (3, 3); alter table t add c3 varchar(9) not null default 'd'; update t set c3 = 'x' where id = 2; insert into t (id, k, c3) values (4, 4, 'y'); delete from t where id = 1" t
+    in_place "alter table t modify a bigint; alter table t change b e varchar(30); alter table t drop c2; alter table t add c2 date default '2026-01-02'; update t set a = 5 where id = 3" t
+    in_place "alter table t add g int as (id * 2) stored" t
+    in_place "alter table t modify g int; insert into t (id, k, g) values (12, 12, 1)" t
+    in_place "alter table t rename column e to f, modify k bigint not null first" t
+    in_place "alter table t drop primary key, add primary key (id, k); insert into t (id, k) values (2, 100)" t
+    in_place "insert into t (id, k) values (9, 9); rename table t to x, u to t, x to u; insert into t values (4, 4); insert into u (id, k) values (5, 5)" t u
+    in_place "create table new (id int primary key, z int); insert into new values (1, 1), (7, 7); rename table t to old, new to t; update t set z = 8" t old u
+    in_place "rename table old to old2; insert into old2 values (9, 9)" old2
+    is "rows under the old name" 0 "$(copy 'select count(*) from old')"
+    in_place "alter table p truncate partition p0; insert into p values (3, 3)" p
+    in_place "create table ex (id int primary key, a int); insert into ex values (12, 12); alter table p exchange partition p1 with table ex; insert into p values (2, 2)" p ex
+    # One that is gone when it would be read.
+    in_place "alter table old2 add v int default 1; drop table old2"
+    wait_until is_empty old2
+    in_place "create table old2 (id int primary key, w int); insert into old2 values (1, 2)" old2
+    says "table $NAME.t is read again: .* while the log went on"
+    loop_end
+}
+is_empty() { [ "$(copy "select count(*) from $1")" = 0 ]; }
+@test "tables that are altered, swapped, renamed, exchanged: read again, and the line never ends" { statements FULL; }
+@test "the same where the log does not name columns" { statements "$(least)"; }
+
+@test "a further -t: the tables that come are read while the log goes on, and they alone" {
+    msql "create table t (id int primary key, v text); insert into t values (1, 'row 1'), (2, 'row 2');
+          create table u (id int primary key, v text); insert into u values (1, 'row 1'), (2, 'row 2');
+          create table w (id int primary key, v text); insert into w values (1, 'row 1')"
+    TABLES="-t '$NAME.t' -t '$NAME.other'"
+    run_line 0
+    equal t other
+    copy "update t set v = 'spoiled' where id = 1"
+    msql "insert into u values (3, 'unseen'); insert into t values (3, 'seen')"
+    TABLES="-t '$NAME.*'"
+    supervise "$(sink_line)"
+    comes_equal u w other
+    msql "insert into u values (4, 'four'); update w set v = 'changed'; insert into other (v) values (1)"
+    comes_equal u w other
+    wait_until none_is_begun
+    never_ended
+    says "table $NAME.u is to be read again: it was not selected before"
+    is "not read again" "spoiled" "$(copy 'select v from t where id = 1')"
+    loop_end
+    run_line 0
+    equal u w other
+}
+
+@test "a further -t, and a kill before all of it is stored: the next start reads it" {
+    msql "create table t (id int primary key, v varchar(200)); insert into t select n, repeat('x', 150) from $(numbers 1 30000)"
+    TABLES="-t '$NAME.other'"
+    run_line 0
+    TABLES="-t '$NAME.*'"
+    supervise "$(sink_line)"
+    wait_until -t 60 is_other ""
+    kill -KILL "$(member "$SUPERVISOR" mysql-binlog)"
+    comes_equal t other
+    wait_until -t 90 none_is_begun
+    not grep -qx 75 "$DIR/ends"
+    loop_end
+}
+
+@test "altered again and again, in traffic, while it is read, the programs killed: the copy ends as the source" {
+    local i before
+    msql "create table t (id int primary key, v varchar(200)); insert into t select n, concat('row ', n) from $(numbers 1 20000);
+          create table u (id int primary key, v int); insert into u select n, n from $(numbers 1 500)"
+    supervise "$(sink_line)"
+    comes_equal t u other
+    write_all_the_time "update t set v = 'NN' where id = NN % 20000; insert ignore into t (id, v) values (NN + 40000, 'new'); delete from t where id = NN + 39900; update u set v = NN where id = NN % 500; insert into other (v) values (NN);"
+    for i in 1 2 3 4; do
+        before=$(rounds) || before= # nothing is saved yet
+        msql "alter table t add column c$i int not null default $i; update t set c$i = 100 where id % 10 = $i; alter table t add column d$i varchar(9) default 'd$i'"
+        msql "alter table u add column c$i int not null default $i"
+        wait_until -t 60 is_other "$before"
+        case $i in 2) kill -KILL "$(member "$SUPERVISOR" mysql-binlog)" ;; 3) kill -KILL "$(member "$SUPERVISOR" cdc-sink-sqlite)" ;; esac
+        wait_until -t 90 none_is_begun
+    done
+    writers_end
+    comes_equal t u other
+    not grep -qx 75 "$DIR/ends"
+    loop_end
+}
+
+@test "one becomes stale while another one is read: it is read, too, also where the stream is killed between the two" {
+    msql "create table t (id int primary key, v varchar(200)); insert into t select n, repeat('x', 150) from $(numbers 1 60000);
+          create table u (id int primary key, v int); insert into u values (1, 1), (2, 2)"
+    supervise "$(sink_line)"
+    comes_equal t u
+    msql "alter table t add c int not null default 1"
+    wait_until -t 60 is_withheld t
+    # Its read cannot begin as long as it is locked.
+    mkfifo "$DIR/locker"
+    spawn_line "mariadb --no-defaults --socket='$(mysql_dir)/socket' --user=root '$NAME' <'$DIR/locker'"
+    exec 7>"$DIR/locker"
+    msql "alter table u add c int not null default 7"
+    echo "lock tables u write; insert into u values (3, 3, 3);" >&7
+    wait_until -t 60 is_withheld u
+    t_is_read() { not is_withheld t; }
+    wait_until -t 60 t_is_read
+    is_withheld u || { rounds; false; }
+    kill -KILL "$(member "$SUPERVISOR" mysql-binlog)"
+    echo "unlock tables;" >&7
+    exec 7>&-
+    comes_equal t u
+    wait_until -t 90 none_is_begun
+    loop_end
+}
+
+@test "a database that is dropped while a table of it is read or waits for that: none of its rows stays, and what is made anew arrives" {
+    local far=${NAME}x
+    TABLES="-t '$NAME.*' -t '$far.*'"
+    MYSQL_DATABASE='' msql "create database $far"
+    msql "create table $far.t (id int primary key, v varchar(200)); insert into $far.t select n, repeat('x', 150) from $(numbers 1 60000); create table $far.w (id int primary key, v int); insert into $far.w values (1, 1)"
+    far_rows() { [ "$(copy "select count(*) from $1" 2>/dev/null)" = "$2" ]; }
+    supervise "$(sink_line)"
+    wait_until -t 60 far_rows t 60000
+    wait_until -t 60 far_rows w 1
+    wait_until -t 60 test -s "$STATE/mysql-binlog-$NAME.offset"
+    msql "alter table $far.t add c int not null default 1; alter table $far.w add c int not null default 1"
+    wait_until -t 60 is_withheld t
+    MYSQL_DATABASE='' msql "drop database $far"
+    wait_until -t 60 far_rows t 0
+    wait_until -t 60 far_rows w 0
+    wait_until -t 60 none_is_begun
+    MYSQL_DATABASE='' msql "create database $far; create table $far.t (id int primary key, z int); insert into $far.t values (1, 5), (2, 6)"
+    wait_until -t 60 far_rows t 2
+    is "rows" "1|5 2|6" "$(copy 'select id, z from t order by 1' | xargs)"
+    never_ended
+    loop_end
+    MYSQL_DATABASE='' msql "drop database $far"
+}
+
+@test "keys of texts, and none: the line ends with 75 once for all of them, and the tables are read" {
+    local i
+    for i in 1 2 3; do msql "create table s$i (id varchar(20) primary key, v int); insert into s$i values ('a', 1), ('b', 2)"; done
+    msql "create table k (v int); insert into k values (1), (1); create table t (id int primary key, v int); insert into t values (1, 1)"
+    supervise "$(sink_line)"
+    comes_equal s1 s2 s3 k t
+    msql "alter table s1 add c int default 1; alter table s2 add c int default 1; alter table k add c int default 1; alter table t add c int default 1; alter table s3 add c int default 1; insert into other (v) values (1)"
+    comes_equal s1 s2 s3 k t other
+    wait_until -t 60 none_is_begun
+    [ "$(grep -cx 75 "$DIR/ends")" -le 2 ] || { cat "$DIR/ends"; false; }
+    loop_end
+}
