@@ -19,7 +19,7 @@ struct options {
     bool webhook, elasticsearch, deny_private;
     const char *format, *index, *alias, *user, *ca, *cert, *key, *sign, *header_file;
     struct cdc_option_list headers, mappings;
-    int64_t batch_bytes;
+    int64_t batch_bytes, requests;
     double timeout;
     struct sink_options sink;
 };
@@ -38,6 +38,8 @@ static const struct cdc_option option_table[] = {
                   "event|ndjson|array|cloudevents|cloudevents-batch"),
     OPTION_TEXT("sign", AT(sign), "FILE", "sign what a webhook gets with the keys in FILE (Standard Webhooks)"),
     OPTION_FLAG(0, "deny-private", AT(deny_private), "connect to no address of a private network or of this machine"),
+    OPTION_INTEGER(0, "requests", AT(requests), "N",
+                   "requests under way at once (default 2 with --elasticsearch, else 1)", 1, 16),
     OPTION_SIZE("batch-bytes", AT(batch_bytes), "send at the latest after that many bytes (default 5M)",
                 INT64_C(1) << 30),
     OPTION_TEXT("user", AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD"),
@@ -110,6 +112,11 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--format belongs to --webhook");
     if (options->sign != NULL && !options->webhook)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--sign belongs to --webhook");
+    if (options->requests > 1 && options->webhook && options->format != NULL && strcmp(options->format, "event") != 0 &&
+        strcmp(options->format, "cloudevents") != 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--requests: the order of a batch is that of all its rows; with "
+                             "--webhook it takes --format event or cloudevents");
     if (options->key != NULL && options->cert == NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--key belongs to --cert");
     if (options->index != NULL && !options->elasticsearch)
@@ -287,6 +294,9 @@ static int run_at(struct program *program, const struct options *options, struct
         .alias = options->alias,
         .mappings = options->mappings,
         .batch_bytes = options->batch_bytes,
+        .requests = options->requests > 0    ? options->requests
+                    : options->elasticsearch ? 2
+                                             : 1,
         .batch_events = options->sink.batch_events,
     };
     return run_with(program, options, &settings, error);

@@ -385,7 +385,7 @@ server_again() {
     server
     { three; three; } >"$IN"
     script 'bulk 200' '200 {"errors":true}' 'bulk 200 429:es_rejected_execution_exception 200' '200 {"errors":false}'
-    elastic --batch-events 3
+    elastic --requests 1 --batch-events 3
     is "what was asked" "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard,items.*._index,items.*._id,items.*.result
 errors
 errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard

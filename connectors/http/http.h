@@ -18,6 +18,7 @@ struct http_settings {
     enum http_webhook_format webhook_format;
     const char *sign_file; /* of a webhook; NULL: none */
     int64_t batch_bytes, batch_events;
+    int64_t requests;             /* that are under way at once; 0 is 1 */
     const char *key_changes_path; /* journal of rows that changed their key; NULL: none that lasts */
     const char *index_ids_path;   /* which indexes were filled; NULL: none that lasts */
 };

@@ -22,10 +22,21 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
     size_t lines = settings->batch_events < LINES_MAX ? (size_t)settings->batch_events : LINES_MAX;
     size_t bytes = (size_t)settings->batch_bytes;
     struct es_settings index = {
-        settings->index,         settings->alias, settings->mappings, lines, bytes, settings->key_changes_path,
-        settings->index_ids_path};
+        .index = settings->index,
+        .alias = settings->alias,
+        .mappings = settings->mappings,
+        .most_lines = lines,
+        .most_bytes = bytes,
+        .requests = (size_t)settings->requests,
+        .key_changes_path = settings->key_changes_path,
+        .index_ids_path = settings->index_ids_path,
+    };
 
-    struct http_webhook_settings webhook = {settings->webhook_format, lines, bytes, settings->sign_file};
+    struct http_webhook_settings webhook = {.format = settings->webhook_format,
+                                            .most_lines = lines,
+                                            .most_bytes = bytes,
+                                            .requests = (size_t)settings->requests,
+                                            .sign_file = settings->sign_file};
 
     if (settings->mode == HTTP_MODE_ELASTICSEARCH)
         sink->index = es_sink_open(&sink->client, &index, error);
@@ -67,6 +78,15 @@ static int flush(struct http_sink *sink, struct cdc_error *error)
     return result;
 }
 
+/* Nothing is under way any more. */
+static int settle(struct http_sink *sink, struct cdc_error *error)
+{
+    int result = sink->index != NULL ? es_sink_settle(sink->index, error) : http_webhook_settle(sink->webhook, error);
+
+    sink->failed |= result != 0;
+    return result;
+}
+
 static enum http_taken offer(struct http_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
     return sink->index != NULL ? es_sink_event(sink->index, event, error)
@@ -97,10 +117,16 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
     /* After a failure lines are missing: no delivery may confirm them. */
     if (sink->failed)
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not sent comes again");
-    if (flush(sink, error) != 0)
+    if (flush(sink, error) != 0 || settle(sink, error) != 0)
         return -1;
     return sink->index != NULL ? es_sink_delivered(sink->index, offsets, error) : 0;
 }
 
+/* What is under way is not left alone while nobody looks at it: it would seem to be too slow. */
+static int pause_op(void *context, struct cdc_error *error)
+{
+    return settle(context, error);
+}
+
 /* No discard: a transaction that is truncated comes again, and having a part of it early does no harm. */
-const struct cdc_sink_ops http_sink_ops = {.event = event_op, .deliver = deliver};
+const struct cdc_sink_ops http_sink_ops = {.event = event_op, .deliver = deliver, .pause = pause_op};

@@ -40,6 +40,8 @@ struct cdc_sink_ops {
     /* Everything taken in so far is complete, and more is to come before the next deliver: discard comes back to here.
      * May be NULL where discard is. 0 or -1. */
     int (*boundary)(void *sink, struct cdc_error *error);
+    /* The input pauses within a transaction. May be NULL. 0 or -1. */
+    int (*pause)(void *sink, struct cdc_error *error);
 };
 
 struct cdc_sink_settings {

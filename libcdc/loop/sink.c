@@ -413,6 +413,11 @@ static int stop_at_bad_line(struct cdc_sink_loop *loop, const struct cdc_error *
     return -1;
 }
 
+static int pause_input(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    return loop->ops->pause != NULL ? loop->ops->pause(loop->sink, error) : 0;
+}
+
 static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     loop->last_input = cdc_clock_ms();
@@ -437,7 +442,7 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
         /* A pause in the input: what is complete goes out now, however small the batch. A row is stored within
          * milliseconds while little happens, and in batches of --batch-events while much does. */
         if (got == CDC_LINE_AGAIN) {
-            if (at_boundary(loop) && deliver(loop, error) != 0)
+            if ((at_boundary(loop) ? deliver(loop, error) : pause_input(loop, error)) != 0)
                 return -1;
             if (wait_for_input(loop))
                 return finish(loop, false, error);

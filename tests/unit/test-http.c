@@ -93,7 +93,7 @@ static enum http_mode mode = HTTP_MODE_ELASTICSEARCH;
 static enum http_webhook_format format;
 static const char *on_error = "stop";
 
-static int64_t retries = 2;
+static int64_t retries = 2, at_once = 1;
 
 static int deliver(struct cdc_error *error)
 {
@@ -135,6 +135,7 @@ static int deliver(struct cdc_error *error)
                                          .index = "{table}",
                                          .batch_bytes = 100000,
                                          .batch_events = 3,
+                                         .requests = at_once,
                                          .key_changes_path = journal,
                                          .index_ids_path = ids};
         if (settings.peer.url[strlen(settings.peer.url) - 1] == '/')
@@ -359,6 +360,10 @@ static void test_index(void)
     more_lines();
     failures += calls_sweep(&(struct calls_case){"an index", begin, deliver, is_done, NULL}) != 0;
     sweep_requests("an index", troubles, is_done);
+    at_once = 2;
+    failures += calls_sweep(&(struct calls_case){"an index, two at once", begin, deliver, is_done, NULL}) != 0;
+    sweep_requests("an index, two at once", troubles, is_done);
+    at_once = 1;
 }
 
 static void long_key(int i, char key[161])
@@ -545,8 +550,10 @@ static void test_random(void)
             error = (struct cdc_error){0};
             server.trouble_at = server.trouble_until = below(3) == 0 ? server.requests + 1 + below(12) : 0;
             server.trouble = (enum trouble)below(TROUBLES);
+            at_once = 1 + below(4);
             result = deliver(&error);
         }
+        at_once = 1;
         check(result == 0, error.text);
         failures += !documents_are_the_rows(run);
     }
@@ -616,6 +623,9 @@ static void test_webhook(void)
                        troubles, posts_are_there);
         if (format != HTTP_WEBHOOK_EVENT)
             sweep_requests("a webhook that takes less", too_large, posts_are_there);
+        at_once = format == HTTP_WEBHOOK_EVENT ? 3 : 1;
+        if (at_once > 1)
+            sweep_requests("a webhook, three at once", troubles, posts_are_there);
         /* One line that it does not take, and the others with it. */
         server.refuse = "n4";
         on_error = "skip";
@@ -628,6 +638,7 @@ static void test_webhook(void)
                   memmem(server.posts.data, server.posts.len, "n5", 2) == NULL,
               "a refused line, and nothing after it");
         server.refuse = NULL;
+        at_once = 1;
     }
     failures += calls_sweep(&(struct calls_case){"a webhook of arrays", begin, deliver, posts_are_there, NULL}) != 0;
     begin_lines(7);

@@ -476,7 +476,8 @@ static int keeper_boundary(void *sink, struct cdc_error *error)
     return 0;
 }
 
-static const struct cdc_sink_ops keeper_ops = {keeper_event, keeper_deliver, keeper_discard, keeper_boundary};
+static const struct cdc_sink_ops keeper_ops = {
+    .event = keeper_event, .deliver = keeper_deliver, .discard = keeper_discard, .boundary = keeper_boundary};
 
 static void begin_keeper(void)
 {

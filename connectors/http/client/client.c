@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* libcurl: one request at a time over one kept connection, sent again with backoff as long as the peer is away or
- * overloaded. One at a time for the sake of order: were the next request on its way already, a retry of this one
- * would arrive after it. */
+/* libcurl: requests over kept connections, sent again with backoff as long as the peer is away or overloaded. One at a
+ * time for each client, for the sake of order: were the next request on its way already, a retry of this one would
+ * arrive after it. Whoever has several clients beside each other sees to it that no order is between their requests. */
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -25,12 +25,12 @@ _Static_assert(sizeof((struct http_client *)0)->curl_error >= CURL_ERROR_SIZE, "
 static size_t take_response(char *data, size_t size, size_t n, void *context)
 {
     struct http_client *client = context;
-    size_t room = client->request->response_limit != 0 ? client->request->response_limit : RESPONSE_LIMIT;
+    size_t room = client->request.response_limit != 0 ? client->request.response_limit : RESPONSE_LIMIT;
 
     n *= size;
     room -= client->response.len;
     client->too_long = n > room;
-    if (!client->too_long || client->request->begin_suffices)
+    if (!client->too_long || client->request.begin_suffices)
         cdc_buf_append(&client->response, data, client->too_long ? room : n);
     /* 0: libcurl ends the transfer, and closes the connection. */
     return client->too_long || client->response.failed ? 0 : n;
@@ -70,6 +70,7 @@ static int set_options(struct http_client *client)
 
     /* libcurl would use SIGALRM for name lookups, and take our handlers' place. */
     bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, client);
     /* No file:// or ftp://, wherever a URL comes from. */
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* a redirected POST may lose its body */
@@ -126,25 +127,55 @@ static int check_files(const struct http_peer *peer, struct cdc_error *error)
     return check_file(peer->key, "key of the certificate", "name a readable PEM file (--key)", error);
 }
 
+static int open_easy(struct http_client *client, struct cdc_error *error)
+{
+    snprintf(client->waits_for, sizeof client->waits_for, "%.200s to answer", client->peer.shown);
+    if ((client->easy = curl_easy_init()) == NULL)
+        return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
+    if (set_options(client) != 0)
+        return cdc_error_set(error, CDC_EXIT_INTERNAL, "this libcurl lacks an option that is needed");
+    return 0;
+}
+
 int http_client_open(struct http_client *client, const struct http_peer *peer, struct cdc_sink_context *context,
                      struct cdc_error *error)
 {
     client->peer = *peer;
     client->context = context;
-    client->timeout = peer->timeout;
-    snprintf(client->waits_for, sizeof client->waits_for, "%.200s to answer", peer->shown);
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->easy = curl_easy_init()) == NULL ||
-        (client->multi = curl_multi_init()) == NULL)
+    client->shared = &client->own;
+    client->own.timeout = peer->timeout;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->own.multi = curl_multi_init()) == NULL)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
-    if (set_options(client) != 0)
-        return cdc_error_set(error, CDC_EXIT_INTERNAL, "this libcurl lacks an option that is needed");
-    return check_files(&client->peer, error);
+    return open_easy(client, error) == 0 ? check_files(&client->peer, error) : -1;
+}
+
+int http_client_open_beside(struct http_client *client, struct http_client *first, struct cdc_error *error)
+{
+    client->peer = first->peer;
+    client->context = first->context;
+    client->shared = first->shared;
+    return open_easy(client, error);
+}
+
+/* The request in hand is none any more. */
+static void leave(struct http_client *client)
+{
+    if (!client->under_way)
+        return;
+    curl_multi_remove_handle(client->shared->multi, client->easy);
+    /* The list is freed, and the handle must not keep it. */
+    curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(client->header_list);
+    client->header_list = NULL;
+    client->under_way = false;
 }
 
 void http_client_close(struct http_client *client)
 {
-    curl_multi_cleanup(client->multi);
+    leave(client);
     curl_easy_cleanup(client->easy);
+    if (client->shared == &client->own)
+        curl_multi_cleanup(client->own.multi);
     cdc_buf_free(&client->response);
     cdc_buf_free(&client->url);
 }
@@ -191,35 +222,58 @@ static struct curl_slist *make_headers(const struct http_client *client, const s
     return list;
 }
 
-/* As curl_easy_perform, but a second signal ends it at once, whatever it waits for: a name server, a connection, an
+/* Whatever can go on without waiting goes on, of all clients beside each other. */
+static CURLMcode drive(struct http_shared *shared)
+{
+    CURLMcode failed = curl_multi_perform(shared->multi, &shared->running);
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(shared->multi, &left)) != NULL) {
+        struct http_client *of = NULL;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &of);
+        of->done = true;
+        of->code = (int)message->data.result;
+    }
+    return failed;
+}
+
+/* Until something can go on, a signal comes, or the time is over. */
+static CURLMcode wait_for_any(struct http_client *client, int64_t ms)
+{
+    const struct cdc_control *control = client->context->control;
+    struct curl_waitfd waitfds[2] = {{.fd = control->stop ? -1 : control->wake_fd, .events = CURL_WAIT_POLLIN},
+                                     {.fd = control->notice_fd, .events = CURL_WAIT_POLLIN}};
+
+    return curl_multi_poll(client->shared->multi, waitfds, 2, (int)(ms < LOOK_MS ? ms : LOOK_MS), NULL);
+}
+
+void http_client_turn(struct http_client *client)
+{
+    if (client->shared->running > 0)
+        (void)drive(client->shared);
+}
+
+/* Waits for the transfer's end. A second signal ends it at once, whatever it waits for: a name server, a connection, an
  * answer. */
 static CURLcode perform(struct http_client *client)
 {
     const struct cdc_control *control = client->context->control;
-    CURLcode code = CURLE_ABORTED_BY_CALLBACK;
-    CURLMcode failed = curl_multi_add_handle(client->multi, client->easy);
-    int running = 1, left;
+    CURLMcode failed = CURLM_OK;
 
     while (failed == CURLM_OK && control->stop < 2) {
-        struct curl_waitfd waitfds[2] = {{.fd = control->stop ? -1 : control->wake_fd, .events = CURL_WAIT_POLLIN},
-                                         {.fd = control->notice_fd, .events = CURL_WAIT_POLLIN}};
-        failed = curl_multi_perform(client->multi, &running);
-        if (failed != CURLM_OK || running == 0)
+        failed = drive(client->shared);
+        if (failed != CURLM_OK || client->done)
             break;
         cdc_control_waiting(control, client->waits_for);
-        failed = curl_multi_poll(client->multi, waitfds, 2, LOOK_MS, NULL);
+        failed = wait_for_any(client, LOOK_MS);
     }
-    CURLMsg *message = curl_multi_info_read(client->multi, &left);
-    if (message != NULL && message->msg == CURLMSG_DONE)
-        code = message->data.result;
-    else if (failed != CURLM_OK)
-        code = CURLE_FAILED_INIT;
-    curl_multi_remove_handle(client->multi, client->easy);
-    return code;
+    return client->done ? (CURLcode)client->code : failed != CURLM_OK ? CURLE_FAILED_INIT : CURLE_ABORTED_BY_CALLBACK;
 }
 
-static int attempt(struct http_client *client, const struct http_request *request, CURLcode *code, long *status,
-                   struct cdc_error *error)
+int http_client_begin(struct http_client *client, const struct http_request *request, struct cdc_error *error)
 {
     if (request->attempt != NULL && request->attempt(request->attempt_context, error) != 0)
         return -1;
@@ -234,28 +288,39 @@ static int attempt(struct http_client *client, const struct http_request *reques
         return cdc_error_memory(error);
     }
     client->response.len = 0;
-    client->request = request;
-    client->too_long = client->header_whole = false;
+    client->request = *request;
+    client->header_list = headers;
+    client->too_long = client->header_whole = client->done = false;
     client->curl_error[0] = client->denied[0] = '\0';
-    curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(client->timeout * 1000));
+    curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(client->shared->timeout * 1000));
     /* On a connection that it has kept, and that is closed without an answer, libcurl sends a request a second time by itself:
      * for all it knows the peer has never seen it. */
     curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
     curl_easy_setopt(client->easy, CURLOPT_URL, client->url.data);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
-    /* libcurl does not copy the body: it stays where it is until curl_easy_perform returns. */
+    /* libcurl does not copy the body: it stays where it is until the transfer has ended. */
     curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, request->body.n != 0 ? request->body.p : "");
     curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.n);
     curl_easy_setopt(client->easy, CURLOPT_CUSTOMREQUEST, request->method);
+    client->under_way = true;
+    if (curl_multi_add_handle(client->shared->multi, client->easy) != CURLM_OK) {
+        leave(client);
+        return cdc_error_memory(error);
+    }
+    (void)drive(client->shared);
+    return 0;
+}
+
+static int attempt(struct http_client *client, const struct http_request *request, CURLcode *code, long *status,
+                   struct cdc_error *error)
+{
+    if (!client->under_way && http_client_begin(client, request, error) != 0)
+        return -1;
     *code = perform(client);
     *status = 0;
     curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, status);
-    /* The list is freed below, and the handle must not keep it. */
-    curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
-    curl_slist_free_all(headers);
-    if (client->response.failed)
-        return cdc_error_memory(error);
-    return 0;
+    leave(client);
+    return client->response.failed ? cdc_error_memory(error) : 0;
 }
 
 /* -- what became of it ------------------------------------------------------------- */
@@ -311,6 +376,22 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
     }
 }
 
+/* As cdc_retry_wait. What is under way beside this client goes on meanwhile: it would seem to be too slow else. */
+static bool wait_beside(struct http_client *client, int64_t ms)
+{
+    const struct cdc_control *control = client->context->control;
+    int64_t until = cdc_clock_ms() + ms;
+
+    http_client_turn(client);
+    while (client->shared->running > 0 && !control->stop && cdc_clock_ms() < until) {
+        cdc_control_waiting(control, "the next attempt");
+        if (wait_for_any(client, until - cdc_clock_ms()) != CURLM_OK || drive(client->shared) != CURLM_OK)
+            break;
+    }
+    int64_t left = until - cdc_clock_ms();
+    return cdc_retry_wait(left > 0 ? left : 0, control, "the next attempt");
+}
+
 int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_t at_least_ms, const char *why,
                      struct cdc_error *error)
 {
@@ -329,7 +410,7 @@ int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_
     if ((retry->attempts & (retry->attempts - 1)) == 0)
         cdc_log_write(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->peer.shown, why,
                       (double)wait / 1000);
-    if (cdc_retry_wait(wait, context->control, "the next attempt"))
+    if (wait_beside(client, wait))
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->peer.shown, why);
     return 0;
 }
@@ -348,11 +429,11 @@ static void be_patient(struct http_client *client)
 {
     double longest = TIMEOUT_TIMES * client->peer.timeout;
 
-    if (client->timeout >= longest)
+    if (client->shared->timeout >= longest)
         return;
-    client->timeout = client->timeout * 2 < longest ? client->timeout * 2 : longest;
+    client->shared->timeout = client->shared->timeout * 2 < longest ? client->shared->timeout * 2 : longest;
     cdc_log_write(client->context->log, CDC_LOG_WARNING, "%s does not answer in time; it gets %.1f s from now on",
-                  client->peer.shown, client->timeout);
+                  client->peer.shown, client->shared->timeout);
 }
 
 /* A status is an answer, however long the rest; where nothing but the status matters, also when the rest never ends. A connection

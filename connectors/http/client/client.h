@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP: one request at a time to one peer, sent again as long as the peer is away or overloaded. */
+/* HTTP to one peer: a request is sent again as long as the peer is away or overloaded. A client has one request at a time;
+ * several clients beside each other have as many under way. */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 
@@ -38,15 +39,26 @@ struct http_request {
     bool once;             /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
 };
 
+/* What clients beside each other share. */
+struct http_shared {
+    void *multi;    /* libcurl's handle, with the connections */
+    double timeout; /* of the next request */
+    int running;    /* transfers that have not ended */
+};
+
 struct http_client {
     struct http_peer peer;
     struct cdc_sink_context *context;
     struct cdc_buf response; /* the newest answer */
     /* client.c's own */
-    void *easy, *multi;  /* libcurl's handles */
-    double timeout;      /* of the next request */
-    char waits_for[260]; /* "http://... to answer" */
-    const struct http_request *request;
+    struct http_shared *shared, own; /* that of the first one is its own */
+    void *easy;                      /* libcurl's handle */
+    void *header_list;               /* of the request in hand */
+    char waits_for[260];             /* "http://... to answer" */
+    struct http_request request;     /* in hand */
+    bool under_way;                  /* it was begun */
+    bool done;                       /* its transfer has ended, with that code */
+    int code;
     bool too_long, header_whole;
     char denied[64]; /* the newest address that deny_private has refused in this attempt; "": none */
     struct cdc_buf url;
@@ -66,6 +78,13 @@ enum http_outcome {
 int http_client_open(struct http_client *client, const struct http_peer *peer, struct cdc_sink_context *context,
                      struct cdc_error *error);
 void http_client_close(struct http_client *client);
+/* Another client of the same peer, whose requests are under way at the same time. To be closed before the first one. */
+int http_client_open_beside(struct http_client *client, struct http_client *first, struct cdc_error *error);
+/* Sends the first attempt of a request on its way, and does not wait for it: http_client_send with the same request goes on with it.
+ * BORROWS what the request points to until then. 0 or -1. */
+int http_client_begin(struct http_client *client, const struct http_request *request, struct cdc_error *error);
+/* Lets the requests go on that are under way at this client, and beside it, as far as they can without waiting. */
+void http_client_turn(struct http_client *client);
 /* Sends, and sends again (with backoff, Retry-After honoured) as long as there is no answer, or 408, 425, 429 or 5xx. */
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
                                    struct cdc_error *error);

@@ -10,6 +10,7 @@
 int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error)
 {
     batch->number = 1;
+    batch->plain = true;
     if (http_batch_init(&batch->lines, settings->most_lines, settings->most_bytes, error) != 0)
         return -1;
     /* At least twice as many slots as ids, of which an item has two: a probe is short, and finds an empty slot. */
@@ -34,6 +35,7 @@ void es_batch_clear(struct es_batch *batch)
         memset(batch->seen, 0, batch->n_seen * sizeof *batch->seen);
     http_batch_clear(&batch->lines);
     batch->number++;
+    batch->plain = true;
     batch->ids.len = 0;
     cdc_buf_shrink(&batch->ids, HTTP_BATCH_KEEP);
 }

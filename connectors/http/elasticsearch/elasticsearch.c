@@ -41,7 +41,8 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     cdc_tables_init(&sink->tables, sizeof(struct es_table), release, &target_ops, sink);
     if (es_index_check_pattern("--index", settings->index, error) == 0 &&
         (settings->alias == NULL || es_index_check_pattern("--alias", settings->alias, error) == 0) &&
-        es_batch_init(&sink->batch, settings, error) == 0 && es_written_init(&sink->written, error) == 0 &&
+        es_batch_init(&sink->batch, settings, error) == 0 && es_flights_open(sink, settings, error) == 0 &&
+        es_written_init(&sink->written, error) == 0 &&
         (sink->mappings = es_mappings_read(&settings->mappings, error)) != NULL &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
         (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
@@ -55,6 +56,7 @@ void es_sink_free(struct es_sink *sink)
     if (sink == NULL)
         return;
     cdc_tables_free(&sink->tables);
+    es_flights_close(sink);
     es_batch_free(&sink->batch);
     es_mappings_free(sink->mappings);
     es_written_free(&sink->written);
@@ -67,10 +69,12 @@ void es_sink_free(struct es_sink *sink)
     free(sink);
 }
 
-int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
+/* With nothing else under way. */
+static int send_alone(struct es_sink *sink, struct cdc_error *error)
 {
     struct cdc_buf *response = &sink->client->response;
-    int result = es_twice_check(sink, error) == 0 ? es_send_batch(sink, error) : -1;
+    int result =
+        es_flights_settle(sink, error) == 0 && es_twice_check(sink, error) == 0 ? es_send_batch(sink, error) : -1;
 
     /* After a failure as well: what was not sent comes again in a later run, since no delivery confirms it now
      * (sink.c). */
@@ -85,6 +89,19 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
     cdc_buf_shrink(&sink->rest, HTTP_BATCH_KEEP);
     cdc_buf_shrink(response, HTTP_BATCH_KEEP);
     return result;
+}
+
+int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
+{
+    if (sink->batch.lines.n == 0)
+        return 0;
+    int begun = es_flights_begin(sink, error);
+    return begun != 0 ? (begun < 0 ? -1 : 0) : send_alone(sink, error);
+}
+
+int es_sink_settle(struct es_sink *sink, struct cdc_error *error)
+{
+    return es_flights_settle(sink, error);
 }
 
 /* After a crash lines come again that the index has in a newer state, until the position has passed what was written before it.
@@ -248,6 +265,13 @@ static int make_index(struct es_sink *sink, struct cdc_table *table, const struc
     return cdc_tables_of(&sink->tables, event, error) != NULL ? claim(sink, event, table, error) : -1;
 }
 
+/* Is the index to be looked at, or changed, before the row? Not while rows of another definition are under way. */
+static bool is_new(const struct cdc_table *source)
+{
+    const struct es_table *table = (const struct es_table *)source;
+    return !table->identified || table->no_index || !table->settled;
+}
+
 static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *event, struct cdc_table *table,
                                 struct cdc_error *error)
 {
@@ -273,6 +297,8 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return HTTP_TAKEN_NOT_YET;
     if (http_batch_lacks_room(&batch->lines, event->line))
         return HTTP_TAKEN_NOT_YET;
+    if (is_new(table) && es_flights_settle(sink, error) != 0)
+        return HTTP_TAKEN_FAILED;
     if (!((struct es_table *)table)->identified && es_identity_check(sink, (struct es_table *)table, error) != 0)
         return HTTP_TAKEN_FAILED;
     if (((struct es_table *)table)->no_index && make_index(sink, table, event, error) != 0)
@@ -283,10 +309,11 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
         return HTTP_TAKEN_FAILED;
+    batch->plain &= es_flights_is_plain(sink, &item, event);
     if (event->op == CDC_OP_READ)
         ((struct es_table *)table)->read_in = batch->number;
     sink->watch |= es_places_watched((struct es_table *)table);
-    return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
+    return http_batch_is_full(&batch->lines) || es_flights_is_part(sink) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }
 
 static int empty(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error)
@@ -405,6 +432,7 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
 {
     bool is_row = cdc_event_has_row(event);
 
+    es_flights_turn(sink);
     /* The offsets of the last delivery are saved by now, or the loop would have ended. */
     if (es_key_changes_begin(sink->key_changes, error) != 0)
         return HTTP_TAKEN_FAILED;
@@ -412,6 +440,8 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
         return HTTP_TAKEN;
     if (sink->batch.lines.n > 0 && is_of_all_documents(event))
         return HTTP_TAKEN_NOT_YET;
+    if (is_of_all_documents(event) && es_flights_settle(sink, error) != 0)
+        return HTTP_TAKEN_FAILED;
     if (cdc_event_is_of_database(event))
         return take_database(sink, event, error);
     struct cdc_table *table = event->op == CDC_OP_SCHEMA ? cdc_tables_define(&sink->tables, event, error)

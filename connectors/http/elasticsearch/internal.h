@@ -83,6 +83,7 @@ struct es_batch {
     struct es_seen *seen; /* open-addressing set of ids, n_seen slots */
     size_t n_seen;
     bool looking;    /* documents are read for `look` */
+    bool plain;      /* it can be sent while others are under way (flight.c) */
     uint64_t number; /* of the batch, from 1 */
 };
 int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error);
@@ -117,6 +118,34 @@ void es_written_note(struct es_written *written, const struct es_batch *batch);
 /* Has the transaction of that seq written it? (It may say yes wrongly, seldom.) */
 bool es_written_has(const struct es_written *written, const struct cdc_table *table, struct cdc_span id, int64_t seq);
 
+/* -- flight.c: requests under way -- */
+struct es_flight {
+    struct http_client client;
+    struct es_batch batch;
+    struct cdc_buf body;
+    bool asked;
+};
+struct es_flights {
+    struct es_flight *items; /* a ring */
+    size_t n, first, under_way;
+    size_t part_lines, part_bytes; /* a plain batch is sent when it has as much */
+    unsigned events;
+    bool failed; /* one was not sent whole: nothing can be delivered any more */
+};
+/* n: most requests under way; with 1 there are none, and each is waited for. For es_flights_close as well, if it fails. */
+int es_flights_open(struct es_sink *sink, const struct es_settings *settings, struct cdc_error *error);
+void es_flights_close(struct es_sink *sink);
+/* Would the item, of that event, make the batch one that must be alone? */
+bool es_flights_is_plain(const struct es_sink *sink, const struct es_item *item, const struct cdc_event *event);
+/* Is the batch large enough to be sent now? */
+bool es_flights_is_part(const struct es_sink *sink);
+/* Sends the batch on its way, and another one takes its place. 1; 0: it must be sent alone; -1. */
+int es_flights_begin(struct es_sink *sink, struct cdc_error *error);
+/* Waits for all that are under way: everything of them is in the index, or was refused. 0 or -1. */
+int es_flights_settle(struct es_sink *sink, struct cdc_error *error);
+/* An event has come: what is under way gets its turn. */
+void es_flights_turn(struct es_sink *sink);
+
 /* -- the sink -- */
 struct es_sink {
     struct http_client *client;
@@ -133,6 +162,8 @@ struct es_sink {
     char not_now[500]; /* why the newest item that is to be sent again was not taken */
     bool behind;       /* some item of the batch is */
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
+    bool asked;        /* the request in hand asks for its items */
+    struct es_flights flights;
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
     struct es_written written;
@@ -254,7 +285,12 @@ void es_identity_forget(struct es_table *table);
 int es_identity_note(struct es_sink *sink, struct es_table *table, struct cdc_error *error);
 
 /* -- send.c -- */
+/* Until all of it is settled. A request that was begun for it is gone on with. */
 int es_send_batch(struct es_sink *sink, struct cdc_error *error);
+/* The batch into one request, sink->body. 1; 0: it takes more than one; -1. */
+int es_send_build(struct es_sink *sink, struct cdc_error *error);
+/* That request, on its way at sink->client. */
+int es_send_begin(struct es_sink *sink, struct cdc_error *error);
 
 /* -- sweep.c: documents that go -- */
 struct es_sweep {

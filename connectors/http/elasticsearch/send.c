@@ -254,10 +254,9 @@ static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *nex
         break;
     case ES_BULK_ALL_TAKEN: break;
     case ES_BULK_SOME_NOT_TAKEN:
-        result =
-            sink->ask_items || sink->watch
-                ? cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk does not say which items were not taken")
-                : 1;
+        result = sink->asked ? cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                                             "the answer to _bulk does not say which items were not taken")
+                             : 1;
         sink->ask_items = true;
         break;
     case ES_BULK_BAD: result = -1; break;
@@ -276,19 +275,27 @@ static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next,
     return reject(sink, from, "the document is too large for the index (HTTP status 413)", error);
 }
 
+/* For sink->body. One that is on its way already has asked for its items, or not. */
+static struct http_request make_request(struct es_sink *sink)
+{
+    if (!sink->client->under_way)
+        sink->asked = sink->watch || sink->ask_items;
+    return (struct http_request){
+        .method = "POST",
+        .path = sink->watch   ? ES_BULK_PLACES_PATH
+                : sink->asked ? ES_BULK_ITEMS_PATH
+                              : ES_BULK_PATH,
+        .content_type = "application/x-ndjson",
+        .body = cdc_span(sink->body.data, sink->body.len),
+    };
+}
+
 static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
 {
     int result;
 
     do {
-        struct http_request request = {
-            .method = "POST",
-            .path = sink->watch       ? ES_BULK_PLACES_PATH
-                    : sink->ask_items ? ES_BULK_ITEMS_PATH
-                                      : ES_BULK_PATH,
-            .content_type = "application/x-ndjson",
-            .body = cdc_span(sink->body.data, sink->body.len),
-        };
+        struct http_request request = make_request(sink);
         long status = 0;
         enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
@@ -309,7 +316,9 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
     /* Items that are not taken though the request is; es_request_send counts its own attempts. */
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     while (from < sink->batch.lines.n) {
-        if (build(sink, append, from, &to, error) != 0)
+        if (sink->client->under_way) /* with all items */
+            to = sink->batch.lines.n;
+        else if (build(sink, append, from, &to, error) != 0)
             return -1;
         next = to;
         bool smaller = false;
@@ -327,6 +336,22 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
         from = next;
     }
     return 0;
+}
+
+int es_send_build(struct es_sink *sink, struct cdc_error *error)
+{
+    size_t to = 0;
+
+    if (build(sink, append_item, 0, &to, error) != 0)
+        return -1;
+    return to == sink->batch.lines.n && sink->body.len > 0;
+}
+
+int es_send_begin(struct es_sink *sink, struct cdc_error *error)
+{
+    struct http_request request = make_request(sink);
+
+    return http_client_begin(sink->client, &request, error);
 }
 
 int es_send_batch(struct es_sink *sink, struct cdc_error *error)

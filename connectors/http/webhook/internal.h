@@ -15,6 +15,15 @@ int webhook_body(enum http_webhook_format format, const struct http_batch *batch
  * never become one. */
 void webhook_append_escaped(struct cdc_buf *out, struct cdc_span text);
 
+/* -- order.c: which lines must come one after the other -- */
+struct webhook_order {
+    bool alone;       /* of all rows, or nobody knows of which */
+    uint64_t keys[2]; /* hashes of the row's key, and of the one before; the same where there is one */
+};
+struct webhook_order webhook_order_of(const struct cdc_event *event);
+/* Must the one wait for the other? (It may say yes wrongly, seldom.) */
+bool webhook_order_binds(const struct webhook_order *a, const struct webhook_order *b);
+
 /* -- target.c: where the lines of a table go -- */
 struct webhook_target {
     struct cdc_buf url;             /* with its NUL; empty: the peer's, which has no placeholder */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Webhooks: a POST for each change line, or for a batch of them. In order, one at a time, each confirmed by a status 2xx
- * before the next. */
+ * before the next; with several requests under way, that is so for the lines of each row. */
 #ifndef HTTP_WEBHOOK_H
 #define HTTP_WEBHOOK_H
 
@@ -18,6 +18,7 @@ enum http_webhook_format {
 struct http_webhook_settings {
     enum http_webhook_format format;
     size_t most_lines, most_bytes; /* of one request, unless a single line is longer */
+    size_t requests;               /* that are under way at once, one event in each; 0 is 1 */
     const char *sign_file;         /* keys to sign with (sign.c); NULL: none */
 };
 
@@ -30,7 +31,9 @@ struct http_webhook *http_webhook_open(struct http_client *client, const struct 
 void http_webhook_free(struct http_webhook *webhook);
 enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cdc_event *event,
                                    struct cdc_error *error);
-/* Sends what is in the batch and empties it. */
+/* Sends what is in the batch and empties it; it may be under way still. */
 int http_webhook_flush(struct http_webhook *webhook, struct cdc_error *error);
+/* Waits for what is under way. */
+int http_webhook_settle(struct http_webhook *webhook, struct cdc_error *error);
 
 #endif

@@ -234,4 +234,5 @@ static void discard(void *context)
     sink->has_boundary = false;
 }
 
-const struct cdc_sink_ops lite_sink_ops = {event_op, deliver, discard, boundary};
+const struct cdc_sink_ops lite_sink_ops = {
+    .event = event_op, .deliver = deliver, .discard = discard, .boundary = boundary};
