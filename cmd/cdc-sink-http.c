@@ -38,8 +38,7 @@ static const struct cdc_option option_table[] = {
                   "event|ndjson|array|cloudevents|cloudevents-batch"),
     OPTION_TEXT("sign", AT(sign), "FILE", "sign what a webhook gets with the keys in FILE (Standard Webhooks)"),
     OPTION_FLAG(0, "deny-private", AT(deny_private), "connect to no address of a private network or of this machine"),
-    OPTION_INTEGER(0, "requests", AT(requests), "N",
-                   "requests under way at once (default 2 with --elasticsearch, else 1)", 1, 16),
+    OPTION_INTEGER(0, "requests", AT(requests), "N", "requests under way at once (default 1)", 1, 16),
     OPTION_SIZE("batch-bytes", AT(batch_bytes), "send at the latest after that many bytes (default 5M)",
                 INT64_C(1) << 30),
     OPTION_TEXT("user", AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD"),
@@ -294,9 +293,7 @@ static int run_at(struct program *program, const struct options *options, struct
         .alias = options->alias,
         .mappings = options->mappings,
         .batch_bytes = options->batch_bytes,
-        .requests = options->requests > 0    ? options->requests
-                    : options->elasticsearch ? 2
-                                             : 1,
+        .requests = options->requests > 0 ? options->requests : 1,
         .batch_events = options->sink.batch_events,
     };
     return run_with(program, options, &settings, error);
