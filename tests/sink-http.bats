@@ -892,7 +892,8 @@ block() { curl -fsS -XPUT "$OPENSEARCH_URL/_cluster/settings" -H 'Content-Type: 
 # blocked BLOCK: the sink waits as long as the cluster has that block.
 blocked() {
     block "$1" true
-    elastic 2>"$DIR/err" 3>&- &
+    : >"$DIR/err" # what the one before has said is not of this one
+    elastic 2>>"$DIR/err" 3>&- &
     local sink=$! status=0
     wait_for_match "$DIR/err" 'trying again in' || status=1
     block "$1" null
