@@ -32,8 +32,8 @@ static const char *const events[] = {
     "{\"op\":\"m\",\"pos\":\"7\",\"seq\":5,\"ts_ms\":8,\"source\":{\"connector\":\"postgresql\",\"name\":\"n\",\"db\":"
     "\"d\"},"
     "\"message\":{\"prefix\":\"p\",\"content\":\"c\",\"transactional\":true}}",
-    "{\"op\":\"commit\",\"pos\":\"8\",\"seq\":5,\"ts_ms\":8,\"source\":{\"connector\":\"mysql\",\"name\":\"n\"},"
-    "\"events\":6}"};
+    ("{\"op\":\"commit\",\"pos\":\"8\",\"seq\":5,\"ts_ms\":8,\"source\":{\"connector\":\"mysql\",\"name\":\"n\"},"
+     "\"events\":6}")};
 
 static const char *spec; /* of the scenario */
 
