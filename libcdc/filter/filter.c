@@ -257,10 +257,12 @@ static int pass_commit(struct cdc_filter *filter, struct line_count *count, cons
     return end_lines(filter, out, 1, error);
 }
 
-static int drop(struct line_count *count, const struct cdc_event *event, struct cdc_error *error)
+/* Once it is sure that they leave: a line that the format refuses may be passed over. left: how many lines that made. */
+static int note(struct line_count *count, const struct cdc_event *event, uint64_t lines, int left,
+                struct cdc_error *error)
 {
-    counts_note(count, event, 0);
-    return count->newest.failed ? cdc_error_memory(error) : 0;
+    counts_note(count, event, lines);
+    return count->newest.failed ? cdc_error_memory(error) : left;
 }
 
 /* Its tables may have other names after us. */
@@ -271,8 +273,8 @@ static int pass_database(struct cdc_filter *filter, struct line_count *count, co
     uint64_t n = 1;
     if (plans_append_database(&filter->plans, event, lines, &n, error) != 0)
         return -1;
-    counts_note(count, event, n);
-    return count->newest.failed ? cdc_error_memory(error) : end_lines(filter, out, (int)n, error);
+    int left = end_lines(filter, out, (int)n, error);
+    return left < 0 ? -1 : note(count, event, n, left, error);
 }
 
 /* It has passed the choice and the steps. */
@@ -292,8 +294,8 @@ static int pass_event(struct cdc_filter *filter, struct plan *plan, struct line_
     struct cdc_buf *lines = begin_lines(filter, out);
     edits_append(lines, plan, event, edits, n);
     cdc_buf_byte(lines, '\n');
-    counts_note(count, event, 1);
-    return count->newest.failed ? cdc_error_memory(error) : end_lines(filter, out, 1, error);
+    int left = end_lines(filter, out, 1, error);
+    return left < 0 ? -1 : note(count, event, 1, left, error);
 }
 
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
@@ -311,11 +313,11 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
     if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
         return -1;
     if (!passes(filter, plan, event))
-        return drop(count, event, error);
+        return note(count, event, 0, 0, error);
     struct cdc_event made = *event;
     int passed = take_steps(filter, &made, error);
     if (passed <= 0)
-        return passed < 0 ? -1 : drop(count, event, error);
+        return passed < 0 ? -1 : note(count, event, 0, 0, error);
     if (cdc_event_is_of_database(event) && filter->settings.rename_tables.count > 0)
         return pass_database(filter, count, &made, out, error);
     return pass_event(filter, plan, count, &made, out, error);
