@@ -75,7 +75,10 @@ static int take(struct run *run, const char *line)
     cdc_error_clear(&run->error);
     if (cdc_event_parse(&event, line, strlen(line), &run->error) != 0)
         return -2;
-    return cdc_filter_event(run->filter, &event, &run->out, &run->error);
+    int result = cdc_filter_event(run->filter, &event, &run->out, &run->error);
+    if (cdc_buf_room(&run->out, 1)) /* so that it can be searched as a text */
+        run->out.data[run->out.len] = '\0';
+    return result;
 }
 
 /* After the schema line. expected: without its LF; "": dropped; "65", "78": an error with that status. */
