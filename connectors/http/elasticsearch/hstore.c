@@ -92,7 +92,6 @@ static bool is_ours(struct cdc_span answer, const char *column)
 
 static int map_column(struct es_sink *sink, const struct cdc_table *table, const char *column, struct cdc_error *error)
 {
-    char path[300];
     long status = 0;
 
     sink->rest.len = 0;
@@ -101,12 +100,7 @@ static int map_column(struct es_sink *sink, const struct cdc_table *table, const
     cdc_buf_lit(&sink->rest, ":{\"type\":\"object\",\"enabled\":false}}}");
     if (sink->rest.failed)
         return cdc_error_memory(error);
-    snprintf(path, sizeof path, "/%s/_mapping", table->target);
-    struct http_request request = {.method = "PUT",
-                                   .path = path,
-                                   .content_type = "application/json",
-                                   .body = cdc_span(sink->rest.data, sink->rest.len)};
-    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+    enum http_outcome outcome = es_request_put(sink, table->target, "/_mapping", &status, error);
     if (outcome == HTTP_ANSWERED && (status == 400 || status == 403 || status == 405))
         return 0;
     return http_client_check(sink->client, outcome, status, error);

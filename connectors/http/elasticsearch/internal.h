@@ -202,6 +202,10 @@ struct es_table {
 enum http_outcome es_request_send(struct es_sink *sink, const struct http_request *request, long *status,
                                   struct cdc_error *error);
 
+/* PUT of the index, or of what it has ("/_mapping"), with sink->rest as the body. */
+enum http_outcome es_request_put(struct es_sink *sink, const char *index, const char *what, long *status,
+                                 struct cdc_error *error);
+
 /* The request ("_refresh", "_flush") to all shards of an index. 1: each of them did it, 0: there is no such index, -1. */
 int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error);
 /* The peer takes no request of n bytes (413): smaller ones for the rest of the run, since its limit does not change. */

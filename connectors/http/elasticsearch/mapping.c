@@ -336,7 +336,6 @@ struct cdc_span es_mapping_meta(const struct es_sink *sink, const struct cdc_tab
 static int put_properties(struct es_sink *sink, const struct cdc_table *table, size_t from, size_t to,
                           struct cdc_error *error)
 {
-    char path[300];
     long status = 0;
 
     sink->rest.len = 0;
@@ -345,12 +344,7 @@ static int put_properties(struct es_sink *sink, const struct cdc_table *table, s
     cdc_buf_byte(&sink->rest, '}');
     if (sink->rest.failed)
         return cdc_error_memory(error);
-    snprintf(path, sizeof path, "/%s/_mapping", table->target);
-    struct http_request request = {.method = "PUT",
-                                   .path = path,
-                                   .content_type = "application/json",
-                                   .body = cdc_span(sink->rest.data, sink->rest.len)};
-    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+    enum http_outcome outcome = es_request_put(sink, table->target, "/_mapping", &status, error);
     if (outcome == HTTP_ANSWERED && (status == 400 || status == 403 || status == 404 || status == 405))
         return 0;
     return http_client_check(sink->client, outcome, status, error) == 0 ? 1 : -1;

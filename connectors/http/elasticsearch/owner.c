@@ -459,16 +459,6 @@ static void append_meta(struct cdc_buf *body, struct cdc_span meta, const struct
     cdc_buf_byte(body, '}');
 }
 
-static enum http_outcome put(struct es_sink *sink, const char *path, long *status, struct cdc_error *error)
-{
-    struct http_request request = {.method = "PUT",
-                                   .path = path,
-                                   .content_type = "application/json",
-                                   .body = cdc_span(sink->rest.data, sink->rest.len)};
-
-    return es_request_send(sink, &request, status, error);
-}
-
 /* CONFIG when the documents of the table are in an index of another name. */
 static int check_home(const struct es_sink *sink, const char *index, const struct cdc_table_id *id,
                       struct cdc_error *error)
@@ -497,7 +487,6 @@ static int check_home(const struct es_sink *sink, const char *index, const struc
 int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error)
 {
     struct es_sink *sink = context;
-    char path[300];
     long status = 0;
     bool seen;
     int there = check_home(sink, index, id, error) == 0 ? ask(sink, index, &seen, error) : -1;
@@ -514,8 +503,7 @@ int es_owner_claim(void *context, const char *index, const struct cdc_table_id *
     cdc_buf_byte(&sink->rest, '}');
     if (sink->rest.failed)
         return cdc_error_memory(error);
-    snprintf(path, sizeof path, "/%s/_mapping", index);
-    enum http_outcome outcome = put(sink, path, &status, error);
+    enum http_outcome outcome = es_request_put(sink, index, "/_mapping", &status, error);
     if (outcome == HTTP_ANSWERED && (status == 403 || status == 405))
         return not_kept(sink, index, status);
     return http_client_check(sink->client, outcome, status, error);
@@ -523,7 +511,6 @@ int es_owner_claim(void *context, const char *index, const struct cdc_table_id *
 
 int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, struct cdc_error *error)
 {
-    char path[300];
     long status = 0;
 
     struct cdc_buf meta = CDC_BUF_INIT;
@@ -534,8 +521,7 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
     cdc_buf_free(&meta);
     if (failed)
         return cdc_error_memory(error);
-    snprintf(path, sizeof path, "/%s", table->target);
-    enum http_outcome outcome = put(sink, path, &status, error);
+    enum http_outcome outcome = es_request_put(sink, table->target, "", &status, error);
     if (outcome == HTTP_ANSWERED && status == 400 &&
         es_answer_is_error(cdc_span(sink->client->response.data, sink->client->response.len),
                            "resource_already_exists_exception"))

@@ -40,6 +40,19 @@ int es_request_closed(const char *index, struct cdc_error *error)
     return cdc_error_hint(error, "open it, and start again");
 }
 
+enum http_outcome es_request_put(struct es_sink *sink, const char *index, const char *what, long *status,
+                                 struct cdc_error *error)
+{
+    char path[300]; /* a name of an index has at most 255 bytes (index.c) */
+    struct http_request request = {.method = "PUT",
+                                   .path = path,
+                                   .content_type = "application/json",
+                                   .body = cdc_span(sink->rest.data, sink->rest.len)};
+
+    snprintf(path, sizeof path, "/%s%s", index, what);
+    return es_request_send(sink, &request, status, error);
+}
+
 int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error)
 {
     struct http_request request = {.method = "POST", .content_type = "application/json"};
