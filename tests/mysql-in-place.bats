@@ -25,9 +25,10 @@ sink_line() {
 }
 is_equal() { equal "$@" >"$DIR/equal" 2>&1; }
 comes_equal() { wait_until -t 90 is_equal "$@" || { cat "$DIR/equal"; tail -20 "$DIR/err"; false; }; }
-says() { grep -q -- "$1" "$DIR/err" || { tail -20 "$DIR/err"; fail "it does not say: $1"; }; }
+says() { wait_for_match "$DIR/err" "$1" || { tail -20 "$DIR/err"; fail "it does not say: $1"; }; }
 never_ended() { not test -e "$DIR/ends" || { cat "$DIR/ends"; tail -20 "$DIR/err"; fail "the line has ended"; }; }
 rounds() { jq -c ".offsets[\"$NAME\"].state.again" "$STATE/mysql-binlog-$NAME.offset" 2>/dev/null; }
+is_begun() { [ "$(rounds | jq '[.[]? | select(.written == null)] | length')" = 1 ]; }
 none_is_begun() { [ "$(rounds | jq '[.[]? | select(.written == null)] | length')" = 0 ]; }
 is_withheld() { rounds | jq -e --arg table "$1" 'any(.[]?; .written == null and any(.tables[]; .table == $table))' >/dev/null; }
 # The read of a small table may have ended by the time that anybody looks.
@@ -107,11 +108,17 @@ is_empty() { [ "$(copy "select count(*) from $1")" = 0 ]; }
     run_line 0
     TABLES="-t '$NAME.*'"
     supervise "$(sink_line)"
-    wait_until -t 60 is_other ""
+    # More rows than the pipe holds: with the sink stopped, they are not all written.
+    wait_until -t 60 has_member "$SUPERVISOR" cdc-sink-sqlite
+    local sink
+    sink=$(member "$SUPERVISOR" cdc-sink-sqlite)
+    kill -STOP "$sink"
+    wait_until -t 60 is_begun
     kill -KILL "$(member "$SUPERVISOR" mysql-binlog)"
+    kill -CONT "$sink"
     comes_equal t other
     wait_until -t 90 none_is_begun
-    not grep -qx 75 "$DIR/ends"
+    not grep -q "error: to be read again" "$DIR/err" # the sink says 75 to the end inside a transaction, the stream does not end for the table
     loop_end
 }
 

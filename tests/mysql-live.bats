@@ -20,7 +20,7 @@ is_taken() { not test -e "$(request)"; }
 is_equal() { equal "$@" >"$DIR/equal" 2>&1; }
 comes_equal() { wait_until -t 90 is_equal "$@" || { cat "$DIR/equal"; tail -20 "$DIR/err"; false; }; }
 ends_with() { touch "$DIR/ends"; grep -cx "$1" "$DIR/ends" || true; }
-says() { grep -q -- "$1" "$DIR/err" || { tail -20 "$DIR/err"; fail "it does not say: $1"; }; }
+says() { wait_for_match "$DIR/err" "$1" || { tail -20 "$DIR/err"; fail "it does not say: $1"; }; }
 rounds() { jq -c ".offsets[\"$NAME\"].state.again" "$STATE/mysql-binlog-$NAME.offset" 2>/dev/null; }
 is_begun() { [ "$(rounds | jq '[.[]? | select(.written == null)] | length')" = 1 ]; }
 none_is_begun() { ! is_begun; }
