@@ -49,6 +49,7 @@ struct cdc_key_store {
     struct secrets *secrets;
     char *file; /* room for PATH/ab/NAME.tmp.PID */
     size_t file_size;
+    bool durable[256]; /* folders ab that are on the disk for sure */
 };
 
 /* -- one file ------------------------------------------------------------------------- */
@@ -306,28 +307,33 @@ static void name_file(struct cdc_key_store *store, const struct kid *kid, const 
     *name = store->file + n - NAME_HEX;
 }
 
-/* The folder of a file of a new key. */
-static int make_folder(struct cdc_key_store *store, struct cdc_error *error)
+/* The folder of a file of a new key. One that is there may be another's, who has not brought it to the disk yet. */
+static int make_folder(struct cdc_key_store *store, const struct kid *kid, struct cdc_error *error)
 {
     char *slash = strrchr(store->file, '/');
+    bool *durable = &store->durable[kid->bytes[0]];
 
+    if (*durable)
+        return 0;
     *slash = '\0';
     int result = mkdir(store->file, 0700);
     if ((result != 0 && errno != EEXIST) || cdc_file_sync_folder(store->file) != 0)
         result = not_written(store->file, error);
     else
         result = 0;
+    *durable = result == 0;
     *slash = '/';
     return result;
 }
 
 /* zeros: of a subject that is forgotten before it had a key. */
-static int make_key(struct cdc_key_store *store, const char *name, bool zeros, struct cdc_error *error)
+static int make_key(struct cdc_key_store *store, const struct kid *kid, const char *name, bool zeros,
+                    struct cdc_error *error)
 {
     struct secrets *secrets = store->secrets;
     unsigned char key[SECRET_KEY];
 
-    if (make_folder(store, error) != 0 || random_bytes(key, sizeof key, error) != 0)
+    if (make_folder(store, kid, error) != 0 || random_bytes(key, sizeof key, error) != 0)
         return -1;
     size_t n = write_text(secrets, key_head, name, key);
     if (zeros)
@@ -359,7 +365,8 @@ enum store_result store_key(struct cdc_key_store *store, const struct kid *kid, 
     enum store_result result = read_key(store, name, cached->key, error);
     if (result == STORE_MISSING && make) {
         /* Read back: it may be another's, who was first. */
-        result = make_key(store, name, false, error) == 0 ? read_key(store, name, cached->key, error) : STORE_FAILED;
+        result =
+            make_key(store, kid, name, false, error) == 0 ? read_key(store, name, cached->key, error) : STORE_FAILED;
         if (result == STORE_MISSING)
             result = cdc_error_set(error, CDC_EXIT_IO, "key \"%s\" was removed as soon as it was made", store->file);
     }
@@ -398,7 +405,7 @@ int cdc_key_store_forget(struct cdc_key_store *store, struct cdc_span subject, b
     name_file(store, &kid, &name);
     int fd = secret_open(store->file, O_RDWR, "key", &why);
     if (fd < 0 && errno == ENOENT) {
-        if (make_key(store, name, true, error) != 0)
+        if (make_key(store, &kid, name, true, error) != 0)
             return -1;
         /* Another process may have been first, with a key. */
         cdc_error_clear(&why);
