@@ -257,8 +257,11 @@ char *cdc_json_text(struct cdc_span raw, size_t *n)
     if (n != NULL)
         *n = text.len;
     cdc_buf_byte(&text, '\0');
-    if (!text.failed)
-        return text.data;
+    if (!text.failed) {
+        /* It is kept, one for each table or column: the rest of the buffer's first 256 bytes would be most of it. */
+        char *exact = realloc(text.data, text.len);
+        return exact != NULL ? exact : text.data;
+    }
     cdc_buf_free(&text);
     return NULL;
 }
