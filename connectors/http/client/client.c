@@ -444,6 +444,11 @@ static bool is_answered(const struct http_client *client, const struct http_requ
     return client->header_whole && (code == CURLE_OK || client->too_long || (request->begin_suffices && status >= 200));
 }
 
+static bool is_lasting(const struct http_client *client, const struct http_request *request)
+{
+    return request->lasts != NULL && request->lasts(request, cdc_span(client->response.data, client->response.len));
+}
+
 /* An index server says in JSON why: a request that is too large for its memory, say, will be so the next time, too. A page of a
  * proxy says nothing. */
 static void say_status(const struct http_client *client, long status, char *out, size_t size)
@@ -466,7 +471,7 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         if (attempt(client, request, &code, status, error) != 0)
             return HTTP_GAVE_UP;
         bool answered = is_answered(client, request, code, *status);
-        if (answered && !is_overload(*status)) {
+        if (answered && (!is_overload(*status) || is_lasting(client, request))) {
             if (client->retry.attempts > 0)
                 cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.shown);
             client->context->metrics->bytes_out += request->body.n;

@@ -33,6 +33,8 @@ struct http_request {
     /* Before each attempt: what is to be new in it (more_headers point to it). May be NULL. 0 or -1. */
     int (*attempt)(void *context, struct cdc_error *error);
     void *attempt_context;
+    /* Will the peer say this of the request whenever it is sent, though the status passes by itself for others? May be NULL. */
+    bool (*lasts)(const struct http_request *request, struct cdc_span answer);
     size_t response_limit; /* most bytes of the answer; 0: the usual */
     bool begin_suffices;   /* the status says all: with a whole header the answer counts, though its body is longer
                                     than the limit, does not end in time, or breaks off. The connection is closed then. */

@@ -344,6 +344,15 @@ bool es_answer_is_error(struct cdc_span body, const char *type)
     return result;
 }
 
+void es_answer_reason(struct cdc_span body, char *out, size_t size)
+{
+    struct cdc_error ignored = {0};
+    json_t *tree = load(body, "the request", &ignored);
+
+    snprintf(out, size, "%s", text_of(json_object_get(tree, "error"), "reason"));
+    json_decref(tree);
+}
+
 bool es_answer_is_block(struct cdc_span body, char *why, size_t size)
 {
     struct cdc_error ignored = {0};

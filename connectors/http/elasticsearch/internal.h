@@ -156,7 +156,8 @@ struct es_sink {
     struct cdc_tables tables;
     struct es_batch batch;
     struct cdc_buf body, scratch, rest;
-    size_t body_limit; /* lowered when the peer says 413 */
+    size_t body_limit; /* lowered when a request was too large */
+    bool smaller;      /* that was so just now */
     bool watch;        /* the batch has a row of a table that is to be watched */
     size_t n_watched;  /* such batches since the last delivery */
     char not_now[500]; /* why the newest item that is to be sent again was not taken */
@@ -208,7 +209,8 @@ enum http_outcome es_request_put(struct es_sink *sink, const char *index, const 
 
 /* The request ("_refresh", "_flush") to all shards of an index. 1: each of them did it, 0: there is no such index, -1. */
 int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error);
-/* The peer takes no request of n bytes (413): smaller ones for the rest of the run, since its limit does not change. */
+/* The peer takes no request of n bytes (413, or es_too_large): smaller ones for the rest of the run, since its limit does not
+ * change. */
 void es_request_smaller(struct es_sink *sink, size_t n);
 /* The error of a closed index. Always -1. */
 int es_request_closed(const char *index, struct cdc_error *error);
