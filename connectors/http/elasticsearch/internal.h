@@ -152,6 +152,7 @@ struct es_sink {
     const char *index;
     const char *alias; /* pattern; NULL: none */
     bool alias_due;    /* a table has come since the aliases were led here */
+    uint64_t n_late;   /* deliveries at which they could not be, for the time of the lines */
     struct es_mappings *mappings;
     struct cdc_tables tables;
     struct es_batch batch;
@@ -243,6 +244,8 @@ int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets,
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);
 /* An index that is not there yet sets sink->no_index. */
 int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error);
+/* The error of an index with documents of this copy that is not there. Always -1. */
+int es_owner_is_gone(const char *index, struct cdc_error *error);
 /* Makes the index, owned by the table. 1: made, 0: somebody else has made it meanwhile, -1. */
 int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, struct cdc_error *error);
 

@@ -36,7 +36,8 @@ static bool is_above(long long number, long long limit)
 /* What one shard may have grows with its load (shard_...): only the limits of a node stay. */
 static bool is_above_pressure(const char *reason)
 {
-    const char *begin = strstr(reason, " operation [coordinating_and_primary_bytes="), *max = begin != NULL ? strstr(begin, ", max_") : NULL;
+    const char *begin = strstr(reason, " operation [coordinating_and_primary_bytes="),
+               *max = begin != NULL ? strstr(begin, ", max_") : NULL;
     long long limit = max != NULL ? number_after(max, "bytes=") : -1;
 
     return begin != NULL && (is_above(number_after(begin, " coordinating_operation_bytes="), limit) ||
