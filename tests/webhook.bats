@@ -152,7 +152,8 @@ EOF
         [[ $stderr == *"no address of the public internet"* ]] || fail "$host: $stderr"
     done
     # A proxy would be asked out of our sight: it is not asked.
-    http_proxy=$URL run -78 t cdc-sink-http --webhook --deny-private --retry-max 0 http://10.0.0.1/ <"$IN"
+    http_proxy=$URL run -78 --separate-stderr t cdc-sink-http --webhook --deny-private --retry-max 0 http://10.0.0.1/ <"$IN"
+    [[ $stderr != *proxy* ]]
     [ ! -s "$DIR/http/log" ]
     webhook
     is requests 3 "$(log .path | wc -l)"
@@ -176,18 +177,40 @@ EOF
     [ ! -s "$DIR/http/log" ]
 }
 
-@test "--cert and --key: a receiver that asks for a certificate" {
-    three >"$IN"
+certificates() {
     local name
     for name in server client stranger; do
         openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=$name" -addext "subjectAltName=IP:127.0.0.1" -keyout "$DIR/$name.key" -out "$DIR/$name.pem" 2>/dev/null
         cat "$DIR/$name.key" "$DIR/$name.pem" >"$DIR/$name.both"
     done
+}
+
+@test "a server that says it wants another certificate of ours is not asked for ever" {
+    three >"$IN"
+    certificates
+    local version wrong port
+    for version in -tls1_2 -tls1_3; do
+        spawn openssl s_server -accept 127.0.0.1:0 -cert "$DIR/server.both" -CAfile "$DIR/client.pem" -Verify 1 -verify_return_error -www "$version" >"$DIR/says$version" 2>&1
+        wait_for_match "$DIR/says$version" '^ACCEPT'
+        port=$(sed -n 's/^ACCEPT.*://p' "$DIR/says$version")
+        for wrong in "" "--cert=$DIR/stranger.both"; do
+            run -78 --separate-stderr t cdc-sink-http --webhook --ca "$DIR/server.pem" ${wrong:+"$wrong"} "https://127.0.0.1:$port/" <"$IN"
+            [[ $stderr == *alert*--cert* ]]
+        done
+    done
+}
+
+@test "--cert and --key: a receiver that asks for a certificate" {
+    three >"$IN"
+    certificates
     spawn python3 "$LIB/https-server.py" "$DIR/port" "$DIR/server.both" "$DIR/bodies" "$DIR/client.pem"
     wait_until test -s "$DIR/port"
     URL=https://127.0.0.1:$(cat "$DIR/port")
-    run -69 webhook --retry-max 0 --ca "$DIR/server.pem"
-    run -69 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/stranger.both"
+    local wrong
+    for wrong in "" "--cert=$DIR/stranger.both"; do # as its connection breaks off, its reason may not come through
+        run webhook --retry-max 0 --ca "$DIR/server.pem" ${wrong:+"$wrong"}
+        [ "$status" = 69 ] || [ "$status" = 78 ]
+    done
     run -78 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/none"
     run -78 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/client.pem" --key "$DIR/none"
     run -64 webhook --key "$DIR/client.key"

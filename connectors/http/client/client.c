@@ -347,6 +347,19 @@ static int refused_tunnel(struct http_client *client, struct cdc_error *error)
                                  "and password in it");
 }
 
+/* By an alert the server says what it does not like: our certificate, or that there is none; OpenSSL has words for it alone. */
+static bool is_refused_by_tls(const char *why)
+{
+    static const char *const alerts[] = {"certificate", "unknown ca", "handshake failure", "access denied",
+                                         "protocol version"};
+    const char *alert = strstr(why, " alert ");
+
+    for (size_t i = 0; alert != NULL && i < sizeof alerts / sizeof alerts[0]; i++)
+        if (strstr(alert, alerts[i]) != NULL)
+            return true;
+    return false;
+}
+
 /* Failures that waiting does not cure. */
 static int lasting_error(struct http_client *client, CURLcode code, struct cdc_error *error)
 {
@@ -356,6 +369,11 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s is no address of the public internet", client->peer.shown,
                       client->denied);
         return cdc_error_hint(error, "check the URL and its name server, or leave --deny-private out");
+    }
+    if (is_refused_by_tls(why)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->peer.shown, why);
+        return cdc_error_hint(
+            error, "the server wants another certificate of ours (--cert, --key), or another version of TLS");
     }
     switch (code) {
     case CURLE_OUT_OF_MEMORY: return cdc_error_memory(error);
