@@ -430,6 +430,13 @@ with_pipeline() {
     elastic --on-error=dead-letter --dead-letter "$DIR/dead"
     is "documents without it" "1 3" "$(docs | jq -r '.[0]' | xargs)"
     is "dead letters" 1 "$(grep -c . "$DIR/dead")"
+    rm "$DIR/dead"
+    with_pipeline '{"fail":{"if":"ctx.id == 2","message":"not two"}}' # that has status 500
+    elastic --on-error=dead-letter --dead-letter "$DIR/dead"
+    is "documents without it" "1 3" "$(docs | jq -r '.[0]' | xargs)"
+    [[ $(cat "$DIR/dead") == *"not two"* ]]
+    with_pipeline '{"drop":{"if":"ctx.id == 2"}}'
+    elastic --on-error=skip
     # In a later delivery, and of another run.
     { users; change u '{"id":3}' null '{"id":3,"name":"x"}'; commit; change c '{"id":2}' null '{"id":2,"name":"again"}'; commit; } >"$IN"
     run -65 --separate-stderr elastic --batch-events 1

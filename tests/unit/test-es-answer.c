@@ -142,6 +142,17 @@ static void test_bulk(void)
          "{\"items\":[{\"index\":{\"status\":403,\"error\":{\"type\":\"cluster_block_exception\"}}},{\"index\":{"
          "\"status\":403,\"error\":{\"type\":[1]}}},{\"index\":{\"status\":400,\"error\":[1]}}]}",
          false, "again forbidden refused ");
+    says(read_bulk,
+         "{\"items\":[{\"index\":{\"status\":401}},{\"index\":{\"status\":408}},{\"index\":{\"status\":425}},{"
+         "\"index\":{"
+         "\"status\":413}}]}",
+         false, "forbidden again again refused ");
+    static const char *const none[] = {"0", "-1", "101", "199", "302", "399"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "{\"items\":[{\"index\":{\"status\":%s}}]}", none[i]);
+        says(read_bulk, text, false, "error");
+    }
 #define ITEM(type, reason) "{\"index\":{\"status\":400,\"error\":{\"type\":\"" type "\",\"reason\":\"" reason "\"}}}"
     says(read_bulk,
          "{\"items\":[" ITEM("index_closed_exception", "closed") "," ITEM(
