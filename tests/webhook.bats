@@ -177,6 +177,26 @@ EOF
     [ ! -s "$DIR/http/log" ]
 }
 
+@test "a peer that repeats what it was sent: no secret of ours in a message or a dead letter" {
+    server
+    three >"$IN"
+    (umask 077 && printf 'Authorization: Bearer geheim123\n' >"$DIR/headers")
+    # The last one is cut within the first one that is repeated: an excerpt ends there.
+    script '400 Cannot POST /hooks/geheim456 (Bearer geheim123)' '429 {"for":"geheim123,dTpnZWhlaW03,u:geheim7"}' \
+        '404 {"at":"hooks\/geheim456"}' "500 {\"x\":\"$(printf '%0233d' 0)geheim123\"}" "404 $(printf '%0290d' 0)geheim123"
+    local secrets="--header-file $DIR/headers --header X-Kind:text"
+    send() { CDC_HTTP_PASSWORD=geheim7 t cdc-sink-http --webhook --offset-file "$DIR/o" --user u $secrets "$@" "$URL/hooks/geheim456" <"$IN"; }
+    run send --on-error=dead-letter --dead-letter "$DIR/dead"
+    [ "$status" = 78 ]
+    [[ $output == *"Cannot POST /hooks/********* (Bearer *********)"*'"for":"'* ]]
+    local said=$output
+    run send
+    said+=$output
+    [[ $output == *"HTTP status 500"*"HTTP status 404: 000"* ]]
+    [[ $said != *gehei* && $said != *dTpnZW* ]] || fail "told: $said"
+    not grep -E "gehei|dTpnZW" "$DIR/dead"
+}
+
 certificates() {
     local name
     for name in server client stranger; do

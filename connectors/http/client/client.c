@@ -12,6 +12,7 @@
 
 #include "connectors/http/client/address.h"
 #include "connectors/http/client/client.h"
+#include "connectors/http/client/secrets.h"
 
 /* An answer to _bulk for 10000 items, all refused, has some megabytes. A peer that asks for more than an hour of
  * patience gets that hour. */
@@ -467,15 +468,29 @@ static bool is_lasting(const struct http_client *client, const struct http_reque
     return request->lasts != NULL && request->lasts(request, cdc_span(client->response.data, client->response.len));
 }
 
+#define SECRET_MOST 4096 /* bytes that one may have behind the end of an excerpt */
+
+void http_client_excerpt(const struct http_client *client, char *out, size_t size)
+{
+    const struct cdc_buf *answer = &client->response;
+    size_t n = answer->len < size + SECRET_MOST ? answer->len : size + SECRET_MOST;
+    char *copy = n > 0 ? strndup(answer->data, n) : NULL; /* up to a NUL: it is for people */
+
+    if (copy != NULL)
+        http_secrets_mask(&client->peer, copy, strlen(copy));
+    snprintf(out, size, "%s", copy != NULL ? copy : "");
+    free(copy);
+}
+
 /* An index server says in JSON why: a request that is too large for its memory, say, will be so the next time, too. A page of a
  * proxy says nothing. */
 static void say_status(const struct http_client *client, long status, char *out, size_t size)
 {
-    const struct cdc_buf *body = &client->response;
-    bool says_why = body->len > 0 && *body->data == '{';
+    char text[250] = "";
 
-    snprintf(out, size, "HTTP status %ld%s%.*s", status, says_why ? ": " : "",
-             says_why ? (int)(body->len < 250 ? body->len : 250) : 0, says_why ? body->data : "");
+    if (client->response.len > 0 && *client->response.data == '{')
+        http_client_excerpt(client, text, sizeof text);
+    snprintf(out, size, "HTTP status %ld%s%s", status, *text != '\0' ? ": " : "", text);
 }
 
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
@@ -513,19 +528,12 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
     }
 }
 
-/* Printable start of the answer, for messages. */
-static void excerpt(const struct http_client *client, char *out, size_t size)
-{
-    snprintf(out, size, "%.*s", (int)(client->response.len < 300 ? client->response.len : 300),
-             client->response.len > 0 ? client->response.data : "");
-}
-
 int http_client_refused(struct http_client *client, long status, struct cdc_error *error)
 {
     const char *url = client->peer.shown;
-    char text[310];
+    char text[300];
 
-    excerpt(client, text, sizeof text);
+    http_client_excerpt(client, text, sizeof text);
     if (status == 401 || status == 403 || status == 407) {
         cdc_error_set(error, CDC_EXIT_PERMISSION, "%s: HTTP status %ld: %s", url, status, text);
         return cdc_error_hint(error, "check --user and CDC_HTTP_PASSWORD, and what that user may do");

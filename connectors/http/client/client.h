@@ -92,6 +92,8 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
                                    struct cdc_error *error);
 /* 0: the whole answer, with status 200. Else -1 with the error that outcome and status stand for. */
 int http_client_check(struct http_client *client, enum http_outcome outcome, long status, struct cdc_error *error);
+/* The start of the newest answer, for messages: without the secrets that it repeats. */
+void http_client_excerpt(const struct http_client *client, char *out, size_t size);
 /* The error for a status that waiting does not cure. Always -1. */
 int http_client_refused(struct http_client *client, long status, struct cdc_error *error);
 /* Waits before another attempt. -1: no attempts left (UNAVAILABLE), or asked to stop (TEMPORARY). */

@@ -211,7 +211,7 @@ static int take_home(void *context, const char *source, struct cdc_error *error)
 static int post(struct aliases *aliases, struct cdc_error *error)
 {
     struct es_sink *sink = aliases->sink;
-    const struct cdc_buf *answer = &sink->client->response;
+    char answer[300];
     long status = 0;
 
     sink->rest.len = 0;
@@ -228,9 +228,10 @@ static int post(struct aliases *aliases, struct cdc_error *error)
     if (outcome == HTTP_ANSWERED && status == 404)
         return 0;
     /* An index may have been made with that name since. */
-    if (outcome == HTTP_ANSWERED && status == 400)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "the aliases cannot be led here: HTTP status 400: %.*s",
-                             (int)(answer->len < 300 ? answer->len : 300), answer->len > 0 ? answer->data : "");
+    if (outcome == HTTP_ANSWERED && status == 400) {
+        http_client_excerpt(sink->client, answer, sizeof answer);
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "the aliases cannot be led here: HTTP status 400: %s", answer);
+    }
     if (http_client_check(sink->client, outcome, status, error) != 0)
         return -1;
     cdc_log_write(sink->client->context->log, CDC_LOG_INFO, "caught up: %zu alias%s to the indexes of this sink now",

@@ -529,9 +529,11 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
     if (outcome == HTTP_ANSWERED && (status == 403 || status == 405))
         return not_kept(sink, table->target, status) == 0 ? 1 : -1;
     /* Its name or number is not allowed there. */
-    if (outcome == HTTP_ANSWERED && status == 400)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" cannot be made: HTTP status 400: %.*s",
-                             table->target, (int)(sink->client->response.len < 300 ? sink->client->response.len : 300),
-                             sink->client->response.len > 0 ? sink->client->response.data : "");
+    if (outcome == HTTP_ANSWERED && status == 400) {
+        char answer[300];
+        http_client_excerpt(sink->client, answer, sizeof answer);
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" cannot be made: HTTP status 400: %s", table->target,
+                             answer);
+    }
     return http_client_check(sink->client, outcome, status, error) == 0 ? 1 : -1;
 }

@@ -208,11 +208,10 @@ static bool is_of_the_line(long status)
 
 static int refuse(struct delivery *delivery, size_t index, long status, struct cdc_error *error)
 {
-    char reason[400];
-    const struct cdc_buf *answer = &delivery->client->response;
+    char reason[400], answer[201];
 
-    snprintf(reason, sizeof reason, "the webhook refuses the line: HTTP status %ld: %.*s", status,
-             (int)(answer->len < 200 ? answer->len : 200), answer->len > 0 ? answer->data : "");
+    http_client_excerpt(delivery->client, answer, sizeof answer);
+    snprintf(reason, sizeof reason, "the webhook refuses the line: HTTP status %ld: %s", status, answer);
     return cdc_sink_reject_line(delivery->client->context, http_batch_line(&delivery->batch, index),
                                 delivery->batch.lines[index].number, reason, error);
 }
