@@ -220,6 +220,18 @@ certificates() {
     done
 }
 
+@test "400 of a server that wants a certificate, or TLS, is of no line" {
+    server
+    three >"$IN"
+    local page='<html><head><title>400 No required SSL certificate was sent</title></head>' other='Client sent an HTTP request to an HTTPS server.'
+    script "400 $page" "400 $other"
+    run -78 --separate-stderr webhook --on-error=skip
+    [[ $stderr == *"No required SSL certificate was sent"*--cert* ]]
+    run -78 --separate-stderr webhook --on-error=skip --requests 2
+    [[ $stderr == *"to an HTTPS server"*https* ]]
+    is "offset" "" "$(pos)"
+}
+
 @test "--cert and --key: a receiver that asks for a certificate" {
     three >"$IN"
     certificates

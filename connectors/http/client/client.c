@@ -528,6 +528,21 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
     }
 }
 
+bool http_client_speaks_wrongly(const struct http_client *client, long status)
+{
+    /* nginx says the first two of a certificate, and the third of a request without TLS, as Go and Apache do after it. */
+    static const char *const says[] = {"No required SSL certificate was sent", "The SSL certificate error",
+                                       "The plain HTTP request was sent to HTTPS port",
+                                       "Client sent an HTTP request to an HTTPS server",
+                                       "speaking plain HTTP to an SSL-enabled server"};
+    const struct cdc_buf *answer = &client->response;
+
+    for (size_t i = 0; status == 400 && answer->len > 0 && i < sizeof says / sizeof says[0]; i++)
+        if (memmem(answer->data, answer->len, says[i], strlen(says[i])) != NULL)
+            return true;
+    return false;
+}
+
 int http_client_refused(struct http_client *client, long status, struct cdc_error *error)
 {
     const char *url = client->peer.shown;
@@ -537,6 +552,10 @@ int http_client_refused(struct http_client *client, long status, struct cdc_erro
     if (status == 401 || status == 403 || status == 407) {
         cdc_error_set(error, CDC_EXIT_PERMISSION, "%s: HTTP status %ld: %s", url, status, text);
         return cdc_error_hint(error, "check --user and CDC_HTTP_PASSWORD, and what that user may do");
+    }
+    if (http_client_speaks_wrongly(client, status)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: HTTP status %ld: %s", url, status, text);
+        return cdc_error_hint(error, "the server wants a certificate (--cert, --key), or a URL with https");
     }
     if (status >= 300 && status < 400) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: HTTP status %ld: redirects are not followed", url, status);

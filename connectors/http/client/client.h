@@ -94,6 +94,8 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
 int http_client_check(struct http_client *client, enum http_outcome outcome, long status, struct cdc_error *error);
 /* The start of the newest answer, for messages: without the secrets that it repeats. */
 void http_client_excerpt(const struct http_client *client, char *out, size_t size);
+/* Is it an answer to how the connection was made, and not to what the request has? */
+bool http_client_speaks_wrongly(const struct http_client *client, long status);
 /* The error for a status that waiting does not cure. Always -1. */
 int http_client_refused(struct http_client *client, long status, struct cdc_error *error);
 /* Waits before another attempt. -1: no attempts left (UNAVAILABLE), or asked to stop (TEMPORARY). */

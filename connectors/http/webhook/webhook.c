@@ -229,7 +229,7 @@ static int send_all(struct delivery *delivery, struct cdc_error *error)
         if (status >= 200 && status < 300) {
             from += count;
             count = delivery->batch.n - from;
-        } else if (!is_of_the_line(status)) {
+        } else if (!is_of_the_line(status) || http_client_speaks_wrongly(delivery->client, status)) {
             return http_client_refused(delivery->client, status, error);
         } else if (count > 1) {
             count /= 2; /* too large, or one of the lines is at fault: halves find out which */
