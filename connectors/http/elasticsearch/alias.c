@@ -254,9 +254,10 @@ static int note_led(const struct aliases *aliases, struct cdc_error *error)
     return es_index_ids_sync(aliases->sink->index_ids, error);
 }
 
-/* A table without a row has no index yet; readers are to find an empty one, and not the old rows. */
-static int make_missing(struct es_sink *sink, struct cdc_error *error)
+int es_alias_prepare(struct es_sink *sink, struct cdc_error *error)
 {
+    if (!sink->alias_due)
+        return 0;
     for (size_t i = 0; i < sink->tables.n; i++) {
         struct es_table *table = (struct es_table *)sink->tables.items[i];
         if (!table->no_index || table->source.columns == NULL)
@@ -296,8 +297,6 @@ int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets,
 
     if (!sink->alias_due || !has_caught_up(sink, offsets))
         return 0;
-    if (make_missing(sink, error) != 0)
-        return -1;
     for (int i = 0; result == 0 && i < TRIES; i++)
         result = switch_all(sink, error);
     sink->alias_due = result != 1;
