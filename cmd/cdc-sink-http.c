@@ -272,7 +272,8 @@ static int run_at(struct program *program, const struct options *options, struct
     const char *ca = options->ca != NULL ? options->ca : variable != NULL ? getenv(variable) : NULL;
     while (options->elasticsearch && n > 0 && url->clean[n - 1] == '/')
         url->clean[--n] = '\0';
-    tell_proxy(program, url);
+    if (!options->deny_private) /* then none is used */
+        tell_proxy(program, url);
     struct http_settings settings = {
         .mode = options->elasticsearch ? HTTP_MODE_ELASTICSEARCH : HTTP_MODE_WEBHOOK,
         .webhook_format = format_of(options),

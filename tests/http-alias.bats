@@ -66,6 +66,52 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
     run -64 t cdc-sink-http --webhook --alias x http://127.0.0.1:9/ <"$IN"
 }
 
+@test "who leads the alias elsewhere afterwards has the last word: the sink does not take it back when it starts again" {
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
+    elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    is "caught up" "$NAME-t-2" "$(leads_to t)"
+    curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-t-3" >/dev/null
+    curl -sSf -XPOST "$OPENSEARCH_URL/_aliases" -H 'Content-Type: application/json' \
+        -d "{\"actions\":[{\"remove\":{\"index\":\"$NAME-t-2\",\"alias\":\"$NAME-t\"}},{\"add\":{\"index\":\"$NAME-t-3\",\"alias\":\"$NAME-t\"}}]}" >/dev/null
+    SEQ=200
+    # A table that comes is led here all the same.
+    { change c '{"id":2}' null '{"id":2}'; TABLE=u schema id id:integer; TABLE=u change c '{"id":2}' null '{"id":2}'; commit; } | now >"$IN"
+    run -0 --separate-stderr elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    [[ $stderr == *"\"$NAME-t\" was led to index \"$NAME-t-3\" by somebody else"* ]]
+    is "the alias" "$NAME-t-3" "$(leads_to t)"
+    is "another table" "$NAME-u-2" "$(leads_to u)"
+    # Nobody has it any more.
+    curl -sSf -XDELETE "$OPENSEARCH_URL/$NAME-t-3" >/dev/null
+    SEQ=300
+    { change c '{"id":3}' null '{"id":3}'; commit; } | now >"$IN"
+    elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    is "the alias" "$NAME-t-2" "$(leads_to t)"
+}
+
+@test "lines from the future do not say that the sink has caught up" {
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now | jq -c '.source.ts_ms += 3600000' >"$IN"
+    run -0 --separate-stderr elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    [[ $stderr == *"ahead of this machine's clock"* ]]
+    is "the alias" "error status" "$(leads_to t)"
+}
+
+@test "an alias that is led elsewhere, or taken away, at the very moment is looked at again; a name that became an index is exit 78" {
+    mkdir "$DIR/http"
+    spawn python3 "$LIB/http-server.py" "$DIR/http"
+    wait_until test -s "$DIR/http/port"
+    local OPENSEARCH_URL
+    OPENSEARCH_URL=http://127.0.0.1:$(cat "$DIR/http/port")
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
+    # Is there an index of that name, _bulk, then of each try: _refresh, where the alias leads, _aliases.
+    printf '%s\n' 404 'bulk 200' '200 {}' '200 {"a":{}}' '404 {}' '200 {}' '200 {"b":{}}' '200 {}' >"$DIR/http/script"
+    elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    is "taken away from" "a b" "$(jq -r 'select(.path == "/_aliases") | .body | fromjson | .actions[0].remove.index' "$DIR/http/log" | xargs)"
+    rm "$DIR"/o* "$DIR/http/mapping"
+    printf '%s\n' 404 'bulk 200' '200 {}' '404 {}' '400 {"error":{"type":"invalid_alias_name_exception"}}' >>"$DIR/http/script"
+    run -78 --separate-stderr elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    [[ $stderr == *invalid_alias_name_exception* ]]
+}
+
 @test "another index takes the place of the one in use, under traffic and kill -9: no search misses a document" {
     local i line
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, repeat('x', 100) from generate_series(1, 8000) g; create table $NAME.e (id int primary key)"

@@ -430,6 +430,13 @@ with_pipeline() {
     elastic --on-error=dead-letter --dead-letter "$DIR/dead"
     is "documents without it" "1 3" "$(docs | jq -r '.[0]' | xargs)"
     is "dead letters" 1 "$(grep -c . "$DIR/dead")"
+    rm "$DIR/dead"
+    with_pipeline '{"fail":{"if":"ctx.id == 2","message":"not two"}}' # that has status 500
+    elastic --on-error=dead-letter --dead-letter "$DIR/dead"
+    is "documents without it" "1 3" "$(docs | jq -r '.[0]' | xargs)"
+    [[ $(cat "$DIR/dead") == *"not two"* ]]
+    with_pipeline '{"drop":{"if":"ctx.id == 2"}}'
+    elastic --on-error=skip
     # In a later delivery, and of another run.
     { users; change u '{"id":3}' null '{"id":3,"name":"x"}'; commit; change c '{"id":2}' null '{"id":2,"name":"again"}'; commit; } >"$IN"
     run -65 --separate-stderr elastic --batch-events 1
@@ -565,6 +572,32 @@ with_pipeline() {
     run -65 --separate-stderr elastic
     [[ $stderr == *"too large for the index"* ]]
     is "ids taken" 1 "$(jq -r 'select(.body | length <= 250) | .body' "$DIR/http/log" | jq -r '.index._id // empty' | sort -u | xargs)"
+}
+
+@test "_bulk: an item that is too large for the server's memory, though it says 429: a smaller request, then the line's fault" {
+    server
+    three >"$IN"
+    large() { echo "{\"index\":{\"status\":429,\"error\":{\"type\":\"es_rejected_execution_exception\",\"reason\":\"Request contains an operation of size [90] bytes, which exceeds the maximum allowed limit of [80] bytes\"}}}"; }
+    local taken='{"index":{"status":200}}'
+    # Asked for items at once, since it is not known yet whether there is an ingest pipeline.
+    script "200 {\"errors\":true,\"items\":[$taken,$(large),$(large)]}" "200 {\"errors\":true,\"items\":[$(large)]}"
+    run -0 --separate-stderr elastic --on-error=dead-letter --dead-letter "$DIR/dead"
+    is "the line" 2 "$(jq -r '.line | fromjson | .after.id' "$DIR/dead")"
+    [[ $stderr == *"takes no request of"*"too large for the index"*"an operation of size [90]"* ]]
+    is "ids sent" "1,2,3 2 3" "$(jq -r '[.body | split("\n")[] | select(. != "") | fromjson | .index._id // empty] | join(",")' "$DIR/http/log" | xargs)"
+}
+
+@test "OpenSearch: what is too large for its memory is sent in smaller requests; a document that is so alone is the line's fault" {
+    local mb
+    # In megabytes: the third is above a tenth of the heap with those before it, the fifth alone.
+    { schema id id:integer v:text; for mb in 0 20 20 20 60 0; do change c "{\"id\":$POS}" null "{\"id\":$POS,\"v\":\"<$mb>\"}"; done; commit; } |
+        python3 -c 'import re, sys
+for line in sys.stdin: sys.stdout.write(re.sub("<([0-9]+)>", lambda mb: "y" * (int(mb[1]) << 20), line))' >"$IN"
+    LIMIT=180 run -0 --separate-stderr elastic --batch-bytes 200M --on-error=skip
+    [[ $stderr == *"takes no request of"*"too large for the index"*429*"operation_bytes=62914"* ]]
+    curl -sSf -XPOST "$OPENSEARCH_URL/$SCHEMA-t/_refresh" >/dev/null
+    is "documents" "1 2 3 4 6" "$(curl -sSf "$OPENSEARCH_URL/$SCHEMA-t/_search?_source=false" | jq -r '.hits.hits[]._id' | sort | xargs)"
+    curl -sSf -XDELETE "$OPENSEARCH_URL/$SCHEMA-t" >/dev/null
 }
 
 @test "OpenSearch: inserts, updates, deletes, key changes, delivered twice, with seq as version" {

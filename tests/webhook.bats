@@ -152,7 +152,8 @@ EOF
         [[ $stderr == *"no address of the public internet"* ]] || fail "$host: $stderr"
     done
     # A proxy would be asked out of our sight: it is not asked.
-    http_proxy=$URL run -78 t cdc-sink-http --webhook --deny-private --retry-max 0 http://10.0.0.1/ <"$IN"
+    http_proxy=$URL run -78 --separate-stderr t cdc-sink-http --webhook --deny-private --retry-max 0 http://10.0.0.1/ <"$IN"
+    [[ $stderr != *proxy* ]]
     [ ! -s "$DIR/http/log" ]
     webhook
     is requests 3 "$(log .path | wc -l)"
@@ -176,18 +177,72 @@ EOF
     [ ! -s "$DIR/http/log" ]
 }
 
-@test "--cert and --key: a receiver that asks for a certificate" {
+@test "a peer that repeats what it was sent: no secret of ours in a message or a dead letter" {
+    server
     three >"$IN"
+    (umask 077 && printf 'Authorization: Bearer geheim123\n' >"$DIR/headers")
+    # The last one is cut within the first one that is repeated: an excerpt ends there.
+    script '400 Cannot POST /hooks/geheim456 (Bearer geheim123)' '429 {"for":"geheim123,dTpnZWhlaW03,u:geheim7"}' \
+        '404 {"at":"hooks\/geheim456"}' "500 {\"x\":\"$(printf '%0233d' 0)geheim123\"}" "404 $(printf '%0290d' 0)geheim123"
+    local secrets="--header-file $DIR/headers --header X-Kind:text"
+    send() { CDC_HTTP_PASSWORD=geheim7 t cdc-sink-http --webhook --offset-file "$DIR/o" --user u $secrets "$@" "$URL/hooks/geheim456" <"$IN"; }
+    run send --on-error=dead-letter --dead-letter "$DIR/dead"
+    [ "$status" = 78 ]
+    [[ $output == *"Cannot POST /hooks/********* (Bearer *********)"*'"for":"'* ]]
+    local said=$output
+    run send
+    said+=$output
+    [[ $output == *"HTTP status 500"*"HTTP status 404: 000"* ]]
+    [[ $said != *gehei* && $said != *dTpnZW* ]] || fail "told: $said"
+    not grep -E "gehei|dTpnZW" "$DIR/dead"
+}
+
+certificates() {
     local name
     for name in server client stranger; do
         openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=$name" -addext "subjectAltName=IP:127.0.0.1" -keyout "$DIR/$name.key" -out "$DIR/$name.pem" 2>/dev/null
         cat "$DIR/$name.key" "$DIR/$name.pem" >"$DIR/$name.both"
     done
+}
+
+@test "a server that says it wants another certificate of ours is not asked for ever" {
+    three >"$IN"
+    certificates
+    local version wrong port
+    for version in -tls1_2 -tls1_3; do
+        spawn openssl s_server -accept 127.0.0.1:0 -cert "$DIR/server.both" -CAfile "$DIR/client.pem" -Verify 1 -verify_return_error -www "$version" >"$DIR/says$version" 2>&1
+        wait_for_match "$DIR/says$version" '^ACCEPT'
+        port=$(sed -n 's/^ACCEPT.*://p' "$DIR/says$version")
+        for wrong in "" "--cert=$DIR/stranger.both"; do
+            run -78 --separate-stderr t cdc-sink-http --webhook --ca "$DIR/server.pem" ${wrong:+"$wrong"} "https://127.0.0.1:$port/" <"$IN"
+            [[ $stderr == *alert*--cert* ]]
+        done
+    done
+}
+
+@test "400 of a server that wants a certificate, or TLS, is of no line" {
+    server
+    three >"$IN"
+    local page='<html><head><title>400 No required SSL certificate was sent</title></head>' other='Client sent an HTTP request to an HTTPS server.'
+    script "400 $page" "400 $other"
+    run -78 --separate-stderr webhook --on-error=skip
+    [[ $stderr == *"No required SSL certificate was sent"*--cert* ]]
+    run -78 --separate-stderr webhook --on-error=skip --requests 2
+    [[ $stderr == *"to an HTTPS server"*https* ]]
+    is "offset" "" "$(pos)"
+}
+
+@test "--cert and --key: a receiver that asks for a certificate" {
+    three >"$IN"
+    certificates
     spawn python3 "$LIB/https-server.py" "$DIR/port" "$DIR/server.both" "$DIR/bodies" "$DIR/client.pem"
     wait_until test -s "$DIR/port"
     URL=https://127.0.0.1:$(cat "$DIR/port")
-    run -69 webhook --retry-max 0 --ca "$DIR/server.pem"
-    run -69 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/stranger.both"
+    local wrong
+    for wrong in "" "--cert=$DIR/stranger.both"; do # as its connection breaks off, its reason may not come through
+        run webhook --retry-max 0 --ca "$DIR/server.pem" ${wrong:+"$wrong"}
+        [ "$status" = 69 ] || [ "$status" = 78 ]
+    done
     run -78 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/none"
     run -78 webhook --retry-max 0 --ca "$DIR/server.pem" --cert "$DIR/client.pem" --key "$DIR/none"
     run -64 webhook --key "$DIR/client.key"

@@ -142,6 +142,17 @@ static void test_bulk(void)
          "{\"items\":[{\"index\":{\"status\":403,\"error\":{\"type\":\"cluster_block_exception\"}}},{\"index\":{"
          "\"status\":403,\"error\":{\"type\":[1]}}},{\"index\":{\"status\":400,\"error\":[1]}}]}",
          false, "again forbidden refused ");
+    says(read_bulk,
+         "{\"items\":[{\"index\":{\"status\":401}},{\"index\":{\"status\":408}},{\"index\":{\"status\":425}},{"
+         "\"index\":{"
+         "\"status\":413}}]}",
+         false, "forbidden again again refused ");
+    static const char *const none[] = {"0", "-1", "101", "199", "302", "399"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "{\"items\":[{\"index\":{\"status\":%s}}]}", none[i]);
+        says(read_bulk, text, false, "error");
+    }
 #define ITEM(type, reason) "{\"index\":{\"status\":400,\"error\":{\"type\":\"" type "\",\"reason\":\"" reason "\"}}}"
     says(read_bulk,
          "{\"items\":[" ITEM("index_closed_exception", "closed") "," ITEM(
@@ -263,6 +274,47 @@ static void test_newest(void)
     deform(read_newest, one);
 }
 
+/* Of a request of 1000 bytes. */
+static void test_too_large(void)
+{
+#define PRESSURE(what, rest) "rejected execution of " what " operation [coordinating_and_primary_bytes=7, " rest "]"
+#define BREAKER(limit, more)                                                                                           \
+    "[parent] Data too large, data for [<http_request>] would be [9999/9kb], which is larger than the limit of "       \
+    "[" limit "/x]" more
+    static const struct {
+        bool too_large;
+        const char *reason;
+    } cases[] = {
+        {true,
+         PRESSURE("coordinating", "all_bytes=0, coordinating_operation_bytes=9, max_coordinating_and_primary_bytes=8")},
+        {true, PRESSURE("coordinating", "all_bytes=0, coordinating_operation_bytes=9, max_coordinating_bytes=8")},
+        {true, PRESSURE("primary", "all_bytes=0, primary_operation_bytes=9, max_primary_bytes=8")},
+        {false, PRESSURE("coordinating", "all_bytes=99, coordinating_operation_bytes=8, max_coordinating_bytes=8")},
+        {false, PRESSURE("primary", "all_bytes=99, primary_operation_bytes=8, max_coordinating_and_primary_bytes=9")},
+        {false, PRESSURE("coordinating", "coordinating_operation_bytes=x, max_coordinating_bytes=8")},
+        {false, PRESSURE("coordinating", "coordinating_operation_bytes=9")},
+        {false, "rejected execution of coordinating operation [shard_detail=[i][0][C], shard_total_bytes=0, "
+                "shard_operation_bytes=9, shard_max_coordinating_and_primary_bytes=8]"},
+        {true, "Request contains an operation of size [9] bytes, which exceeds the maximum allowed limit of [8] bytes"},
+        {true, BREAKER("999", "")},
+        {false, BREAKER("1000", "")},
+        {true, BREAKER("5000", ", real usage: [1/1b], new bytes reserved: [5001/x], usages [request=0/0b]")},
+        {false, BREAKER("5000", ", real usage: [4999/x], new bytes reserved: [2000/x], usages [request=0/0b]")},
+        {false, "rejected execution of org.x.Y on Executor[name = x/write, queue capacity = 10000]"},
+        {false, ""},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check(es_too_large_reason(cases[i].reason, 1000) == cases[i].too_large, cases[i].reason);
+
+    struct http_request request = {.body = {"", 1000}};
+    static const char *const answers[] = {"", "[]", "{\"error\":1}", "{\"error\":{\"reason\":[]}}"};
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+        check(!es_too_large(&request, cdc_span_text(answers[i])), answers[i]);
+    check(es_too_large(&request, cdc_span_text("{\"error\":{\"reason\":\"" BREAKER("9", "") "\"},\"status\":429}")),
+          "the answer to a request");
+}
+
 int main(void)
 {
     test_bulk();
@@ -270,6 +322,7 @@ int main(void)
     test_page();
     test_versions();
     test_newest();
+    test_too_large();
     if (failures == 0)
         printf("ok - es-answer\n");
     return failures != 0;

@@ -12,6 +12,7 @@
 
 #include "connectors/http/client/address.h"
 #include "connectors/http/client/client.h"
+#include "connectors/http/client/secrets.h"
 
 /* An answer to _bulk for 10000 items, all refused, has some megabytes. A peer that asks for more than an hour of
  * patience gets that hour. */
@@ -347,6 +348,19 @@ static int refused_tunnel(struct http_client *client, struct cdc_error *error)
                                  "and password in it");
 }
 
+/* By an alert the server says what it does not like: our certificate, or that there is none; OpenSSL has words for it alone. */
+static bool is_refused_by_tls(const char *why)
+{
+    static const char *const alerts[] = {"certificate", "unknown ca", "handshake failure", "access denied",
+                                         "protocol version"};
+    const char *alert = strstr(why, " alert ");
+
+    for (size_t i = 0; alert != NULL && i < sizeof alerts / sizeof alerts[0]; i++)
+        if (strstr(alert, alerts[i]) != NULL)
+            return true;
+    return false;
+}
+
 /* Failures that waiting does not cure. */
 static int lasting_error(struct http_client *client, CURLcode code, struct cdc_error *error)
 {
@@ -356,6 +370,11 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s is no address of the public internet", client->peer.shown,
                       client->denied);
         return cdc_error_hint(error, "check the URL and its name server, or leave --deny-private out");
+    }
+    if (is_refused_by_tls(why)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->peer.shown, why);
+        return cdc_error_hint(
+            error, "the server wants another certificate of ours (--cert, --key), or another version of TLS");
     }
     switch (code) {
     case CURLE_OUT_OF_MEMORY: return cdc_error_memory(error);
@@ -444,15 +463,34 @@ static bool is_answered(const struct http_client *client, const struct http_requ
     return client->header_whole && (code == CURLE_OK || client->too_long || (request->begin_suffices && status >= 200));
 }
 
+static bool is_lasting(const struct http_client *client, const struct http_request *request)
+{
+    return request->lasts != NULL && request->lasts(request, cdc_span(client->response.data, client->response.len));
+}
+
+#define SECRET_MOST 4096 /* bytes that one may have behind the end of an excerpt */
+
+void http_client_excerpt(const struct http_client *client, char *out, size_t size)
+{
+    const struct cdc_buf *answer = &client->response;
+    size_t n = answer->len < size + SECRET_MOST ? answer->len : size + SECRET_MOST;
+    char *copy = n > 0 ? strndup(answer->data, n) : NULL; /* up to a NUL: it is for people */
+
+    if (copy != NULL)
+        http_secrets_mask(&client->peer, copy, strlen(copy));
+    snprintf(out, size, "%s", copy != NULL ? copy : "");
+    free(copy);
+}
+
 /* An index server says in JSON why: a request that is too large for its memory, say, will be so the next time, too. A page of a
  * proxy says nothing. */
 static void say_status(const struct http_client *client, long status, char *out, size_t size)
 {
-    const struct cdc_buf *body = &client->response;
-    bool says_why = body->len > 0 && *body->data == '{';
+    char text[250] = "";
 
-    snprintf(out, size, "HTTP status %ld%s%.*s", status, says_why ? ": " : "",
-             says_why ? (int)(body->len < 250 ? body->len : 250) : 0, says_why ? body->data : "");
+    if (client->response.len > 0 && *client->response.data == '{')
+        http_client_excerpt(client, text, sizeof text);
+    snprintf(out, size, "HTTP status %ld%s%s", status, *text != '\0' ? ": " : "", text);
 }
 
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
@@ -466,7 +504,7 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         if (attempt(client, request, &code, status, error) != 0)
             return HTTP_GAVE_UP;
         bool answered = is_answered(client, request, code, *status);
-        if (answered && !is_overload(*status)) {
+        if (answered && (!is_overload(*status) || is_lasting(client, request))) {
             if (client->retry.attempts > 0)
                 cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.shown);
             client->context->metrics->bytes_out += request->body.n;
@@ -490,22 +528,34 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
     }
 }
 
-/* Printable start of the answer, for messages. */
-static void excerpt(const struct http_client *client, char *out, size_t size)
+bool http_client_speaks_wrongly(const struct http_client *client, long status)
 {
-    snprintf(out, size, "%.*s", (int)(client->response.len < 300 ? client->response.len : 300),
-             client->response.len > 0 ? client->response.data : "");
+    /* nginx says the first two of a certificate, and the third of a request without TLS, as Go and Apache do after it. */
+    static const char *const says[] = {"No required SSL certificate was sent", "The SSL certificate error",
+                                       "The plain HTTP request was sent to HTTPS port",
+                                       "Client sent an HTTP request to an HTTPS server",
+                                       "speaking plain HTTP to an SSL-enabled server"};
+    const struct cdc_buf *answer = &client->response;
+
+    for (size_t i = 0; status == 400 && answer->len > 0 && i < sizeof says / sizeof says[0]; i++)
+        if (memmem(answer->data, answer->len, says[i], strlen(says[i])) != NULL)
+            return true;
+    return false;
 }
 
 int http_client_refused(struct http_client *client, long status, struct cdc_error *error)
 {
     const char *url = client->peer.shown;
-    char text[310];
+    char text[300];
 
-    excerpt(client, text, sizeof text);
+    http_client_excerpt(client, text, sizeof text);
     if (status == 401 || status == 403 || status == 407) {
         cdc_error_set(error, CDC_EXIT_PERMISSION, "%s: HTTP status %ld: %s", url, status, text);
         return cdc_error_hint(error, "check --user and CDC_HTTP_PASSWORD, and what that user may do");
+    }
+    if (http_client_speaks_wrongly(client, status)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: HTTP status %ld: %s", url, status, text);
+        return cdc_error_hint(error, "the server wants a certificate (--cert, --key), or a URL with https");
     }
     if (status >= 300 && status < 400) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: HTTP status %ld: redirects are not followed", url, status);

@@ -33,6 +33,8 @@ struct http_request {
     /* Before each attempt: what is to be new in it (more_headers point to it). May be NULL. 0 or -1. */
     int (*attempt)(void *context, struct cdc_error *error);
     void *attempt_context;
+    /* Will the peer say this of the request whenever it is sent, though the status passes by itself for others? May be NULL. */
+    bool (*lasts)(const struct http_request *request, struct cdc_span answer);
     size_t response_limit; /* most bytes of the answer; 0: the usual */
     bool begin_suffices;   /* the status says all: with a whole header the answer counts, though its body is longer
                                     than the limit, does not end in time, or breaks off. The connection is closed then. */
@@ -90,6 +92,10 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
                                    struct cdc_error *error);
 /* 0: the whole answer, with status 200. Else -1 with the error that outcome and status stand for. */
 int http_client_check(struct http_client *client, enum http_outcome outcome, long status, struct cdc_error *error);
+/* The start of the newest answer, for messages: without the secrets that it repeats. */
+void http_client_excerpt(const struct http_client *client, char *out, size_t size);
+/* Is it an answer to how the connection was made, and not to what the request has? */
+bool http_client_speaks_wrongly(const struct http_client *client, long status);
 /* The error for a status that waiting does not cure. Always -1. */
 int http_client_refused(struct http_client *client, long status, struct cdc_error *error);
 /* Waits before another attempt. -1: no attempts left (UNAVAILABLE), or asked to stop (TEMPORARY). */

@@ -7,7 +7,10 @@
  *                               {"add":{"index":"orders-2","alias":"orders"}}, ...]}
  *
  * Caught up: what is to be confirmed is of the stream and not of a snapshot, for every source, and not older than ten seconds. The index that the
- * alias led to before stays as it is. */
+ * alias led to before stays as it is.
+ *
+ * That is done once for each index, which is kept beside its id (index_ids.h). Whoever leads the alias elsewhere after that, a person or the next
+ * pipeline, has the last word, also when this sink starts again. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,7 +19,18 @@
 
 #define LATE_MS 10000
 
-static bool has_caught_up(const struct cdc_offset_file *offsets)
+/* Of lines from the future nobody knows how late they are. */
+static void say_late(struct es_sink *sink, int64_t ms)
+{
+    sink->n_late++;
+    if ((sink->n_late & (sink->n_late - 1)) == 0)
+        cdc_log_write(sink->client->context->log, CDC_LOG_INFO,
+                      "the aliases are led here when it has caught up: the newest lines are %.1f s %s%s",
+                      (double)(ms < 0 ? -ms : ms) / 1000, ms < 0 ? "ahead of this machine's clock" : "old",
+                      ms < 0 ? "; correct the clocks of this machine and of the database" : "");
+}
+
+static bool has_caught_up(struct es_sink *sink, const struct cdc_offset_file *offsets)
 {
     int64_t now = cdc_clock_wall_ms();
     size_t n = cdc_offset_file_count(offsets);
@@ -26,9 +40,10 @@ static bool has_caught_up(const struct cdc_offset_file *offsets)
         struct cdc_span source = cdc_span_text(offset->source != NULL ? offset->source : "{}");
         struct cdc_span snapshot = cdc_json_member_raw(source, "snapshot"), ts = cdc_json_member(source, "ts_ms");
         int64_t ms;
-        if (snapshot.p == NULL || !cdc_span_is(snapshot, "false") || ts.p == NULL || !cdc_json_int64(ts, &ms) ||
-            now - ms > LATE_MS)
+        if (snapshot.p == NULL || !cdc_span_is(snapshot, "false") || ts.p == NULL || !cdc_json_int64(ts, &ms))
             return false;
+        if (now - ms > LATE_MS || ms - now > LATE_MS)
+            return say_late(sink, now - ms), false;
     }
     return n > 0;
 }
@@ -94,13 +109,12 @@ int es_alias_check(struct es_sink *sink, const struct cdc_event *event, struct c
 struct aliases {
     struct es_sink *sink;
     struct cdc_buf actions;
-    size_t n; /* aliases that lead elsewhere now */
+    struct cdc_buf led; /* index, NUL, alias, NUL ...: that lead here after this, and have not been led here before */
+    size_t n;           /* aliases that lead elsewhere now */
 };
 
-static void append_action(struct aliases *aliases, const char *what, struct cdc_span index, struct cdc_span alias)
+static void append_action(struct cdc_buf *out, const char *what, struct cdc_span index, struct cdc_span alias)
 {
-    struct cdc_buf *out = &aliases->actions;
-
     cdc_buf_printf(out, "%s{\"%s\":{\"index\":\"", out->len > 0 ? "," : "", what);
     cdc_buf_span(out, index); /* names of indexes have nothing to escape */
     cdc_buf_lit(out, "\",\"alias\":\"");
@@ -108,39 +122,69 @@ static void append_action(struct aliases *aliases, const char *what, struct cdc_
     cdc_buf_lit(out, "\"}}");
 }
 
-/* The actions that lead the alias from where it leads now to index. */
-static int append_switch(struct aliases *aliases, const char *index, struct cdc_span alias, struct cdc_error *error)
+/* Where the alias leads now lies in the client's response. 1; 0: nowhere; -1. */
+static int ask_alias(struct es_sink *sink, struct cdc_span alias, struct cdc_error *error)
 {
-    struct es_sink *sink = aliases->sink;
     struct http_request request = {.method = "GET", .content_type = "application/json"};
-    struct cdc_json_iter indexes;
-    struct cdc_span name, value;
     struct cdc_error why = {0};
     char path[400];
     long status = 0;
-    bool there = false, others = false;
 
     snprintf(path, sizeof path, "/_alias/%.*s", (int)alias.n, alias.p);
     request.path = path;
     enum http_outcome outcome = es_request_send(sink, &request, &status, error);
-    bool none = outcome == HTTP_ANSWERED && status == 404;
-    if (!none && http_client_check(sink->client, outcome, status, error) != 0)
+    if (outcome == HTTP_ANSWERED && status == 404)
+        return 0;
+    if (http_client_check(sink->client, outcome, status, error) != 0)
         return -1;
     struct cdc_span body = {sink->client->response.data, sink->client->response.len};
-    if (!none && (cdc_json_validate(body.p, body.n, &why) != 0 || cdc_json_type(body) != CDC_JSON_OBJECT))
+    if (cdc_json_validate(body.p, body.n, &why) != 0 || cdc_json_type(body) != CDC_JSON_OBJECT)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _alias is no JSON object: %s", why.text);
-    if (!none)
-        for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &value);) {
-            if (cdc_span_is(name, index)) {
-                there = true;
-                continue;
-            }
-            append_action(aliases, "remove", name, alias);
-            others = true;
+    return 1;
+}
+
+static void say_led_away(struct es_sink *sink, struct cdc_span alias, struct cdc_span to)
+{
+    cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
+                  "the alias \"%.*s\" was led to index \"%.*s\" by somebody else since it was led here: it is left "
+                  "so (stop this sink when nobody reads its index; POST _aliases leads it back)",
+                  (int)alias.n, alias.p, (int)to.n, to.p);
+}
+
+/* The actions that lead the alias from where it leads now to index; none where somebody has led it away. */
+static int append_switch(struct aliases *aliases, const char *index, struct cdc_span alias, struct cdc_error *error)
+{
+    struct es_sink *sink = aliases->sink;
+    const char *led = es_index_ids_alias(sink->index_ids, index);
+    size_t mark = aliases->actions.len;
+    struct cdc_span name, value, other = {NULL, 0};
+    struct cdc_json_iter indexes;
+    bool here = false;
+    int found = ask_alias(sink, alias, error);
+
+    if (found < 0)
+        return -1;
+    if (found == 1)
+        cdc_json_iter_begin(&indexes, cdc_span(sink->client->response.data, sink->client->response.len));
+    while (found == 1 && cdc_json_next_member(&indexes, &name, &value)) {
+        if (cdc_span_is(name, index)) {
+            here = true;
+            continue;
         }
-    if (!there)
-        append_action(aliases, "add", cdc_span_text(index), alias);
-    aliases->n += !there || others;
+        append_action(&aliases->actions, "remove", name, alias);
+        other = name;
+    }
+    if (led != NULL && cdc_span_is(alias, led) && other.p != NULL) {
+        aliases->actions.len = mark;
+        say_led_away(sink, alias, other);
+        return 0;
+    }
+    if (!here)
+        append_action(&aliases->actions, "add", cdc_span_text(index), alias);
+    aliases->n += !here || other.p != NULL;
+    cdc_buf_append(&aliases->led, index, strlen(index) + 1);
+    cdc_buf_span(&aliases->led, alias);
+    cdc_buf_byte(&aliases->led, '\0');
     return 0;
 }
 
@@ -153,8 +197,9 @@ static int take_home(void *context, const char *source, struct cdc_error *error)
     cdc_buf_text(&index, es_index_ids_home(aliases->sink->index_ids, source));
     cdc_buf_byte(&index, '\0');
     int result = index.failed ? cdc_error_memory(error) : append_name(aliases->sink, source, &alias, error);
-    if (result == 0 && es_request_on_shards(aliases->sink, index.data, "_refresh", error) < 0)
-        result = -1;
+    int there = result == 0 ? es_request_on_shards(aliases->sink, index.data, "_refresh", error) : 1;
+    if (there <= 0)
+        result = there < 0 ? -1 : es_owner_is_gone(index.data, error);
     if (result == 0)
         result = append_switch(aliases, index.data, cdc_span(alias.data, alias.len), error);
     cdc_buf_free(&alias);
@@ -162,9 +207,11 @@ static int take_home(void *context, const char *source, struct cdc_error *error)
     return result;
 }
 
+/* 1: they lead here; 0: one of them was led elsewhere or taken away meanwhile; -1. */
 static int post(struct aliases *aliases, struct cdc_error *error)
 {
     struct es_sink *sink = aliases->sink;
+    char answer[300];
     long status = 0;
 
     sink->rest.len = 0;
@@ -178,11 +225,33 @@ static int post(struct aliases *aliases, struct cdc_error *error)
                                    .content_type = "application/json",
                                    .body = cdc_span(sink->rest.data, sink->rest.len)};
     enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+    if (outcome == HTTP_ANSWERED && status == 404)
+        return 0;
+    /* An index may have been made with that name since. */
+    if (outcome == HTTP_ANSWERED && status == 400) {
+        http_client_excerpt(sink->client, answer, sizeof answer);
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "the aliases cannot be led here: HTTP status 400: %s", answer);
+    }
     if (http_client_check(sink->client, outcome, status, error) != 0)
         return -1;
     cdc_log_write(sink->client->context->log, CDC_LOG_INFO, "caught up: %zu alias%s to the indexes of this sink now",
                   aliases->n, aliases->n == 1 ? " leads" : "es lead");
-    return 0;
+    return 1;
+}
+
+static int note_led(const struct aliases *aliases, struct cdc_error *error)
+{
+    const struct cdc_buf *led = &aliases->led;
+
+    for (const char *index = led->data, *alias; led->len > 0 && index < led->data + led->len;
+         index = alias + strlen(alias) + 1) {
+        alias = index + strlen(index) + 1;
+        const char *known = es_index_ids_alias(aliases->sink->index_ids, index);
+        if ((known == NULL || strcmp(known, alias) != 0) &&
+            es_index_ids_note_alias(aliases->sink->index_ids, index, alias, error) != 0)
+            return -1;
+    }
+    return es_index_ids_sync(aliases->sink->index_ids, error);
 }
 
 int es_alias_prepare(struct es_sink *sink, struct cdc_error *error)
@@ -203,18 +272,33 @@ int es_alias_prepare(struct es_sink *sink, struct cdc_error *error)
     return 0;
 }
 
-int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
+/* As post; 1 also where all lead here already. */
+static int switch_all(struct es_sink *sink, struct cdc_error *error)
 {
     struct aliases aliases = {.sink = sink};
-
-    if (!sink->alias_due || !has_caught_up(offsets))
-        return 0;
     int result = es_index_ids_each_home(sink->index_ids, take_home, &aliases, error);
-    if (result == 0 && aliases.actions.failed)
+
+    if (result == 0 && (aliases.actions.failed || aliases.led.failed))
         result = cdc_error_memory(error);
-    if (result == 0 && aliases.n > 0)
-        result = post(&aliases, error);
-    sink->alias_due = result != 0;
+    if (result == 0)
+        result = aliases.n > 0 ? post(&aliases, error) : 1;
+    if (result == 1 && note_led(&aliases, error) != 0)
+        result = -1;
     cdc_buf_free(&aliases.actions);
+    cdc_buf_free(&aliases.led);
     return result;
+}
+
+#define TRIES 3 /* in a delivery */
+
+int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    int result = 0;
+
+    if (!sink->alias_due || !has_caught_up(sink, offsets))
+        return 0;
+    for (int i = 0; result == 0 && i < TRIES; i++)
+        result = switch_all(sink, error);
+    sink->alias_due = result != 1;
+    return result < 0 ? -1 : 0;
 }

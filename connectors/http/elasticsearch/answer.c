@@ -117,10 +117,13 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
         return ES_DONE;
     if (status == 404 && was_delete) /* not there, as it should be */
         return ES_DONE;
+    /* What a processor `fail` of an ingest pipeline says has status 500, and is of the document. */
+    if (strcmp(result->type, "fail_processor_exception") == 0)
+        return ES_REFUSED;
     /* 429: the index's queue is full. */
-    if (status == 429 || status >= 500)
+    if (status == 408 || status == 425 || status == 429 || status >= 500)
         return ES_AGAIN;
-    if (status == 403) /* a block (disk full) goes away, a missing privilege does not */
+    if (status == 401 || status == 403) /* a block (disk full) goes away, a missing privilege does not */
         return is_block(result->type) ? ES_AGAIN : ES_FORBIDDEN;
     /* 404 for an index action can only be the index. */
     if (status == 404)
@@ -160,6 +163,9 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
     const json_t *status = json_object_get(action, "status"), *why = json_object_get(action, "error");
     if (!json_is_integer(status))
         return senseless("_bulk has an item without a status", error);
+    /* Neither taken nor refused: no line may go for that. */
+    if (json_integer_value(status) < 200 || (json_integer_value(status) >= 300 && json_integer_value(status) < 400))
+        return senseless("_bulk has an item whose status is none", error);
     const json_t *id = json_object_get(action, "_id");
     *result = (struct es_result){.status = json_integer_value(status),
                                  .type = text_of(why, "type"),
@@ -342,6 +348,15 @@ bool es_answer_is_error(struct cdc_span body, const char *type)
 
     json_decref(tree);
     return result;
+}
+
+void es_answer_reason(struct cdc_span body, char *out, size_t size)
+{
+    struct cdc_error ignored = {0};
+    json_t *tree = load(body, "the request", &ignored);
+
+    snprintf(out, size, "%s", text_of(json_object_get(tree, "error"), "reason"));
+    json_decref(tree);
 }
 
 bool es_answer_is_block(struct cdc_span body, char *why, size_t size)

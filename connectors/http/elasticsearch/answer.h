@@ -11,6 +11,8 @@
 #include <cdc/json.h>
 #include <jansson.h>
 
+#include "connectors/http/client/client.h"
+
 /* The elements of an array in an answer, in turn. Opened by one of the functions below; es_answer_close is for one whose
  * opening failed as well. */
 struct es_answer {
@@ -53,6 +55,17 @@ enum es_bulk_answer es_answer_bulk(struct es_answer *items, struct cdc_span body
 bool es_answer_all_taken(const struct es_answer *items);
 /* 1: *result is that of the next action, 0: no more, -1. was_delete: what the action was. */
 int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_result *result, struct cdc_error *error);
+
+/* -- too_large.c: a request that is too large for the server's memory, whatever else that does -- */
+/* Does the reason of an error with status 429 say so? n: bytes of the request. */
+bool es_too_large_reason(const char *reason, size_t n);
+/* Of a request that has es_too_large as `lasts`. */
+static inline bool es_is_too_large(long status)
+{
+    return status == 413 || status == 429;
+}
+/* As `lasts` of a request: does its answer say so? Any body will do. */
+bool es_too_large(const struct http_request *request, struct cdc_span answer);
 
 /* -- _mget -- */
 enum es_document_state {
@@ -106,5 +119,8 @@ bool es_answer_is_block(struct cdc_span body, char *why, size_t size);
 
 /* Is that an error of that type? Any body will do. */
 bool es_answer_is_error(struct cdc_span body, const char *type);
+
+/* The start of its reason, "" where there is none. Any body will do. */
+void es_answer_reason(struct cdc_span body, char *out, size_t size);
 
 #endif

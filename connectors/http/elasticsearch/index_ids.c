@@ -7,6 +7,8 @@
  *
  *   {"index":"shop-orders","read":{"uuid":"dJ3vXo1vQ1e2Zp0xNq8k9A","pos":"0000000016B374D8.0000000000.r0002","seq":381908184,...}}
  *
+ *   {"index":"shop-orders-2","alias":"shop-orders"}
+ *
  * Killed before the sync, the offset has not moved: the documents come again, and the line with them. */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +42,7 @@ struct es_index_ids {
     struct map homes;       /* the index, by source table */
     struct map identities;  /* by index; "null": none */
     struct map reads;       /* by index */
+    struct map aliases;     /* by index */
 };
 
 static int failure(const struct es_index_ids *ids, const char *what, struct cdc_error *error)
@@ -202,6 +205,23 @@ int es_index_ids_note_read(struct es_index_ids *ids, const char *index, const ch
     return put(&ids->reads, strdup(index), strdup(read), error);
 }
 
+const char *es_index_ids_alias(const struct es_index_ids *ids, const char *index)
+{
+    return get(&ids->aliases, index);
+}
+
+int es_index_ids_note_alias(struct es_index_ids *ids, const char *index, const char *alias, struct cdc_error *error)
+{
+    if (ids->fd >= 0) {
+        append_text(&ids->pending, "{\"index\":", index);
+        append_text(&ids->pending, ",\"alias\":", alias);
+        cdc_buf_lit(&ids->pending, "}\n");
+        if (ids->pending.failed)
+            return cdc_error_memory(error);
+    }
+    return put(&ids->aliases, strdup(index), strdup(alias), error);
+}
+
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 {
     size_t done = 0;
@@ -230,13 +250,15 @@ int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 /* 1: it is not one of ours. */
 static int load_line(struct es_index_ids *ids, struct cdc_span line, struct cdc_error *error)
 {
-    struct cdc_span index, id, source, identity, read;
+    struct cdc_span index, id, source, identity, read, alias;
 
     if (cdc_json_validate(line.p, line.n, NULL) != 0 || (index = cdc_json_member_raw(line, "index")).p == NULL)
         return 1;
     read = cdc_json_member(line, "read");
     if (read.p != NULL && cdc_json_type(read) == CDC_JSON_OBJECT)
         return put(&ids->reads, cdc_json_text(index, NULL), cdc_span_copy(read), error);
+    if ((alias = cdc_json_member_raw(line, "alias")).p != NULL)
+        return put(&ids->aliases, cdc_json_text(index, NULL), cdc_json_text(alias, NULL), error);
     if ((id = cdc_json_member_raw(line, "uuid")).p == NULL)
         return 1;
     if (put(&ids->ids, cdc_json_text(index, NULL), cdc_json_text(id, NULL), error) != 0)
@@ -311,6 +333,7 @@ void es_index_ids_free(struct es_index_ids *ids)
     free_map(&ids->homes);
     free_map(&ids->identities);
     free_map(&ids->reads);
+    free_map(&ids->aliases);
     cdc_buf_free(&ids->pending);
     free(ids->path);
     free(ids);

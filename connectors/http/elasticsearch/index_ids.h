@@ -32,6 +32,9 @@ int es_index_ids_note_identity(struct es_index_ids *ids, const char *index, cons
 /* Where the newest read of its table began in that index (reread.c), a JSON object; NULL: none has. BORROWED, too. */
 const char *es_index_ids_read(const struct es_index_ids *ids, const char *index);
 int es_index_ids_note_read(struct es_index_ids *ids, const char *index, const char *read, struct cdc_error *error);
+/* The alias that was led to that index (alias.c); NULL: none. BORROWED, too. Kept as the id is. */
+const char *es_index_ids_alias(const struct es_index_ids *ids, const char *index);
+int es_index_ids_note_alias(struct es_index_ids *ids, const char *index, const char *alias, struct cdc_error *error);
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error);
 
 #endif

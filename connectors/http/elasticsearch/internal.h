@@ -152,11 +152,13 @@ struct es_sink {
     const char *index;
     const char *alias; /* pattern; NULL: none */
     bool alias_due;    /* a table has come since the aliases were led here */
+    uint64_t n_late;   /* deliveries at which they could not be, for the time of the lines */
     struct es_mappings *mappings;
     struct cdc_tables tables;
     struct es_batch batch;
     struct cdc_buf body, scratch, rest;
-    size_t body_limit; /* lowered when the peer says 413 */
+    size_t body_limit; /* lowered when a request was too large */
+    bool smaller;      /* that was so just now */
     bool watch;        /* the batch has a row of a table that is to be watched */
     size_t n_watched;  /* such batches since the last delivery */
     char not_now[500]; /* why the newest item that is to be sent again was not taken */
@@ -208,7 +210,8 @@ enum http_outcome es_request_put(struct es_sink *sink, const char *index, const 
 
 /* The request ("_refresh", "_flush") to all shards of an index. 1: each of them did it, 0: there is no such index, -1. */
 int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error);
-/* The peer takes no request of n bytes (413): smaller ones for the rest of the run, since its limit does not change. */
+/* The peer takes no request of n bytes (413, or es_too_large): smaller ones for the rest of the run, since its limit does not
+ * change. */
 void es_request_smaller(struct es_sink *sink, size_t n);
 /* The error of a closed index. Always -1. */
 int es_request_closed(const char *index, struct cdc_error *error);
@@ -244,6 +247,8 @@ int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets,
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);
 /* An index that is not there yet sets sink->no_index. */
 int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error);
+/* The error of an index with documents of this copy that is not there. Always -1. */
+int es_owner_is_gone(const char *index, struct cdc_error *error);
 /* Makes the index, owned by the table. 1: made, 0: somebody else has made it meanwhile, -1. */
 int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, struct cdc_error *error);
 

@@ -131,7 +131,7 @@ static struct cdc_span settings_of(struct cdc_span index)
 
 /* -- is it still the index that was filled? ------------------------------------------------ */
 
-static int is_gone(const char *index, struct cdc_error *error)
+int es_owner_is_gone(const char *index, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" is gone, with the documents that were stored in it", index);
     return cdc_error_hint(error, "restore it, or remove this sink's offset file and take a new snapshot");
@@ -294,7 +294,7 @@ static int verify_one(struct es_sink *sink, const char *index, struct es_table *
         return is_several(index, error);
     struct cdc_span found = there == 1 ? choose(response_of(sink), &name) : cdc_span(NULL, 0);
     if (found.p == NULL)
-        return is_gone(index, error);
+        return es_owner_is_gone(index, error);
     if (check_alias(index, found, error) != 0)
         return -1;
     if (table == NULL)
@@ -430,7 +430,7 @@ int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, 
     if (there < 0)
         return -1;
     if (there == 0)
-        return seen && es_index_ids_get(sink->index_ids, index) != NULL ? is_gone(index, error) : 0;
+        return seen && es_index_ids_get(sink->index_ids, index) != NULL ? es_owner_is_gone(index, error) : 0;
     struct cdc_span cdc = object_member(find_meta(response_of(sink)), "cdc");
     if (cdc.p != NULL)
         return read_owner(cdc, owner, error);
@@ -529,9 +529,11 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
     if (outcome == HTTP_ANSWERED && (status == 403 || status == 405))
         return not_kept(sink, table->target, status) == 0 ? 1 : -1;
     /* Its name or number is not allowed there. */
-    if (outcome == HTTP_ANSWERED && status == 400)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" cannot be made: HTTP status 400: %.*s",
-                             table->target, (int)(sink->client->response.len < 300 ? sink->client->response.len : 300),
-                             sink->client->response.len > 0 ? sink->client->response.data : "");
+    if (outcome == HTTP_ANSWERED && status == 400) {
+        char answer[300];
+        http_client_excerpt(sink->client, answer, sizeof answer);
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" cannot be made: HTTP status 400: %s", table->target,
+                             answer);
+    }
     return http_client_check(sink->client, outcome, status, error) == 0 ? 1 : -1;
 }

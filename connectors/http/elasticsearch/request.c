@@ -29,7 +29,9 @@ enum http_outcome es_request_send(struct es_sink *sink, const struct http_reques
 
 void es_request_smaller(struct es_sink *sink, size_t n)
 {
-    sink->body_limit = n / 2;
+    if (n / 2 < sink->body_limit) /* it may have been under way since before another one was too large */
+        sink->body_limit = n / 2;
+    sink->smaller = true;
     cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
                   "%s takes no request of %zu bytes; smaller ones from now on", sink->client->peer.shown, n);
 }

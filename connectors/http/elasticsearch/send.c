@@ -187,38 +187,73 @@ static int settle_done(struct es_sink *sink, size_t index, struct es_result *res
     return dropped;
 }
 
-/* One item's answer. 0: settled, 1: the item must be sent again, -1. */
-static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, struct cdc_error *error)
+/* What is of the whole index, and for a person to mend. */
+static void unable(const struct es_item *item, const struct es_result *result, struct cdc_error *error)
+{
+    const char *index = item->table->target;
+
+    if (result->verdict == ES_NO_INDEX) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not exist and is not created", index);
+        cdc_error_hint(error, "create it, or allow action.auto_create_index");
+    } else if (result->verdict == ES_UNUSABLE) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" takes no document: %.80s: %.300s", index, result->type,
+                      result->reason);
+        cdc_error_hint(error, "open it, or correct its settings; nothing is skipped for this");
+    } else {
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %s", index, result->reason);
+        cdc_error_hint(error, "give the user the privilege to index and delete");
+    }
+}
+
+enum settled { SETTLED_FAILED = -1, SETTLED, SETTLED_AGAIN, SETTLED_TOO_LARGE };
+
+/* What a server says of an item that it does not take: for now, or in no request of that size. */
+static enum settled not_now(struct es_sink *sink, const struct es_item *item, const struct es_result *result)
+{
+    snprintf(sink->not_now, sizeof sink->not_now, "index \"%.100s\" does not take a document now: %.80s: %.250s",
+             item->table->target, result->type, result->reason);
+    return result->status == 429 && es_too_large_reason(result->reason, sink->body.len) ? SETTLED_TOO_LARGE
+                                                                                        : SETTLED_AGAIN;
+}
+
+/* One item's answer. */
+static enum settled settle(struct es_sink *sink, size_t index, struct es_answer *answer, struct cdc_error *error)
 {
     const struct es_item *item = &sink->batch.items[index];
     struct es_result result;
 
     if (item->sent == ES_SENT_NOTHING)
-        return 0;
+        return SETTLED;
     int got = es_answer_next_result(answer, item->sent == ES_SENT_DELETE, &result, error);
-    if (got < 0)
-        return -1;
     if (got == 0)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
+    if (got <= 0)
+        return SETTLED_FAILED;
     switch (result.verdict) {
-    case ES_DONE: return settle_done(sink, index, &result, error);
-    case ES_AGAIN:
-        snprintf(sink->not_now, sizeof sink->not_now, "index \"%.100s\" does not take a document now: %.80s: %.250s",
-                 item->table->target, result.type, result.reason);
-        return 1;
-    case ES_REFUSED: return refuse(sink, index, &result, error);
+    case ES_DONE: return settle_done(sink, index, &result, error) == 0 ? SETTLED : SETTLED_FAILED;
+    case ES_AGAIN: return not_now(sink, item, &result);
+    case ES_REFUSED: return refuse(sink, index, &result, error) == 0 ? SETTLED : SETTLED_FAILED;
     case ES_NO_INDEX:
-        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not exist and is not created", item->table->target);
-        return cdc_error_hint(error, "create it, or allow action.auto_create_index");
     case ES_UNUSABLE:
-        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" takes no document: %.80s: %.300s", item->table->target,
-                      result.type, result.reason);
-        return cdc_error_hint(error, "open it, or correct its settings; nothing is skipped for this");
     case ES_FORBIDDEN: break;
     }
-    cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %s", item->table->target,
-                  result.reason);
-    return cdc_error_hint(error, "give the user the privilege to index and delete");
+    unable(item, &result, error);
+    return SETTLED_FAILED;
+}
+
+/* The request with items from..to, of which `at` is the first that is not settled: smaller ones from now on; or it has that one alone,
+ * which is refused. */
+static int too_large(struct es_sink *sink, size_t from, size_t at, size_t to, size_t *next, const char *why,
+                     struct cdc_error *error)
+{
+    char reason[600];
+
+    if (to - from > 1) {
+        es_request_smaller(sink, sink->body.len);
+        return *next = at, 0;
+    }
+    snprintf(reason, sizeof reason, "the document is too large for the index (%s)", why);
+    return reject(sink, at, reason, error);
 }
 
 /* Items from..to: *next, which is to, becomes the first that must be sent again. What comes after it is sent again with it, so that
@@ -229,11 +264,13 @@ static int settle_all(struct es_sink *sink, struct es_answer *answer, size_t fro
     struct es_result extra;
 
     for (size_t i = from; i < to; i++) {
-        int result = settle(sink, i, answer, error);
-        if (result < 0)
+        enum settled result = settle(sink, i, answer, error);
+        if (result == SETTLED_FAILED)
             return -1;
-        if (result == 1)
+        if (result == SETTLED_AGAIN)
             return *next = i, 0;
+        if (result == SETTLED_TOO_LARGE)
+            return too_large(sink, from, i, to, next, sink->not_now, error);
     }
     if (es_answer_next_result(answer, false, &extra, error) != 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too many items");
@@ -265,16 +302,6 @@ static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *nex
     return result;
 }
 
-/* Too large for the peer: smaller requests from now on, or this one line is refused. */
-static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
-{
-    if (to - from > 1) {
-        es_request_smaller(sink, sink->body.len);
-        return *next = from, 0;
-    }
-    return reject(sink, from, "the document is too large for the index (HTTP status 413)", error);
-}
-
 /* For sink->body. One that is on its way already has asked for its items, or not. */
 static struct http_request make_request(struct es_sink *sink)
 {
@@ -287,7 +314,22 @@ static struct http_request make_request(struct es_sink *sink)
                               : ES_BULK_PATH,
         .content_type = "application/x-ndjson",
         .body = cdc_span(sink->body.data, sink->body.len),
+        .lasts = es_too_large,
     };
+}
+
+static int request_too_large(struct es_sink *sink, size_t from, size_t to, size_t *next, long status,
+                             struct cdc_error *error)
+{
+    char why[500];
+    int n = snprintf(why, sizeof why, "HTTP status %ld", status);
+
+    if (status != 413) {
+        why[n++] = ':', why[n++] = ' ';
+        es_answer_reason(cdc_span(sink->client->response.data, sink->client->response.len), why + n,
+                         sizeof why - (size_t)n);
+    }
+    return too_large(sink, from, from, to, next, why, error);
 }
 
 static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
@@ -299,8 +341,8 @@ static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, stru
         long status = 0;
         enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
-        if (outcome != HTTP_GAVE_UP && status == 413)
-            return too_large(sink, from, to, next, error);
+        if (outcome != HTTP_GAVE_UP && es_is_too_large(status))
+            return request_too_large(sink, from, to, next, status, error);
         if (http_client_check(sink->client, outcome, status, error) != 0)
             return -1;
         result = take_answer(sink, from, to, next, error);
@@ -321,17 +363,13 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
         else if (build(sink, append, from, &to, error) != 0)
             return -1;
         next = to;
-        bool smaller = false;
-        if (sink->body.len > 0) {
-            size_t limit = sink->body_limit;
-            if (post(sink, from, to, &next, error) != 0)
-                return -1;
-            smaller = limit != sink->body_limit;
-        }
+        sink->smaller = false;
+        if (sink->body.len > 0 && post(sink, from, to, &next, error) != 0)
+            return -1;
         /* One item taken is progress. */
         if (next > from)
             cdc_retry_success(&retry);
-        if (next < to && !smaller && http_client_wait(sink->client, &retry, 0, sink->not_now, error) != 0)
+        if (next < to && !sink->smaller && http_client_wait(sink->client, &retry, 0, sink->not_now, error) != 0)
             return -1;
         from = next;
     }

@@ -61,12 +61,15 @@ static enum step take_results(struct es_sink *sink, const char *index, size_t n,
 static enum step post_once(struct es_sink *sink, struct es_sweep *sweep, struct cdc_span deletes, size_t n,
                            bool *too_large, struct cdc_error *error)
 {
-    struct http_request request = {
-        .method = "POST", .path = ES_BULK_ITEMS_PATH, .content_type = "application/x-ndjson", .body = deletes};
+    struct http_request request = {.method = "POST",
+                                   .path = ES_BULK_ITEMS_PATH,
+                                   .content_type = "application/x-ndjson",
+                                   .body = deletes,
+                                   .lasts = es_too_large};
     long status = 0;
     enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
-    *too_large = outcome != HTTP_GAVE_UP && status == 413;
+    *too_large = outcome != HTTP_GAVE_UP && es_is_too_large(status);
     if (*too_large && n > 1)
         return es_request_smaller(sink, deletes.n), GO_ON;
     if (http_client_check(sink->client, outcome, status, error) != 0)

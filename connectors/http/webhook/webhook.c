@@ -208,11 +208,10 @@ static bool is_of_the_line(long status)
 
 static int refuse(struct delivery *delivery, size_t index, long status, struct cdc_error *error)
 {
-    char reason[400];
-    const struct cdc_buf *answer = &delivery->client->response;
+    char reason[400], answer[201];
 
-    snprintf(reason, sizeof reason, "the webhook refuses the line: HTTP status %ld: %.*s", status,
-             (int)(answer->len < 200 ? answer->len : 200), answer->len > 0 ? answer->data : "");
+    http_client_excerpt(delivery->client, answer, sizeof answer);
+    snprintf(reason, sizeof reason, "the webhook refuses the line: HTTP status %ld: %s", status, answer);
     return cdc_sink_reject_line(delivery->client->context, http_batch_line(&delivery->batch, index),
                                 delivery->batch.lines[index].number, reason, error);
 }
@@ -230,7 +229,7 @@ static int send_all(struct delivery *delivery, struct cdc_error *error)
         if (status >= 200 && status < 300) {
             from += count;
             count = delivery->batch.n - from;
-        } else if (!is_of_the_line(status)) {
+        } else if (!is_of_the_line(status) || http_client_speaks_wrongly(delivery->client, status)) {
             return http_client_refused(delivery->client, status, error);
         } else if (count > 1) {
             count /= 2; /* too large, or one of the lines is at fault: halves find out which */

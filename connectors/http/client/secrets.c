@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "connectors/http/client/secrets.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define WORD_MIN 8     /* bytes: what is shorter may be anything, and is no key */
+#define PASSWORD_MIN 4 /* which is known to be a secret */
+
+static void mask(char *text, size_t n, const char *word, size_t length)
+{
+    char *end = text + n;
+
+    for (char *p = text; (p = memmem(p, (size_t)(end - p), word, length)) != NULL; p += length)
+        memset(p, '*', length);
+}
+
+/* The parts of list between any of the bytes in marks. */
+static void mask_parts(char *text, size_t n, const char *list, const char *marks)
+{
+    for (const char *p = list; *p != '\0';) {
+        size_t length = strcspn(p, marks);
+        if (length >= WORD_MIN)
+            mask(text, n, p, length);
+        p += length + (p[length] != '\0');
+    }
+}
+
+/* Everybody may read what kind of text it is. */
+static bool is_public(const char *header)
+{
+    return strncasecmp(header, "content-type:", 13) == 0 || strncasecmp(header, "accept", 6) == 0;
+}
+
+static void mask_login(const struct http_peer *peer, char *text, size_t n)
+{
+    struct cdc_buf pair = CDC_BUF_INIT, basic = CDC_BUF_INIT;
+    const char *password = peer->password != NULL ? peer->password : "";
+
+    if (strlen(password) >= PASSWORD_MIN)
+        mask(text, n, password, strlen(password));
+    cdc_buf_text(&pair, peer->user);
+    cdc_buf_byte(&pair, ':');
+    cdc_buf_text(&pair, password);
+    cdc_buf_base64(&basic, pair.data, pair.len);
+    bool failed = pair.failed || basic.failed;
+    if (!failed)
+        mask(text, n, basic.data, basic.len);
+    if (pair.data != NULL)
+        explicit_bzero(pair.data, pair.len);
+    if (basic.data != NULL)
+        explicit_bzero(basic.data, basic.len);
+    cdc_buf_free(&pair);
+    cdc_buf_free(&basic);
+    if (failed)
+        memset(text, '*', n);
+}
+
+void http_secrets_mask(const struct http_peer *peer, char *text, size_t n)
+{
+    const char *host = strstr(peer->url, "://");
+    const char *path = host != NULL ? strpbrk(host + 3, "/?") : NULL;
+
+    if (path != NULL)
+        mask_parts(text, n, path, "/?&=");
+    for (size_t i = 0; i < peer->headers.count; i++) {
+        const char *value = strchr(peer->headers.items[i], ':');
+        if (value != NULL && !is_public(peer->headers.items[i]))
+            mask_parts(text, n, value + 1, " \t");
+    }
+    if (peer->user != NULL)
+        mask_login(peer, text, n);
+}
