@@ -21,11 +21,11 @@ teardown() {
 }
 OTHERS=()
 
-# A server of the test's own in $DIR_OF_IT, with the table t.
+# other_server [SETTING]...: a server of the test's own in $OTHER, with the table t.
 other_server() {
     OTHER=$(test_folder)
     OTHERS+=("$OTHER")
-    pg_start "$OTHER"
+    pg_start "$OTHER" "$@"
     PG_DIR=$OTHER DATABASE=postgres sql "create table t (id int primary key, v text)"
 }
 on() { PG_DIR=$1 DATABASE=postgres sql "$2"; }
@@ -120,6 +120,42 @@ set_slot_back() {
     is "rows, each once" "1 2 3 4" "$(jq -r 'select(.op == "c") | .after.id' "$DIR/out" | xargs)"
     is "messages" "y z" "$(jq -r 'select(.op == "m") | .message.content' "$DIR/out" | xargs)"
     is "told at the end" "$(jq -s 'map(select(.op == "commit")) | last | .source.lsn' "$DIR/out")" "$(on "$OTHER" "select confirmed_flush_lsn - '0/0' from pg_replication_slots")"
+}
+
+# What the server has found out of a table's publication it keeps while it decodes: a transaction that was open while the publication
+# was altered is sent after another one of that table, and is not where decoding begins with it.
+@test "a publication altered while a transaction was open, and a crash: the log counts as the same; later transactions are compared again" {
+    local last
+    other_server "max_prepared_transactions = 2"
+    on "$OTHER" "create publication cdc_p for table t"
+    read_log "$OTHER" --offset-file "$DIR/own"
+    on "$OTHER" "checkpoint"
+    (as_postgres cp "$OTHER/data/pg_replslot/cdc_p/state" "$OTHER/slot-state")
+    on "$OTHER" "alter publication cdc_p drop table t"
+    on "$OTHER" "begin; insert into t values (1, 'open'); prepare transaction 'open'"
+    on "$OTHER" "alter publication cdc_p add table t"
+    on "$OTHER" "insert into t values (2, 'later')"
+    on "$OTHER" "commit prepared 'open'"
+    read_log "$OTHER" --offset-file "$DIR/own" --allow-republished
+    last=$(jq -r 'select(.op == "c") | .after.id' "$DIR/out" | xargs)
+    set_slot_back "$OTHER"
+    on "$OTHER" "insert into t values (3, 'after the crash')"
+    read_log "$OTHER" --offset-file "$DIR/own" || fail "$(cat "$DIR/err")"
+    is "rows, each once" "$last 3" "$(jq -r 'select(.op == "c") | .after.id' "$DIR/out" | xargs)"
+    spawn pg-cdc --name p --heartbeat 0.1 --offset-file "$DIR/own" "$(PG_DIR=$OTHER pg_url postgres)" >>"$DIR/out" 2>"$DIR/err"
+    wait_until grep -q '"sure_from"' "$DIR/own"
+    kill -TERM "$SPAWNED"
+    wait "$SPAWNED" || fail "$(cat "$DIR/err")"
+    on "$OTHER" "insert into t values (4, 'compared')"
+    read_log "$OTHER" --offset-file "$DIR/own" || fail "$(cat "$DIR/err")"
+    set_slot_back "$OTHER"
+    on "$OTHER" "insert into t values (5, 'compared')"
+    read_log "$OTHER" --offset-file "$DIR/own" || fail "$(cat "$DIR/err")"
+    set_slot_back "$OTHER"
+    jq -c '.offsets.p.source.ts_ms += 1' "$DIR/own" >"$DIR/foreign"
+    run read_log "$OTHER" --offset-file "$DIR/foreign"
+    refused 'other transactions'
+    is "rows, each once" "$last 3 4 5" "$(jq -r 'select(.op == "c") | .after.id' "$DIR/out" | xargs)"
 }
 
 @test "a slot that was read before without a position kept: the server crashes before the next change, and the lines go on" {

@@ -460,6 +460,25 @@ static int check_other_host(struct pg_stream *stream, struct cdc_error *error)
                                  : 0;
 }
 
+/* With what has changed of the publication. What comes from before our position is not compared then: the log begins at it. */
+static int look_at_members(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct pg_start *start = &stream->start;
+    char position[24];
+    if (pg_stream_look_at_members(stream, error) < 0)
+        return -1;
+    if (!start->has_position || start->from >= start->lsn || !pg_members_doubt(&stream->members, start->from))
+        return 0;
+    pg_lsn_format(position, start->lsn);
+    cdc_log_write(stream->log, CDC_LOG_DEBUG,
+                  "the log before %s is not compared with what was read: publication \"%s\" was altered while "
+                  "transactions were open",
+                  position, stream->pg->publication);
+    start->last.kind = PG_LAST_UNKNOWN;
+    start->from = start->lsn;
+    return 0;
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_reading_load(stream, error) < 0 || pg_stream_ensure_sql(stream, error) < 0 ||
@@ -467,11 +486,11 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     stream->replication = pg_connect_among(stream->pg, true, &stream->hosts, error);
     if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
-        identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
-        pg_stream_look_at_members(stream, error) < 0 || pg_heal_begin(stream, error) < 0 ||
-        pg_reading_begin(stream, error) < 0 || pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 ||
-        ensure_decoder(stream, error) < 0 || pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 ||
-        pg_heal_rounds(stream, error) < 0 || find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
+        identify(stream, error) < 0 || prepare_slot(stream, error) < 0 || look_at_members(stream, error) < 0 ||
+        pg_heal_begin(stream, error) < 0 || pg_reading_begin(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
+        find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
         return -1;
     pg_reading_disconnected(stream);
     pg_reading_attach(stream);

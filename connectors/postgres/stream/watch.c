@@ -297,6 +297,8 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
     int64_t took = now - watch->asked_at, began = cdc_clock_ms();
     int result = changed ? pg_watch_look(stream, error) : 0;
     follow_timeline(stream);
+    if (result == 0 && pg_stream_settle_members(stream, &(struct cdc_error){0}) < 0)
+        cdc_log_write(stream->log, CDC_LOG_DEBUG, "open transactions are asked for again");
     int64_t looked = cdc_clock_ms();
     took = (took > LOOK_MS ? took : 0) + (looked - began);
     watch->due = looked + (took * LOOK_SHARE > LOOK_MS ? took * LOOK_SHARE : LOOK_MS);
