@@ -656,3 +656,16 @@ ask_for_t() { cdc-snapshot --again --name p -t public.t --state-dir "$STATE" "po
     on "$FIRST" "insert into t values (5, 'last')"
     wait_until copy_has "1row 2row 3row 4first 5last"
 }
+
+@test "a damaged page of a table: 78 with what the server says, not another attempt for ever" {
+    local file status=0
+    other_server
+    on "$OTHER" "insert into t select g, repeat('x', 100) from generate_series(1, 1000) g; checkpoint"
+    file=$(on "$OTHER" "select pg_relation_filepath('t')")
+    pg_down "$OTHER"
+    printf 'what the disk made of it' | dd of="$OTHER/data/$file" bs=8192 seek=3 conv=notrunc status=none
+    pg_up "$OTHER"
+    t cdc-snapshot --name p --offset-file "$DIR/own" "$(PG_DIR=$OTHER pg_url postgres)" >"$DIR/out" 2>"$DIR/err" || status=$?
+    is "exit status" 78 "$status" || { cat "$DIR/err"; return 1; }
+    grep -q 'invalid page in block 3.*restore' "$DIR/err" || fail "$(cat "$DIR/err")"
+}
