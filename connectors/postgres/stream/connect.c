@@ -479,6 +479,15 @@ static int look_at_members(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
+/* A part of a transaction that was open while the publication was altered is with the reader (members.h):
+ *
+ *      INSERT INTO t   INSERT INTO u   INSERT INTO u   broke here: t has its line, and u has one
+ *      INSERT INTO u   INSERT INTO u                   what comes now, and the reader takes the first two for those that he has */
+static int check_torn(struct pg_stream *stream, struct cdc_error *error)
+{
+    return pg_members_doubt(&stream->members, stream->start.lsn) ? pgoutput_refuse_torn(stream->decoder, error) : 0;
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_reading_load(stream, error) < 0 || pg_stream_ensure_sql(stream, error) < 0 ||
@@ -488,7 +497,7 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
         identify(stream, error) < 0 || prepare_slot(stream, error) < 0 || look_at_members(stream, error) < 0 ||
         pg_heal_begin(stream, error) < 0 || pg_reading_begin(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
-        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 || check_torn(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
         find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
         return -1;
