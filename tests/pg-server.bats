@@ -595,10 +595,14 @@ both() { # the lines of one run, in FILE, into both copies
     url=$(PG_DIR=$OTHER pg_url postgres)
     line="pg-cdc --name p --allow-republished --state-dir '$STATE' --heartbeat 1"
     sink="cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
-    on "$OTHER" "create table z (id int primary key, v text); create publication cdc_p for table t, z; insert into z values (0)"
-    t bash -c "$line --until now '$url' 2>>'$DIR/err' | $sink"
+    on "$OTHER" "create table z (id int primary key, v text); create publication cdc_p for table t, z"
+    spawn_line "$line '$url' 2>>'$DIR/err' | $sink"
+    pid=$SPAWNED
+    wait_for_match "$STATE/pg-cdc-p.offset" '"whole"'
+    kill -TERM -- "-$pid"
+    status_of "$pid" || true
     on "$OTHER" "alter publication cdc_p drop table t"
-    on "$OTHER" "begin; insert into t select g, 'open' from generate_series(1, 2000) g; insert into z select g, 'open' from generate_series(1, 5000) g; prepare transaction 'open'"
+    on "$OTHER" "begin; insert into t select g, 'open' from generate_series(1, 2000) g; insert into z select g, repeat('open', 50) from generate_series(1, 40000) g; prepare transaction 'open'"
     on "$OTHER" "alter publication cdc_p add table t"
     spawn_line "$line '$url' 2>>'$DIR/err' | { head -c 300000; touch '$DIR/part'; until [ -e '$DIR/go' ]; do sleep 0.05; done; cat; } | $sink"
     pid=$SPAWNED
@@ -613,7 +617,7 @@ both() { # the lines of one run, in FILE, into both copies
     is "exit status" 75 "$status" || fail "$(cat "$DIR/err")"
     grep -q 'error: the connection broke inside the transaction at .* altered while it was open' "$DIR/err" || fail "$(cat "$DIR/err")"
     t bash -c "$line --until now '$url' 2>>'$DIR/err' | $sink"
-    is "rows of z" "5000 1 5000" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select count(*), min(id), max(id) from z where v = 'open'")"
+    is "rows of z" "40000 1 40000" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select count(*), min(id), max(id) from z where v like 'open%'")"
 }
 slot_active_on() { [ "$(on "$1" "select count(*) from pg_replication_slots where active")" = 1 ]; }
 

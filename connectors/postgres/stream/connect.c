@@ -317,6 +317,8 @@ int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char 
         return pg_start_lost(stream->pg->slot, "has lost its log: it was invalidated or dropped", error);
     struct cdc_error own = {0};
     pg_query_fail(stream->replication, result, what, &own);
+    if (state && strncmp(state, "XX", 2) == 0) /* it is tried a few times (check_breaks) */
+        own.status = CDC_EXIT_UNAVAILABLE;
     if (state && strcmp(state, "42704") == 0)
         pg_start_hint_publication(stream->pg->publication, &own);
     if (state && !passes(state))
