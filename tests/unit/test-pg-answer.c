@@ -60,7 +60,7 @@ static void check_statuses(void)
         {"XX000", CDC_EXIT_UNAVAILABLE}, {"ZZ999", CDC_EXIT_UNAVAILABLE}, {"42P01", CDC_EXIT_TEMPORARY},
         {"28P01", CDC_EXIT_PERMISSION},  {"42501", CDC_EXIT_PERMISSION},  {"3D000", CDC_EXIT_CONFIG},
         {"55000", CDC_EXIT_CONFIG},      {"54000", CDC_EXIT_CONFIG},      {"53400", CDC_EXIT_CONFIG},
-        {"42704", CDC_EXIT_CONFIG},
+        {"42704", CDC_EXIT_CONFIG},      {"XX001", CDC_EXIT_CONFIG},      {"XX002", CDC_EXIT_CONFIG},
     };
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
         check(pg_query_status(states[i].state) == states[i].status, states[i].state);

@@ -169,7 +169,7 @@ static const struct run runs[] = {
      "{\"identity\":{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":"
      "\"cdc_p\"},\"consistent_point\":\"0/"
      "1543DD0\",\"attempt\":1,\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t "
-     "t\",\"has\":\"s2200:16397\"}," SHAPES
+     "t\",\"whole\":\"725 1 5\",\"has\":\"s2200:16397\"}," SHAPES
      ",\"written\":\"0000000001543DD0.0000000000.a0001.00000000000B\",\"finished\":true}",
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
@@ -312,7 +312,7 @@ static const struct run runs[] = {
      "{\"identity\":{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":"
      "\"cdc_p\"},\"consistent_point\":\"0/1543DD0\",\"attempt\":2,\"read_at\":{\"lsn\":\"0/"
      "1543DD8\",\"xids\":\"726:726:\"},\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t "
-     "t\",\"has\":\"s2200:16397\"}," SHAPES
+     "t\",\"whole\":\"725 1 5\",\"has\":\"s2200:16397\"}," SHAPES
      ",\"written\":\"0000000001543DD0.0000000000.a0002.00000000000D\",\"finished\":true}",
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "

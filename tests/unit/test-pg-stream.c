@@ -35,7 +35,7 @@ static const struct fake_answer for_stream[] = {
     {"START_REPLICATION SLOT \"cdc_p\" LOGICAL 0/1543DD0 (proto_version '1', publication_names '\"cdc_p\"', messages "
      "'true')",
      "COPY log", false},
-    {"hashtext", "concat_ws\n70 -12723196050 725(16396,cdc_p,10,f,t,t,t,t,t) 0  -112237786", true},
+    {"AS server_end", "concat_ws\n70 -12723196050 725(16396,cdc_p,10,f,t,t,t,t,t) 0  -112237786", true},
     /* asked again on another session */
     {"WITH RECURSIVE c AS", TYPES, true},
     {"SELECT c.*, coalesce",
@@ -161,7 +161,8 @@ static const struct run runs[] = {
      "\"timeline\":1},\"events\":4}\n"
      "0000000001543F18.FFFFFFFFFF.0000000001543F48 "
      "{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":\"cdc_p\","
-     "\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t t\",\"has\":\"s2200:16397\"}}",
+     "\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t t\",\"whole\":\"725 1 "
+     "5\",\"has\":\"s2200:16397\"}}",
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
@@ -283,8 +284,8 @@ static const struct other others[] = {
      CDC_EXIT_CONFIG,
      "the slot is older than any publication made now"},
     {stream,
-     {A("SELECT p.oid AS publication", "publication|written|is|via_root|kind|of|row|schema|name|partitioned|root_"
-                                       "schema|root\n16399|729|10 f t t t t t|t|s|2200|16397|public|t|f|~|~")},
+     {A("SELECT p.oid AS publication", "publication|written|is|whole|via_root|kind|of|row|schema|name|partitioned|root_"
+                                       "schema|root\n16399|729|10 f t t t t t|729 1 5|t|s|2200|16397|public|t|f|~|~")},
      CDC_EXIT_CONFIG,
      "cdc_p"},
     {stream,

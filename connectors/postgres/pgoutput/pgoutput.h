@@ -42,6 +42,9 @@ void pgoutput_free(struct pgoutput *decoder);
 /* Forgets relations and any open transaction: a new connection. One of which lines were written must be the first that comes
  * anew; another one in its place is an error (IO). */
 void pgoutput_reset(struct pgoutput *decoder);
+/* After a reset: IO where the reader has a part of a transaction. The lines that complete it are told from those that he has by their
+ * positions, which count its changes: for when the server may leave out some of them now. */
+int pgoutput_refuse_torn(const struct pgoutput *decoder, struct cdc_error *error);
 /* Which server writes the log (session/identity.h): commit and heartbeat lines say so from now on. To be set once
  * connected: a standby that was promoted meanwhile has another timeline. */
 void pgoutput_set_server(struct pgoutput *decoder, const char *system_id, int64_t timeline);

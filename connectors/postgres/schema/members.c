@@ -2,6 +2,7 @@
 /* What of the selected tables the publication has, and since when. */
 #include "connectors/postgres/schema/members.h"
 
+#include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/schema/internal.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
@@ -22,6 +23,7 @@ struct members {
     size_t n, capacity;
     uint32_t publication; /* its oid; 0: there is none, or it is not known */
     char row[24], is[64]; /* the transaction that wrote its row; its owner, and what it publishes */
+    char whole[128];      /* what changes with each alteration, also of tables that are not selected */
 };
 
 static void clear(struct members *members)
@@ -66,6 +68,7 @@ static int parse(struct members *members, struct cdc_span json, struct cdc_error
         !cdc_json_member_copy(json, "row", members->row, sizeof members->row) ||
         !cdc_json_member_copy(json, "is", members->is, sizeof members->is))
         return 0;
+    (void)cdc_json_member_copy(json, "whole", members->whole, sizeof members->whole); /* not of an older version */
     char *has = cdc_json_member_text(json, "has");
     if (!has)
         return 0;
@@ -91,8 +94,8 @@ static void append_member(struct cdc_buf *out, const struct member *member, bool
 static void append(struct cdc_buf *out, const struct members *now, const struct members *before)
 {
     size_t n = 0;
-    cdc_buf_printf(out, "{\"oid\":%lu,\"row\":\"%s\",\"is\":\"%s\",\"has\":\"", (unsigned long)now->publication,
-                   now->row, now->is);
+    cdc_buf_printf(out, "{\"oid\":%lu,\"row\":\"%s\",\"is\":\"%s\",\"whole\":\"%s\",\"has\":\"",
+                   (unsigned long)now->publication, now->row, now->is, now->whole);
     for (size_t i = 0; i < now->n; i++)
         append_member(out, &now->items[i], n++ == 0);
     for (size_t i = 0; i < before->n; i++)
@@ -104,9 +107,11 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
 /* -- as the catalogs have them -- */
 
 /* Of a schema each of its tables, for the selection. Without an entry at all there is one row of NULLs. */
-#define MEMBERS_SQL(schemas, since_18)                                                                                 \
+#define MEMBERS_SQL(schemas, whole_schemas, since_18)                                                                  \
     "SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', p.pubowner, p.puballtables, p.pubinsert, "   \
-    "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot" since_18 ") AS is, p.pubviaroot AS via_root, e.kind, "     \
+    "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot" since_18 ") AS is, concat_ws(' ', p.xmin, (SELECT "        \
+    "concat(count(*), ' ', sum(hashtext(r::text)::bigint)) FROM pg_publication_rel r WHERE r.prpubid = "               \
+    "p.oid)" whole_schemas ") AS whole, p.pubviaroot AS via_root, e.kind, "                                            \
     "e.of, e.row, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned, rn.nspname AS root_schema, " \
     "r.relname AS root, coalesce(" PG_MADE_BY(                                                                         \
         "c") " = e.by, false) AS made_with "                                                                           \
@@ -123,6 +128,9 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
     "t ON "                                                                                                            \
     "t.relnamespace = s.pnnspid AND t.relkind IN ('r', 'p') AND t.relpersistence = 'p'"
 
+#define WHOLE_SCHEMAS                                                                                                  \
+    ", (SELECT concat(count(*), ' ', sum(hashtext(s::text)::bigint)) FROM pg_publication_namespace s WHERE s.pnpubid " \
+    "= p.oid)"
 #define SINCE_18 ", p.pubgencols"
 /* Each partition that comes under the name of a partitioned table with publish_via_partition_root, and under its own without. */
 #define PARTITIONS_SQL(schemas)                                                                                        \
@@ -213,6 +221,7 @@ static void take_publication(struct question *question, struct pg_answer *row)
     now->publication = (uint32_t)pg_answer_int(row, "publication");
     snprintf(now->row, sizeof now->row, "%s", pg_answer_text(row, "written"));
     snprintf(now->is, sizeof now->is, "%s", pg_answer_text(row, "is"));
+    snprintf(now->whole, sizeof now->whole, "%s", pg_answer_text(row, "whole"));
     if (before->publication == 0 || now->publication == 0)
         return;
     if (before->publication != now->publication)
@@ -290,9 +299,9 @@ static void find_altered(struct question *question)
 static const char *members_sql(PGconn *sql)
 {
     int version = PQserverVersion(sql);
-    return version >= 180000   ? MEMBERS_SQL(SCHEMAS, SINCE_18)
-           : version >= 150000 ? MEMBERS_SQL(SCHEMAS, "")
-                               : MEMBERS_SQL("", "");
+    return version >= 180000   ? MEMBERS_SQL(SCHEMAS, WHOLE_SCHEMAS, SINCE_18)
+           : version >= 150000 ? MEMBERS_SQL(SCHEMAS, WHOLE_SCHEMAS, "")
+                               : MEMBERS_SQL("", "", "");
 }
 
 static int ask(struct question *question, PGconn *sql, struct cdc_error *error)
@@ -341,6 +350,87 @@ void pg_members_free(struct pg_members *members)
     cdc_buf_free(&members->json);
 }
 
+/* -- transactions that were open while it was altered -- */
+
+/* What a run before knew of them. */
+static void take_open(struct pg_members *members, struct cdc_span before)
+{
+    char sure[24] = "";
+    if (members->json.data || !before.p || cdc_json_type(before) != CDC_JSON_OBJECT)
+        return;
+    members->open = cdc_json_member_copy(before, "open", members->bound, sizeof members->bound);
+    if (cdc_json_member_copy(before, "sure_from", sure, sizeof sure))
+        (void)pg_lsn_parse(sure, &members->sure_from);
+}
+
+static void note_altered(struct pg_members *members, const struct members *before, const struct members *now)
+{
+    if (before->publication == 0 || before->whole[0] == '\0' ||
+        (before->publication == now->publication && strcmp(before->whole, now->whole) == 0))
+        return;
+    members->open = true;
+    members->bound[0] = '\0';
+}
+
+void pg_members_append(struct cdc_buf *out, const struct pg_members *members)
+{
+    char sure[24];
+    cdc_buf_text(out, members->json.data);
+    if (out->failed)
+        return;
+    out->len--; /* the brace */
+    if (members->open)
+        cdc_buf_printf(out, ",\"open\":\"%s\"", members->bound);
+    pg_lsn_format(sure, members->sure_from);
+    if (members->sure_from != 0)
+        cdc_buf_printf(out, ",\"sure_from\":\"%s\"", sure);
+    cdc_buf_byte(out, '}');
+}
+
+/* The id of a new transaction is greater than those of all that are open; xmax of a snapshot may not be (snapshot/begin.c). */
+static int take_bound(struct pg_members *members, PGconn *sql, struct cdc_error *error)
+{
+    static const char bound[] = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_snapshot_xmax(pg_current_snapshot()) "
+                                "ELSE pg_current_xact_id() END AS bound";
+    PGresult *result = pg_query_rows(sql, bound, 0, NULL, "cannot ask for the newest transaction", error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    snprintf(members->bound, sizeof members->bound, "%s", pg_answer_text(&row, "bound"));
+    PQclear(result);
+    return pg_answer_good(&row, "cannot ask for the newest transaction", error);
+}
+
+int pg_members_settle(struct pg_members *members, PGconn *sql, struct cdc_error *error)
+{
+    static const char question[] = "cannot ask for open transactions";
+    if (!members->open)
+        return 0;
+    if (members->bound[0] == '\0')
+        return take_bound(members, sql, error) < 0 ? -1 : 1;
+    PGresult *result = pg_query_rows(
+        sql,
+        "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8 AS over, CASE WHEN pg_is_in_recovery() THEN "
+        "pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS lsn",
+        1, (const char *const[]){members->bound}, question, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    bool over = pg_answer_true(&row, "over");
+    uint64_t lsn = pg_answer_lsn(&row, "lsn");
+    PQclear(result);
+    if (pg_answer_good(&row, question, error) < 0)
+        return -1;
+    members->open = !over;
+    members->sure_from = over ? lsn : members->sure_from;
+    return over;
+}
+
+bool pg_members_doubt(const struct pg_members *members, uint64_t lsn)
+{
+    return members->open || lsn < members->sure_from;
+}
+
 int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_settings *settings,
                       struct cdc_span before, const struct cdc_log *log, struct cdc_error *error)
 {
@@ -357,6 +447,8 @@ int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_s
     if (status == 0)
         status = judge(&question, log, error);
     if (status == 0 && json.data) {
+        take_open(members, before);
+        note_altered(members, &seen, &question.now);
         cdc_buf_free(&members->json);
         members->json = json;
     } else {

@@ -31,10 +31,11 @@ void pg_query_clean(struct cdc_buf *out, const char *message, size_t n)
 
 /* What a person must fix: text of ours that the server does not take (22, 42), a database that is not there (3D), a server
  * that is not set up for it (0A, 53400, 55000), a row beyond its limits (54), what else stands in the way of a command
- * (2B, 34, 3B, 3F). */
+ * (2B, 34, 3B, 3F), a damaged page (XX001, XX002). */
 static bool is_configuration(const char *sqlstate)
 {
-    static const char *const prefixes[] = {"0A", "22", "2B", "2F", "3D", "42", "53400", "54", "55000", "55P02"};
+    static const char *const prefixes[] = {"0A",    "22", "2B",    "2F",    "3D",    "42",
+                                           "53400", "54", "55000", "55P02", "XX001", "XX002"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(sqlstate, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -89,6 +90,9 @@ int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct 
     else if (state && strncmp(state, "54", 2) == 0)
         cdc_error_hint(error,
                        "is a row longer than 1 GB as text? Shorten it, or exclude its table from the publication");
+    else if (state && strcmp(state, "XX001") == 0)
+        cdc_error_hint(error, "the server's disk has damaged data: restore the table (pg_amcheck and pg_checksums find "
+                              "more), or exclude it");
     cdc_buf_free(&message);
     return -1;
 }

@@ -42,7 +42,7 @@ static int keep_read_at(char **read_at, struct pg_answer *row, struct cdc_error 
 /* What the publication has, as of the snapshot: the stream compares (members.h). */
 static int keep_members(struct snapshot_run *run, struct cdc_error *error)
 {
-    struct pg_members members = {CDC_BUF_INIT};
+    struct pg_members members = {.json = CDC_BUF_INIT};
     if (pg_members_update(&members, run->sql, run->pg, (struct cdc_span){NULL, 0}, run->log, error) < 0)
         return -1;
     const char *before = run->state.publication, *now = members.json.data;

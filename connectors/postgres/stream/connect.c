@@ -317,6 +317,8 @@ int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char 
         return pg_start_lost(stream->pg->slot, "has lost its log: it was invalidated or dropped", error);
     struct cdc_error own = {0};
     pg_query_fail(stream->replication, result, what, &own);
+    if (state && strncmp(state, "XX", 2) == 0) /* it is tried a few times (check_breaks) */
+        own.status = CDC_EXIT_UNAVAILABLE;
     if (state && strcmp(state, "42704") == 0)
         pg_start_hint_publication(stream->pg->publication, &own);
     if (state && !passes(state))
@@ -460,6 +462,34 @@ static int check_other_host(struct pg_stream *stream, struct cdc_error *error)
                                  : 0;
 }
 
+/* With what has changed of the publication. What comes from before our position is not compared then: the log begins at it. */
+static int look_at_members(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct pg_start *start = &stream->start;
+    char position[24];
+    if (pg_stream_look_at_members(stream, error) < 0)
+        return -1;
+    if (!start->has_position || start->from >= start->lsn || !pg_members_doubt(&stream->members, start->from))
+        return 0;
+    pg_lsn_format(position, start->lsn);
+    cdc_log_write(stream->log, CDC_LOG_DEBUG,
+                  "the log before %s is not compared with what was read: publication \"%s\" was altered while "
+                  "transactions were open",
+                  position, stream->pg->publication);
+    start->last.kind = PG_LAST_UNKNOWN;
+    start->from = start->lsn;
+    return 0;
+}
+
+/* A part of a transaction that was open while the publication was altered is with the reader (members.h):
+ *
+ *      INSERT INTO t   INSERT INTO u   INSERT INTO u   broke here: t has its line, and u has one
+ *      INSERT INTO u   INSERT INTO u                   what comes now, and the reader takes the first two for those that he has */
+static int check_torn(struct pg_stream *stream, struct cdc_error *error)
+{
+    return pg_members_doubt(&stream->members, stream->start.lsn) ? pgoutput_refuse_torn(stream->decoder, error) : 0;
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_reading_load(stream, error) < 0 || pg_stream_ensure_sql(stream, error) < 0 ||
@@ -467,11 +497,11 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     stream->replication = pg_connect_among(stream->pg, true, &stream->hosts, error);
     if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
-        identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
-        pg_stream_look_at_members(stream, error) < 0 || pg_heal_begin(stream, error) < 0 ||
-        pg_reading_begin(stream, error) < 0 || pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 ||
-        ensure_decoder(stream, error) < 0 || pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 ||
-        pg_heal_rounds(stream, error) < 0 || find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
+        identify(stream, error) < 0 || prepare_slot(stream, error) < 0 || look_at_members(stream, error) < 0 ||
+        pg_heal_begin(stream, error) < 0 || pg_reading_begin(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 || check_torn(stream, error) < 0 ||
+        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
+        find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
         return -1;
     pg_reading_disconnected(stream);
     pg_reading_attach(stream);

@@ -48,6 +48,8 @@ struct pg_watch {
     bool looked, asked, failed;
     bool changed; /* the answer that is coming in is another one */
     int64_t due, asked_at;
+    int64_t read_at;   /* when all that the server had was read */
+    bool told_awaited; /* that it waits for standbys, since then */
 };
 
 /* Tables whose rows of before are not the source's any more (stale.c, cdc/stale.h). */
@@ -232,6 +234,8 @@ int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error);
 /* What the publication has now, beside what it had when it was looked at last, in this run or before. CONFIG when changes may
  * have passed by (members.h). */
 int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error);
+/* Which transactions may be decoded in another way, since it was altered (members.h): while they run, now and then. */
+int pg_stream_settle_members(struct pg_stream *stream, struct cdc_error *error);
 
 /* -- stale.c -- */
 

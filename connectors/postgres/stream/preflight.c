@@ -6,7 +6,7 @@
 static int check_members(PGconn *sql, const struct pg_settings *pg, struct cdc_span before, bool heals,
                          struct cdc_error *error)
 {
-    struct pg_members members = {CDC_BUF_INIT};
+    struct pg_members members = {.json = CDC_BUF_INIT};
     int status = pg_members_update(&members, sql, pg, before, heals ? NULL : pg->log, error);
     pg_members_free(&members);
     return status;

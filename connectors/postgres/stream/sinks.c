@@ -34,6 +34,8 @@ int pg_sinks_check(struct pg_stream *stream, struct cdc_error *error)
     const struct cdc_acks *acks = stream->settings.acks;
     if (pg_sinks_identify(acks, stream->replication, &stream->identity, error) < 0)
         return -1;
+    if (pg_members_doubt(&stream->members, start->from))
+        return 0;
     for (size_t i = 0; acks && start->has_position && i < cdc_acks_count(acks); i++) {
         const struct cdc_offset *offset = cdc_acks_offset(acks, i);
         struct pg_last last;

@@ -37,7 +37,7 @@ int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error)
     if (stream->members.json.data && out->len > 0) {
         out->len--; /* the brace */
         cdc_buf_lit(out, ",\"publication\":");
-        cdc_buf_text(out, stream->members.json.data);
+        pg_members_append(out, &stream->members);
         cdc_buf_byte(out, '}');
     }
     append_forms(stream, out);
@@ -55,6 +55,12 @@ int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     stream->start.members = (struct cdc_span){NULL, 0};
     return pg_stream_write_state(stream, error);
+}
+
+int pg_stream_settle_members(struct pg_stream *stream, struct cdc_error *error)
+{
+    int changed = stream->sql ? pg_members_settle(&stream->members, stream->sql, error) : 0;
+    return changed > 0 ? pg_stream_write_state(stream, error) : changed;
 }
 
 int pg_stream_set_timeline(struct pg_stream *stream, int32_t timeline, struct cdc_error *error)
