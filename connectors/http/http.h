@@ -14,6 +14,7 @@ struct http_settings {
     struct http_peer peer;
     const char *index;               /* pattern with {db} {schema} {table} {name} */
     const char *alias;               /* pattern, too: the name that readers use; NULL: none */
+    bool new_cluster;                /* the index server may be another cluster than the one that was filled */
     struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE */
     enum http_webhook_format webhook_format;
     const char *sign_file; /* of a webhook; NULL: none */

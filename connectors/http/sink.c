@@ -24,6 +24,7 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
     struct es_settings index = {
         .index = settings->index,
         .alias = settings->alias,
+        .new_cluster = settings->new_cluster,
         .mappings = settings->mappings,
         .most_lines = lines,
         .most_bytes = bytes,

@@ -45,7 +45,8 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
         es_written_init(&sink->written, error) == 0 &&
         (sink->mappings = es_mappings_read(&settings->mappings, error)) != NULL &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
-        (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
+        (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL &&
+        es_cluster_open(sink, settings, error) == 0)
         return sink;
     es_sink_free(sink);
     return NULL;
@@ -57,6 +58,7 @@ void es_sink_free(struct es_sink *sink)
         return;
     cdc_tables_free(&sink->tables);
     es_flights_close(sink);
+    es_cluster_close(sink);
     es_batch_free(&sink->batch);
     es_mappings_free(sink->mappings);
     es_written_free(&sink->written);

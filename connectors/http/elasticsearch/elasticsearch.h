@@ -10,6 +10,7 @@
 struct es_settings {
     const char *index;               /* pattern with {db} {schema} {table} {name} */
     const char *alias;               /* pattern of the name that readers use; NULL: none */
+    bool new_cluster;                /* it may be another one than that which was filled */
     struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE; the last one that matches a table counts */
     size_t most_lines, most_bytes;   /* of a batch */
     size_t requests;                 /* that are under way at once; 0 is 1 */

@@ -146,6 +146,16 @@ int es_flights_settle(struct es_sink *sink, struct cdc_error *error);
 /* An event has come: what is under way gets its turn. */
 void es_flights_turn(struct es_sink *sink);
 
+/* -- cluster.c: which cluster it is -- */
+struct es_cluster {
+    struct http_client client; /* for questions to one node */
+    bool may_be_new;           /* than the one that was filled, until it is known */
+    bool asked_all, told_hidden;
+};
+/* From then on each node is looked at before it gets a request. For es_cluster_close as well, if it fails. */
+int es_cluster_open(struct es_sink *sink, const struct es_settings *settings, struct cdc_error *error);
+void es_cluster_close(struct es_sink *sink);
+
 /* -- the sink -- */
 struct es_sink {
     struct http_client *client;
@@ -164,6 +174,7 @@ struct es_sink {
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     bool asked;        /* the request in hand asks for its items */
     struct es_flights flights;
+    struct es_cluster cluster;
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
     struct es_written written;
