@@ -406,6 +406,7 @@ with_pipeline() {
     curl -sS -XDELETE "$OPENSEARCH_URL/$SCHEMA-*" >/dev/null
     curl -fsS -XPUT "$OPENSEARCH_URL/$SCHEMA-t" -H 'Content-Type: application/json' -d "{\"settings\":{\"index.default_pipeline\":\"$SCHEMA\"}}" >/dev/null
 }
+# bats test_tags=only:search-ingest
 @test "OpenSearch: an ingest pipeline may change fields; another _id or index is exit 78, a dropped document a refused line" {
     three >"$IN"
     with_pipeline '{"set":{"field":"name","value":"same"}}'
