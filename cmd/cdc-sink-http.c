@@ -18,7 +18,7 @@
 struct options {
     bool webhook, elasticsearch, deny_private, new_cluster;
     const char *format, *index, *alias, *user, *ca, *cert, *key, *sign, *header_file;
-    struct cdc_option_list headers, mappings;
+    struct cdc_option_list headers, mappings, routing, pipelines;
     int64_t batch_bytes, requests;
     double timeout;
     struct sink_options sink;
@@ -34,6 +34,8 @@ static const struct cdc_option option_table[] = {
     OPTION_TEXT("alias", AT(alias), "PATTERN", "name that leads to the index once that has caught up"),
     OPTION_LIST(0, "mapping", AT(mappings), "[TABLE:]HOW",
                 "fields of indexes: none, auto (by the columns), or a file (repeatable)"),
+    OPTION_LIST(0, "routing", AT(routing), "[TABLE:]COLUMN", "the column that chooses a document's shard (repeatable)"),
+    OPTION_LIST(0, "pipeline", AT(pipelines), "[TABLE:]NAME", "ingest pipeline that documents go through (repeatable)"),
     OPTION_FLAG(0, "new-cluster", AT(new_cluster), "the cluster at URL takes the place of the one that was filled"),
     OPTION_CHOICE("format", AT(format), "FORMAT", "what a webhook gets in one POST (default event)",
                   "event|ndjson|array|cloudevents|cloudevents-batch"),
@@ -131,6 +133,8 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--alias must not be what --index is");
     if (options->mappings.count > 0 && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--mapping belongs to --elasticsearch");
+    if ((options->routing.count > 0 || options->pipelines.count > 0) && !options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--routing and --pipeline belong to --elasticsearch");
     if (options->user != NULL && strchr(options->user, ':') != NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--user takes no password: put it into CDC_HTTP_PASSWORD");
     if (options->timeout < 0.001 || options->timeout > 86400)
@@ -325,6 +329,8 @@ static int run_at(struct program *program, const struct options *options, const 
         .index = options->index != NULL ? options->index : INDEX_DEFAULT,
         .alias = options->alias,
         .mappings = options->mappings,
+        .routing = options->routing,
+        .pipelines = options->pipelines,
         .batch_bytes = options->batch_bytes,
         .requests = options->requests > 0 ? options->requests : 1,
         .batch_events = options->sink.batch_events,
@@ -349,6 +355,8 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         http_url_free(&urls.parts[i]);
     free(options->headers.items);
     free(options->mappings.items);
+    free(options->routing.items);
+    free(options->pipelines.items);
     cdc_file_free_secret(&secrets);
     return result;
 }

@@ -139,8 +139,8 @@ position_is_not() { gone "$SINK" || [ "$(pos 2>/dev/null)" != "$1" ]; }
     search_cluster_start 3
     python3 "$LIB/requests.py" lines 31 --lines 24000 --schema "$SCHEMA" --rows "$DIR/rows" >"$IN"
     mkfifo "$DIR/fifo"
-    spawn cdc-sink-http --elasticsearch --requests 2 --batch-events 500 --timeout 5 --offset-file "$DIR/o" --metrics-file "$DIR/metrics" \
-        "${SEARCH_URLS[@]}" <"$DIR/fifo" 2>"$DIR/err"
+    spawn sh -c "exec cdc-sink-http --elasticsearch --requests 2 --batch-events 500 --timeout 5 --offset-file '$DIR/o' \
+        --metrics-file '$DIR/metrics' ${SEARCH_URLS[*]} <'$DIR/fifo' 2>'$DIR/err'"
     SINK=$SPAWNED
     exec 7>"$DIR/fifo"
     local node part=0 lines

@@ -26,6 +26,8 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
         .alias = settings->alias,
         .new_cluster = settings->new_cluster,
         .mappings = settings->mappings,
+        .routing = settings->routing,
+        .pipelines = settings->pipelines,
         .most_lines = lines,
         .most_bytes = bytes,
         .requests = (size_t)settings->requests,

@@ -139,6 +139,15 @@ static int64_t newer_version(const struct es_result *result)
     return p != NULL ? strtoll(p + sizeof begin - 1, NULL, 10) : 0;
 }
 
+/* 7 of the same; -1 where it does not say. */
+static int64_t refused_version(const struct es_result *result)
+{
+    static const char begin[] = "provided [";
+    const char *p = strstr(result->reason, begin);
+
+    return result->status == 409 && p != NULL ? strtoll(p + sizeof begin - 1, NULL, 10) : -1;
+}
+
 /* "2" */
 static int shard_of(const json_t *why)
 {
@@ -169,6 +178,8 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
                                  .dropped = strcmp(text_of(action, "result"), "noop") == 0};
     result->verdict = judge(result, was_delete);
     result->newer = newer_version(result);
+    if (!number_of(action, "_version", &result->version))
+        result->version = refused_version(result);
     result->shard = shard_of(why);
     return 1;
 }
@@ -298,7 +309,9 @@ int es_answer_next_hit(struct es_page *page, bool whole, struct es_hit *hit, str
         return 0;
     if (!json_is_string(text))
         return senseless("_search has a hit without \"_id\"", error);
+    const json_t *routing = json_object_get(object, "_routing");
     hit->id = cdc_span(json_string_value(text), json_string_length(text));
+    hit->routing = cdc_span(json_string_value(routing), json_string_length(routing));
     bool all = number_of(object, "_version", &hit->version);
     all &= number_of(object, "_seq_no", &hit->mark.number);
     all &= number_of(object, "_primary_term", &hit->mark.term);

@@ -42,6 +42,7 @@ struct es_result {
     /* Where it was written, which an ingest pipeline may have changed; p and index NULL where that was not asked for. */
     struct cdc_span id;
     const char *index;
+    int64_t version; /* that the document was written with, or was not for a newer one; -1: it does not say */
     bool dropped; /* a pipeline did not let it in: that counts as success */
     int shard;    /* of the error; -1: it does not say */
 };
@@ -83,7 +84,7 @@ struct es_page {
 /* Closed by es_answer_close(&page->hits). */
 int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error *error);
 struct es_hit {
-    struct cdc_span id; /* BORROWED from the page */
+    struct cdc_span id, routing; /* BORROWED from the page; routing p NULL: none */
     int64_t version;    /* -1: it does not say */
     struct es_mark mark;
 };

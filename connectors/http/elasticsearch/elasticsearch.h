@@ -12,6 +12,8 @@ struct es_settings {
     const char *alias;               /* pattern of the name that readers use; NULL: none */
     bool new_cluster;                /* it may be another one than that which was filled */
     struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE; the last one that matches a table counts */
+    struct cdc_option_list routing;   /* [TABLE:]COLUMN, in the same way */
+    struct cdc_option_list pipelines; /* [TABLE:]NAME */
     size_t most_lines, most_bytes;   /* of a batch */
     size_t requests;                 /* that are under way at once; 0 is 1 */
     const char *key_changes_path;    /* journal (key_changes.h); NULL: none that lasts */
