@@ -386,7 +386,7 @@ server_again() {
     { three; three; } >"$IN"
     script 'bulk 200' '200 {"errors":true}' 'bulk 200 429:es_rejected_execution_exception 200' '200 {"errors":false}'
     elastic --requests 1 --batch-events 3
-    is "what was asked" "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard,items.*._index,items.*._id,items.*.result
+    is "what was asked" "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard,items.*._index,items.*._id,items.*._version,items.*.result
 errors
 errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard
 errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard" "$(log '.path | ltrimstr("/_bulk?filter_path=")')"
@@ -906,7 +906,8 @@ blocked() {
 }
 @test "OpenSearch: a block of the cluster is waited for, and is no missing privilege" {
     three >"$IN"
-    blocked create_index
+    # Elasticsearch knows no block of its own for making an index.
+    if [[ ${CDC_SEARCH:-} == elasticsearch-* ]]; then blocked read_only; else blocked create_index; fi
     is owner "t" "$(curl -fsS "$OPENSEARCH_URL/$SCHEMA-t/_mapping" | jq -r '.[].mappings._meta.cdc.table')"
     is documents 3 "$(docs | wc -l)"
     { users; change c '{"id":4}' null '{"id":4}'; commit; } >"$IN"
@@ -972,11 +973,11 @@ blocked() {
     elastic
     is "ids" 25 "$(grep -c '"source"' "$DIR/o.indexes")"
     is "what ids are made of" '{"key":["id"],"columns":["id"]}' "$(jq -c '.identity // empty' "$DIR/o.indexes" | sort -u)"
-    is "each once" 25 "$(jq -r .index "$DIR/o.indexes" | sort -u | wc -l)"
+    is "each once" 25 "$(jq -r '.index // empty' "$DIR/o.indexes" | sort -u | wc -l)"
     printf '{"index":"half' >>"$DIR/o.indexes"
     { TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7; schema id id:integer; change d '{"id":1}' '{"id":1}' null; commit; } >"$IN"
     elastic
-    is "the torn line is gone" 50 "$(jq -r .index "$DIR/o.indexes" | wc -l)"
+    is "the torn line is gone" 50 "$(jq -r '.index // empty' "$DIR/o.indexes" | wc -l)"
     echo other >"$DIR/http/uuid"
     SEQ=900
     { TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7; schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
