@@ -170,3 +170,16 @@ row() { echo "{\"id\":$1,\"tenant\":$2,\"v\":\"$3\"}"; }
     done
     is "two" "$expected" "$(docs)"
 }
+
+# bats test_tags=only:search-modules
+@test "a data stream keeps events and no rows: it is exit 78, and nothing is written to it" {
+    put "_index_template/$SCHEMA" "{\"index_patterns\":[\"$SCHEMA-*\"],\"data_stream\":{},\"priority\":$((200 + BATS_TEST_NUMBER))}"
+    { rows; change c '{"id":1}' null "$(row 1 '"a"' new)"; commit; } >"$IN"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"index \"$SCHEMA-t\" cannot be made"*"data stream"* ]]
+    put "_data_stream/$SCHEMA-t" '{}'
+    run -78 --separate-stderr elastic --on-error skip
+    [[ $stderr == *"takes no document: "*"op_type of create"* ]]
+    is position "" "$(pos)"
+    is documents 0 "$(curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_count" | jq .count)"
+}

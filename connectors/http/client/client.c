@@ -117,9 +117,9 @@ static int turn_to(struct http_client *client, size_t index)
     bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
     bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, node->user);
     bad |= curl_easy_setopt(easy, CURLOPT_PASSWORD,
-                            node->user == NULL         ? NULL
+                            node->user == NULL       ? NULL
                             : node->password != NULL ? node->password
-                                                       : "");
+                                                     : "");
     return bad == CURLE_OK ? 0 : -1;
 }
 

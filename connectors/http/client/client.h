@@ -20,7 +20,7 @@ struct http_node {
 };
 
 struct http_peer {
-    const struct http_node *nodes;  /* all of the cluster, 1 to HTTP_NODES_MAX */
+    const struct http_node *nodes; /* all of the cluster, 1 to HTTP_NODES_MAX */
     size_t n_nodes;
     const char *url, *shown;        /* of the node that has the request in hand, or had the newest one */
     struct cdc_option_list headers; /* "Name: value", sent with every request */
@@ -58,7 +58,8 @@ struct http_shared {
     double timeout; /* of the next request */
     int running;    /* transfers that have not ended */
     size_t node;    /* that gets the next request: one is kept to for as long as it answers */
-    http_check_node *check; /* before the first request to a node, and the first one after it has not answered; NULL: none */
+    http_check_node
+        *check; /* before the first request to a node, and the first one after it has not answered; NULL: none */
     void *check_context;
     bool checked[HTTP_NODES_MAX];
 };

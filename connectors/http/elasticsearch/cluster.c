@@ -44,10 +44,12 @@ static void tell_hidden(struct es_sink *sink)
 
 static int is_another(const struct es_sink *sink, const char *known, const char *uuid, struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_CONFIG, "%s is of another cluster (cluster_uuid %.80s) than the one that is filled (%.80s)",
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "%s is of another cluster (cluster_uuid %.80s) than the one that is filled (%.80s)",
                   sink->cluster.client.peer.shown, uuid, known);
-    return cdc_error_hint(error, "give the URLs of that one; where this one has its indexes from a snapshot of it, start "
-                                 "once with --new-cluster; else remove this sink's offset file and take a new snapshot");
+    return cdc_error_hint(error,
+                          "give the URLs of that one; where this one has its indexes from a snapshot of it, start "
+                          "once with --new-cluster; else remove this sink's offset file and take a new snapshot");
 }
 
 static int compare(struct es_sink *sink, const char *uuid, struct cdc_error *error)

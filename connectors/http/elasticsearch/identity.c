@@ -110,12 +110,12 @@ static int is_another_routing(const struct es_table *table, const char *before, 
 {
     struct cdc_span raw = cdc_json_member_raw(cdc_span_text(before), "routing");
 
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "the documents of index \"%s\" are %s%.*s, and by --routing they are %s%s now: what changes would not "
-                  "find them",
-                  table->source.target, raw.p != NULL ? "routed by " : "not routed", (int)raw.n,
-                  raw.p != NULL ? raw.p : "", table->routing != NULL ? "routed by " : "not",
-                  table->routing != NULL ? table->routing : "");
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "the documents of index \"%s\" are %s%.*s, and by --routing they are %s%s now: what changes would not "
+        "find them",
+        table->source.target, raw.p != NULL ? "routed by " : "not routed", (int)raw.n, raw.p != NULL ? raw.p : "",
+        table->routing != NULL ? "routed by " : "not", table->routing != NULL ? table->routing : "");
     return cdc_error_hint(error, "use the --routing that it was filled with; or fill the index anew: delete it, remove "
                                  "this sink's offset file, and take a new snapshot");
 }

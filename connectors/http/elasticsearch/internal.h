@@ -203,11 +203,12 @@ struct es_sink {
 struct es_table {
     struct cdc_table source; /* must be first */
     const char *routing;     /* the column that chooses the shard; NULL: the _id does */
-    const char *sent_through; /* the ingest pipeline that its documents are sent through; NULL: that of the index, if any */
-    bool has_rules;          /* these two are known */
-    bool no_index;           /* its index is not there yet: made before its first document */
-    bool hidden;             /* it may not be looked at */
-    bool ownerless;          /* nothing can be kept in its mapping */
+    const char
+        *sent_through; /* the ingest pipeline that its documents are sent through; NULL: that of the index, if any */
+    bool has_rules;    /* these two are known */
+    bool no_index;     /* its index is not there yet: made before its first document */
+    bool hidden;       /* it may not be looked at */
+    bool ownerless;    /* nothing can be kept in its mapping */
     bool touched;
     bool looked_at, pipeline; /* its settings are known in this run; it has an ingest pipeline */
     uint64_t read_in;         /* the number of the newest batch that has a line of it with op r */

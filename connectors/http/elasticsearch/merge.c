@@ -331,7 +331,8 @@ int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_e
             cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
                           "index \"%s\": no document _id \"%.*s\" to complete for an update with unchanged columns; "
                           "nothing is written (%llu so far)",
-                          item->table->target, (int)(id.n < 80 ? id.n : 80), id.p, (unsigned long long)sink->without_base);
+                          item->table->target, (int)(id.n < 80 ? id.n : 80), id.p,
+                          (unsigned long long)sink->without_base);
         return 0;
     }
     if (item->base_version > event->seq) /* this line, and later ones, were applied before */

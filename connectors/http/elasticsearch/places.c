@@ -22,8 +22,9 @@ static int is_elsewhere(const struct es_table *table, const char *what, struct c
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\": an ingest pipeline writes its documents %s",
                   table->source.target, what);
-    return cdc_error_hint(error,
-                          "take that out of the pipeline, and start again: it must leave _id, _index, _routing and _version as they are");
+    return cdc_error_hint(
+        error,
+        "take that out of the pipeline, and start again: it must leave _id, _index, _routing and _version as they are");
 }
 
 int es_places_check(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,

@@ -83,8 +83,8 @@ static struct cdc_span old_value(const struct cdc_event *event, const char *colu
 void es_routing_append_new(struct cdc_buf *out, const struct es_table *table, const struct cdc_event *event)
 {
     if (table->routing != NULL)
-        append_value(out, event->op == CDC_OP_DELETE ? old_value(event, table->routing)
-                                                     : new_value(event, table->routing));
+        append_value(out,
+                     event->op == CDC_OP_DELETE ? old_value(event, table->routing) : new_value(event, table->routing));
 }
 
 void es_routing_append_old(struct cdc_buf *out, const struct es_table *table, const struct cdc_event *event)
@@ -100,7 +100,8 @@ int es_routing_check(const struct es_table *table, const struct cdc_event *event
     if (column == NULL)
         return 0;
     if (event->op != CDC_OP_DELETE && new_value(event, column).p == NULL) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" is routed by its column \"%s\", which the line does not have",
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "table \"%s\" is routed by its column \"%s\", which the line does not have",
                       table->source.id.table, column);
         return cdc_error_hint(error, "check --routing, and what a stage before leaves out");
     }

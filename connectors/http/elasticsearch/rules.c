@@ -45,8 +45,7 @@ const char *es_rules_value(const struct es_rules *rules, const struct cdc_table 
     if (schema.n == 0)
         schema = cdc_span_text(table->id.db);
     for (size_t i = 0; i < rules->n; i++)
-        if (rules->items[i].pattern == NULL ||
-            cdc_pattern_matches_table(rules->items[i].pattern, schema, name, false))
+        if (rules->items[i].pattern == NULL || cdc_pattern_matches_table(rules->items[i].pattern, schema, name, false))
             found = rules->items[i].value;
     return found;
 }

@@ -12,7 +12,8 @@
     "{\"size\":2000,\"_source\":false,\"version\":true,\"seq_no_primary_term\":true,\"query\":{\"match_all\":{}},"     \
     "\"sort\":[\"_doc\"]}"
 #define FILTER                                                                                                         \
-    "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._routing,hits.hits._version,hits.hits._seq_no,"              \
+    "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._routing,hits.hits._version,hits.hits._"  \
+    "seq_no,"                                                                                                          \
     "hits.hits._primary_term"
 #define GRACE_MS 5000 /* that a sweep goes on after a signal, as the loop does for a transaction */
 
