@@ -297,6 +297,14 @@ server_again() {
     is "offset" "" "$(pos)"
 }
 
+@test "_bulk: what a mapping does not allow is a refused line, though Elasticsearch says 500" {
+    server
+    three >"$IN"
+    script 'bulk 200 500:mapper_exception 200'
+    run -65 --separate-stderr elastic
+    [[ $stderr == *"line 3: "*mapper_exception* ]]
+}
+
 @test "_bulk: answers that mean success, and answers that make no sense" {
     server
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; change d '{"id":2}' '{"id":2}' null; commit; } >"$IN"

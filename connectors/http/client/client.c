@@ -516,6 +516,11 @@ static void say_status(const struct http_client *client, long status, char *out,
              says_why ? (int)(body->len < 250 ? body->len : 250) : 0, says_why ? body->data : "");
 }
 
+static bool is_lasting(const struct http_client *client, const struct http_request *request)
+{
+    return request->is_lasting != NULL && request->is_lasting(cdc_span(client->response.data, client->response.len));
+}
+
 /* Why there is no answer, or none that ends the request. */
 static void say_why(const struct http_client *client, bool answered, CURLcode code, long status, char *out, size_t size)
 {
@@ -540,7 +545,7 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         if (attempt(client, request, &code, status, error) != 0)
             return HTTP_GAVE_UP;
         bool answered = is_answered(client, request, code, *status);
-        if (answered && !is_overload(*status)) {
+        if (answered && (!is_overload(*status) || is_lasting(client, request))) {
             if (client->retry.attempts > 0)
                 cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.shown);
             client->context->metrics->bytes_out += request->body.n;

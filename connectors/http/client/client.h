@@ -41,12 +41,13 @@ struct http_request {
     /* Before each attempt: what is to be new in it (more_headers point to it). May be NULL. 0 or -1. */
     int (*attempt)(void *context, struct cdc_error *error);
     void *attempt_context;
-    size_t response_limit; /* most bytes of the answer; 0: the usual */
-    bool begin_suffices;   /* the status says all: with a whole header the answer counts, though its body is longer
+    bool (*is_lasting)(struct cdc_span answer); /* of 5xx: waiting does not cure that. May be NULL */
+    size_t response_limit;                      /* most bytes of the answer; 0: the usual */
+    bool begin_suffices; /* the status says all: with a whole header the answer counts, though its body is longer
                                     than the limit, does not end in time, or breaks off. The connection is closed then. */
-    bool once;             /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
-    size_t node;           /* only to this one, counted from 1, whether it was looked at or not; 0: to any */
-    double timeout;        /* seconds; 0: the peer's */
+    bool once;           /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
+    size_t node;         /* only to this one, counted from 1, whether it was looked at or not; 0: to any */
+    double timeout;      /* seconds; 0: the peer's */
 };
 
 /* May a node have requests? 1; 0: it does not answer now, and why says more; -1. */

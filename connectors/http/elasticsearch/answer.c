@@ -117,6 +117,8 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
         return ES_DONE;
     if (status == 404 && was_delete) /* not there, as it should be */
         return ES_DONE;
+    if (strcmp(result->type, "mapper_exception") == 0) /* 500 to Elasticsearch, and the document's fault */
+        return ES_REFUSED;
     /* 429: the index's queue is full. */
     if (status == 429 || status >= 500)
         return ES_AGAIN;

@@ -227,7 +227,8 @@ struct es_table {
 enum http_outcome es_request_send(struct es_sink *sink, const struct http_request *request, long *status,
                                   struct cdc_error *error);
 
-/* PUT of the index, or of what it has ("/_mapping"), with sink->rest as the body. */
+/* PUT of the index, or of what it has ("/_mapping"), with sink->rest as the body. What the mapping does not allow is status 400,
+ * whatever the server says. */
 enum http_outcome es_request_put(struct es_sink *sink, const char *index, const char *what, long *status,
                                  struct cdc_error *error);
 
