@@ -1,7 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # cdc-sink-http --elasticsearch with the nodes of a cluster: one takes over from another, and no other cluster is written to.
-# takes: 120 s
+# takes: 240 s
+# Each test runs in a subshell.
+# shellcheck disable=SC2030,SC2031,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines
