@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # cdc-sink-http --elasticsearch with --routing and --pipeline: each row has one document, wherever it is and whatever a pipeline does.
 # takes: 60 s
+# Each test runs in a subshell.
+# shellcheck disable=SC2030,SC2031,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines
@@ -74,7 +76,8 @@ row() { echo "{\"id\":$1,\"tenant\":$2,\"v\":\"$3\"}"; }
 @test "--routing: without the value of before it is exit 78, with nothing of the line written; another column later, too" {
     { rows; change c '{"id":1}' null "$(row 1 '"a"' new)"; commit; } >"$IN"
     elastic --routing tenant
-    local first=$(pos)
+    local first
+    first=$(pos)
     { cat "$IN"; change u '{"id":1}' null "$(row 1 '"b"' changed)"; commit; } >"$DIR/u"
     { cat "$IN"; change d '{"id":1}' '{"id":1}' null; commit; } >"$DIR/d"
     for IN in "$DIR/u" "$DIR/d"; do
@@ -126,7 +129,8 @@ row() { echo "{\"id\":$1,\"tenant\":$2,\"v\":\"$3\"}"; }
     is documents "2:-:set" "$(docs)"
     { cat "$IN"; change u '{"id":2}' null "$(row 2 '"a"' y)"; commit; } >"$DIR/last"
     IN=$DIR/last
-    local before=$(pos)
+    local before
+    before=$(pos)
     for set in '_version","value":1' '_id","value":"one"' "_index\",\"value\":\"$SCHEMA-u\""; do
         pipeline "{\"set\":{\"field\":\"$set}}"
         run -78 --separate-stderr elastic --pipeline "$SCHEMA"
