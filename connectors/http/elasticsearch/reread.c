@@ -268,8 +268,8 @@ static size_t build_look(struct es_sink *sink, size_t from, size_t *to)
         struct cdc_span id = es_batch_id(batch, &batch->items[i]);
         cdc_buf_text(&sink->body, n++ == 0 ? "{\"_index\":\"" : ",{\"_index\":\"");
         cdc_buf_text(&sink->body, batch->items[i].table->target);
-        cdc_buf_lit(&sink->body, "\",\"_source\":false,\"_id\":");
-        cdc_json_append_string(&sink->body, id.p, id.n);
+        cdc_buf_lit(&sink->body, "\",\"_source\":false,");
+        es_routing_append_members(&sink->body, id);
         cdc_buf_byte(&sink->body, '}');
     }
     cdc_buf_lit(&sink->body, "]}");

@@ -12,7 +12,8 @@
     "{\"size\":2000,\"_source\":false,\"version\":true,\"seq_no_primary_term\":true,\"query\":{\"match_all\":{}},"     \
     "\"sort\":[\"_doc\"]}"
 #define FILTER                                                                                                         \
-    "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._seq_no,"              \
+    "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._routing,hits.hits._version,hits.hits._"  \
+    "seq_no,"                                                                                                          \
     "hits.hits._primary_term"
 #define GRACE_MS 5000 /* that a sweep goes on after a signal, as the loop does for a transaction */
 
@@ -129,6 +130,18 @@ static int64_t version_to_go(const struct es_sweep *sweep, const struct es_hit *
     return es_mark_is_before(hit->mark, sweep->mark) ? hit->version : -1;
 }
 
+/* Also of one of somebody else. */
+static void append_delete(struct es_sink *sink, const struct es_sweep *sweep, const struct es_hit *hit, int64_t version)
+{
+    struct cdc_buf address = CDC_BUF_INIT;
+
+    cdc_buf_span(&address, hit->id);
+    es_routing_append(&address, hit->routing);
+    es_document_action(&sink->body, "delete", sweep->index, cdc_span(address.data, address.len), version, NULL);
+    sink->body.failed |= address.failed;
+    cdc_buf_free(&address);
+}
+
 /* Deletes those documents of a page that are to go, in requests that are no larger than others. */
 static enum step delete_hits(struct es_sink *sink, struct es_page *page, struct es_sweep *sweep,
                              struct cdc_error *error)
@@ -143,7 +156,7 @@ static enum step delete_hits(struct es_sink *sink, struct es_page *page, struct 
         step = GO_ON;
         if (version < 0)
             continue;
-        es_document_action(&sink->body, "delete", sweep->index, hit.id, version); /* also one of somebody else */
+        append_delete(sink, sweep, &hit, version);
         if (sink->body.len < sink->body_limit)
             continue;
         if ((step = post_deletes(sink, sweep, error)) != GO_ON)
