@@ -48,7 +48,8 @@ int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coo
 /* GTID_SUBSET of two sets, each as text or as the name of a variable: "@@GLOBAL.gtid_executed". MySQL only. 1, 0 or -1. */
 int my_server_is_subset(MYSQL *mysql, const char *a, const char *b, struct cdc_error *error);
 
-/* The set at those coordinates of MariaDB's log (BINLOG_GTID_POS). 1 and RETURNS NEW; 0: the log has none such; -1. */
+/* The set at those coordinates of MariaDB's log (BINLOG_GTID_POS). 1 and RETURNS NEW; 0: the log has none such, or the server cannot say
+ * it (my_log_gtids_by_dump); -1. */
 int my_server_gtids_at(MYSQL *mysql, const struct my_coord *coord, char **gtids, struct cdc_error *error);
 
 /* How coordinates stand to the files that the server has. */
