@@ -366,7 +366,7 @@ static int logs_rows(MYSQL *sql, const struct my_server *server, struct cdc_erro
     return rows;
 }
 
-static int stale_all(void *source, const char *why, struct cdc_error *error)
+int my_stale_take_all(void *source, const char *why, struct cdc_error *error)
 {
     struct my_stream *stream = source;
     MYSQL *sql = my_session_sql(&stream->session, error);
@@ -583,7 +583,7 @@ const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .omitted_of = omitted_of,
                                           .withhold = withhold,
                                           .stale = my_stale_take,
-                                          .stale_all = stale_all,
+                                          .stale_all = my_stale_take_all,
                                           .drop_column = drop_column,
                                           .was_dropped = was_dropped,
                                           .empty = empty,
