@@ -135,7 +135,7 @@ static void check_log(struct check *check)
     free(on);
     if (!off_by_itself)
         return;
-    my_server_log_off_error(&off, CDC_EXIT_CONFIG);
+    my_session_log_off_error(&off, CDC_EXIT_CONFIG);
     finding(check, CDC_LOG_ERROR, "log_off", "its error log says why; start the server again, and take a new snapshot",
             "%s", off.text);
 }

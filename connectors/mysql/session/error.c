@@ -122,6 +122,19 @@ static int dump_error(enum my_dump_fault fault, const char *text, const char *wh
                           "files of the pipeline and the copies, and begin with cdc-snapshot)");
 }
 
+int my_session_log_off_error(struct cdc_error *error, int status)
+{
+    cdc_error_set(
+        error, status,
+        "the server has turned its binary log off, for it could not write it: what was changed since is in no "
+        "log");
+    return cdc_error_hint(error, "its error log says why; start the server again%s",
+                          status == CDC_EXIT_LOST
+                              ? ", and take a new snapshot (remove the offset files of the pipeline "
+                                "and the copies, and begin with cdc-snapshot)"
+                              : "");
+}
+
 int my_session_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error)
 {
     if (is_about_certificates(number, text)) {
@@ -134,7 +147,7 @@ int my_session_error_of(unsigned number, const char *text, const char *what, str
     if (fault != MY_DUMP_NO_FAULT)
         return dump_error(fault, number == DUMP_FAILED ? text : NULL, what, error);
     if (number == ER_NO_BINARY_LOGGING) {
-        my_server_log_off_error(error, CDC_EXIT_CONFIG);
+        my_session_log_off_error(error, CDC_EXIT_CONFIG);
         return cdc_error_prefix(error, "%s", what);
     }
     bool known;

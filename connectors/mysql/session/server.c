@@ -178,26 +178,13 @@ bool my_server_log_is_off(MYSQL *mysql, const struct my_server *server)
     return off;
 }
 
-int my_server_log_off_error(struct cdc_error *error, int status)
-{
-    cdc_error_set(
-        error, status,
-        "the server has turned its binary log off, for it could not write it: what was changed since is in no "
-        "log");
-    return cdc_error_hint(error, "its error log says why; start the server again%s",
-                          status == CDC_EXIT_LOST
-                              ? ", and take a new snapshot (remove the offset files of the pipeline "
-                                "and the copies, and begin with cdc-snapshot)"
-                              : "");
-}
-
 static int take_coord(MYSQL_RES *result, const char *position, struct my_coord *coord, struct cdc_error *error)
 {
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     memset(coord, 0, sizeof *coord);
     if (!row || !row[0] || !row[1]) {
         if (error->status == 0)
-            my_server_log_off_error(error, CDC_EXIT_CONFIG);
+            my_session_log_off_error(error, CDC_EXIT_CONFIG);
         return -1;
     }
     snprintf(coord->file, sizeof coord->file, "%s", row[0]);

@@ -38,8 +38,6 @@ int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *err
 /* A server that cannot make or write a file of its log may go on without one until it is started again (MariaDB; MySQL with
  * binlog_error_action=IGNORE_ERROR): log_bin is ON, and changes are in no log. false, too, where the user may not ask. */
 bool my_server_log_is_off(MYSQL *mysql, const struct my_server *server);
-/* The error that says so: always -1. */
-int my_server_log_off_error(struct cdc_error *error, int status);
 /* A global variable's value; "" when the server has none of that name. RETURNS NEW (free); NULL on errors. */
 char *my_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error);
 

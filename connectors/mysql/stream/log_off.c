@@ -41,8 +41,8 @@ int my_log_off_connect(struct my_stream *stream, struct cdc_error *error)
         return -1;
     cdc_error_clear(error);
     if (first || !my_stale_is_kept(stream))
-        return my_server_log_off_error(error, first ? CDC_EXIT_CONFIG : CDC_EXIT_LOST);
-    return mark_all(stream, error) < 0 ? -1 : my_server_log_off_error(error, CDC_EXIT_CONFIG);
+        return my_session_log_off_error(error, first ? CDC_EXIT_CONFIG : CDC_EXIT_LOST);
+    return mark_all(stream, error) < 0 ? -1 : my_session_log_off_error(error, CDC_EXIT_CONFIG);
 }
 
 static bool is_due(struct my_stream *stream)
@@ -62,7 +62,7 @@ int my_log_off_look(struct my_stream *stream, struct cdc_error *error)
     if (!sql || !my_server_log_is_off(sql, &stream->session.server))
         return 0;
     if (!my_stale_is_kept(stream))
-        return my_server_log_off_error(error, CDC_EXIT_LOST);
+        return my_session_log_off_error(error, CDC_EXIT_LOST);
     if (my_stale_take_all(stream, why_stale, error) < 0 && error->status != CDC_EXIT_TEMPORARY)
         return -1;
     cdc_error_clear(error);
