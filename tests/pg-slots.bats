@@ -383,23 +383,3 @@ cure_works() {
     done
     kill "$helper"
 }
-
-# Since PostgreSQL 17 the server sends nothing of such a slot as ours before all of these have it; it says so in its own log alone.
-@test "a slot that standbys are to read, and none does: --check and the stream name it, and what waited comes once it is taken out" {
-    local waits=no
-    own_server
-    [ "$(sql "show server_version_num")" -lt 170000 ] || waits=yes
-    [ $waits = no ] || { sql "alter system set synchronized_standby_slots = 'nobody'" && sql "select pg_reload_conf()" >/dev/null; }
-    spawn pg-cdc --name "$NAME" -t "$NAME.*" --offset-file "$DIR/own" "$URL" >"$DIR/lines" 2>"$DIR/err"
-    wait_until slot_active "cdc_$NAME"
-    sql "insert into $NAME.t values (2, 'waits')"
-    if [ $waits = yes ]; then
-        wait_for_match "$DIR/err" 'warning: .*slot "nobody", which does not exist .synchronized_standby_slots.'
-        t pg-cdc --check -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/own" "$URL" 2>"$DIR/check"
-        grep -q 'slot "nobody", which does not exist' "$DIR/check" || fail "$(cat "$DIR/check")"
-        is "lines" 0 "$(grep -c '"op":"c"' "$DIR/lines")"
-        sql "alter system reset synchronized_standby_slots"
-        sql "select pg_reload_conf()" >/dev/null
-    fi
-    wait_for_match "$DIR/lines" '"waits"'
-}

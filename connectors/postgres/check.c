@@ -253,23 +253,6 @@ static void check_slot(struct check *check)
     }
 }
 
-/* The start goes on: the slot may be made, and a standby come. */
-static void check_awaited(struct check *check)
-{
-    struct cdc_error error = {0};
-    struct cdc_buf awaited = CDC_BUF_INIT;
-    int status = pg_slot_find_awaited(check->sql, check->settings->slot, &awaited, &error);
-    cdc_buf_byte(&awaited, '\0');
-    if (status < 0 || awaited.failed)
-        fail(check, "awaited_standby", "", &error);
-    else if (awaited.len > 1)
-        say(check, WARNS, "awaited_standby",
-            "no change comes before it has reached the slot %d (synchronized_standby_slots)%|: start its standby, make "
-            "the slot, or take it out: ALTER SYSTEM SET synchronized_standby_slots = ...; SELECT pg_reload_conf();",
-            &(struct subject){.detail = awaited.data});
-    cdc_buf_free(&awaited);
-}
-
 /* The first start makes the publication, which takes a right of its own, besides the tables'. */
 static void check_may_create(struct check *check)
 {
@@ -618,7 +601,6 @@ static int check_host(struct pg_settings *settings, const struct pg_check_known 
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
         check_slot(&check);
-        check_awaited(&check);
         if (check.report)
             report_server(&check);
         bool publication = check_publication(&check);

@@ -48,8 +48,6 @@ struct pg_watch {
     bool looked, asked, failed;
     bool changed; /* the answer that is coming in is another one */
     int64_t due, asked_at;
-    int64_t read_at;   /* when all that the server had was read */
-    bool told_awaited; /* that it waits for standbys, since then */
 };
 
 /* Tables whose rows of before are not the source's any more (stale.c, cdc/stale.h). */

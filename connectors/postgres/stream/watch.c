@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define LOOK_MS 1000
-#define AWAITED_MS 5000
 #define LOOK_SHARE 20   /* of the time, a slow question may take one part */
 #define PATIENCE_MS 200 /* with tables that somebody holds locked: the lines wait meanwhile. It is asked again */
 
@@ -276,31 +275,6 @@ static void follow_timeline(struct pg_stream *stream)
         stream->new_timeline = (int32_t)timeline;
 }
 
-/* Nothing comes, and the server has more: it may wait for standbys, with no word to us. */
-static void look_for_awaited(struct pg_stream *stream, int64_t now)
-{
-    struct pg_watch *watch = &stream->watch;
-    struct cdc_error ignored = {0};
-    struct cdc_buf awaited = CDC_BUF_INIT;
-    uint64_t read = stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
-    if (stream->server_end <= read || pgoutput_in_transaction(stream->decoder) || watch->read_at == 0) {
-        watch->read_at = now;
-        watch->told_awaited = false;
-    }
-    if (watch->told_awaited || now - watch->read_at < AWAITED_MS || !stream->sql)
-        return;
-    watch->read_at = now; /* asked again after a while */
-    if (pg_slot_find_awaited(stream->sql, stream->pg->slot, &awaited, &ignored) == 0 && awaited.len > 0) {
-        cdc_buf_byte(&awaited, '\0');
-        cdc_log_write(stream->log, CDC_LOG_WARNING,
-                      "no change comes before it has reached the slot %s (synchronized_standby_slots); start its "
-                      "standby, make the slot, or take it out",
-                      awaited.failed ? "of a standby" : awaited.data);
-        watch->told_awaited = true;
-    }
-    cdc_buf_free(&awaited);
-}
-
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
 {
     struct pg_watch *watch = &stream->watch;
@@ -323,7 +297,6 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
     int64_t took = now - watch->asked_at, began = cdc_clock_ms();
     int result = changed ? pg_watch_look(stream, error) : 0;
     follow_timeline(stream);
-    look_for_awaited(stream, now);
     if (result == 0 && pg_stream_settle_members(stream, &(struct cdc_error){0}) < 0)
         cdc_log_write(stream->log, CDC_LOG_DEBUG, "open transactions are asked for again");
     int64_t looked = cdc_clock_ms();
