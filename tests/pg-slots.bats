@@ -175,8 +175,9 @@ copied() { sqlite3 "$DIR/copy.db" "select id from t order by id" | xargs; }
     says "names gone, which is no physical slot.*nothing is sent to slot \"$SLOT\""
     # It is true: nothing comes.
     sql "insert into $NAME.t values (2, 'waits')"
-    spawn bash -c 'pg-cdc --name "$1" -t "$1.*" --idle-exit 60 --heartbeat 1 "$2" >"$3/waits" 2>/dev/null' - "$NAME" "$URL" "$DIR"
+    spawn bash -c 'pg-cdc --name "$1" -t "$1.*" --idle-exit 60 --heartbeat 1 "$2" >"$3/waits" 2>"$3/waits.err"' - "$NAME" "$URL" "$DIR"
     wait_for_lines "$DIR/waits" 3
+    wait_for_match "$DIR/waits.err" "warning: the server sends nothing: it waits for the standbys"
     not grep -q '"op":"c"' "$DIR/waits"
     # The cure: without it.
     standby_slots "''" ""

@@ -48,6 +48,8 @@ struct pg_watch {
     bool looked, asked, failed;
     bool changed; /* the answer that is coming in is another one */
     int64_t due, asked_at;
+    int64_t stands_since; /* the walsender waits for standbys; 0: it does not */
+    bool said_stands;
 };
 
 /* Tables whose rows of before are not the source's any more (stale.c, cdc/stale.h). */
