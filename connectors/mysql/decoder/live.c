@@ -4,6 +4,7 @@
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/value/value.h"
 
+#include <cdc/retry.h>
 #include <string.h>
 
 /* -- keys -- */
@@ -141,10 +142,12 @@ static int ask(struct my_live *live, size_t k, struct cdc_span a, struct cdc_spa
     int order = 0;
     if (live->why)
         return 0;
-    if (++live->asked > MY_LIVE_ASKED_MAX)
+    int64_t began = cdc_clock_ms();
+    if (live->asked >= MY_LIVE_ASKED_MAX)
         my_live_spoil(live, "too many of its rows change at a time");
     else if (!live->order(live->context, k, cdc_span(a.p, a.n - 1), cdc_span(b.p, b.n - 1), &order))
         my_live_spoil(live, "the server does not say which of two keys comes first");
+    live->asked += 1 + MY_LIVE_ASKED_MS * (size_t)(cdc_clock_ms() - began);
     return order;
 }
 

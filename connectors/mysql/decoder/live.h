@@ -45,7 +45,9 @@
 
 #include "connectors/mysql/decoder/decoder.h"
 
-enum { MY_LIVE_KEY_MAX = 16, MY_LIVE_ASKED_MAX = 20000 };
+enum { MY_LIVE_KEY_MAX = 16 };
+/* Questions to the server while one piece waits, and 4 for each millisecond of answers: from a distant one they take 5 seconds. */
+enum { MY_LIVE_ASKED_MAX = 20000, MY_LIVE_ASKED_MS = 4 };
 
 /* The server's word on two values of the column k of the key, as my_live_key_add keeps them, without the NUL: *order is <0, 0 or >0.
  * false: it does not say. */
@@ -59,7 +61,7 @@ struct my_live {
     size_t n_key;
     my_live_order *order; /* where the server is asked for it; NULL: the order is that of the bytes */
     void *context;
-    size_t asked;                 /* times since the last piece */
+    size_t asked;                 /* times since the last piece; an answer that takes longer counts for more */
     bool begun;                   /* its first line is out; before, all changes come, unless: */
     bool hidden;                  /* nothing of the table comes until it begins (anew) */
     bool all_done, has_done;      /* all its rows are out; some are, up to: */

@@ -3,6 +3,7 @@
 #include "connectors/postgres/pgoutput/internal.h"
 #include "connectors/postgres/pgoutput/live.h"
 
+#include <cdc/retry.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,10 +90,12 @@ static int ask(struct pg_live *live, const struct pg_live_key *a, const struct p
     int order = 0;
     if (a->text.len == b->text.len && memcmp(a->text.data, b->text.data, a->text.len) == 0)
         return 0;
-    if (++live->asked > PG_LIVE_ASKED_MAX)
+    int64_t began = cdc_clock_ms();
+    if (live->asked >= PG_LIVE_ASKED_MAX)
         live->broken = "too many of its rows change at a time";
     else if (!live->order(live->context, a, b, &order))
         live->broken = "the server does not say which of two keys comes first";
+    live->asked += 1 + PG_LIVE_ASKED_MS * (size_t)(cdc_clock_ms() - began);
     return order;
 }
 

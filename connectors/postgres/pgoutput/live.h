@@ -40,7 +40,9 @@
 #include "connectors/postgres/pgoutput/pgoutput.h"
 #include "connectors/postgres/pgoutput/visible.h"
 
-enum { PG_LIVE_KEY_MAX = 8, PG_LIVE_ASKED_MAX = 20000 };
+enum { PG_LIVE_KEY_MAX = 8 };
+/* Questions to the server while one piece waits, and 4 for each millisecond of answers: from a distant one they take 5 seconds. */
+enum { PG_LIVE_ASKED_MAX = 20000, PG_LIVE_ASKED_MS = 4 };
 
 struct pg_live_key {
     uint64_t words[2 * PG_LIVE_KEY_MAX]; /* integers and uuids: texts that are compared here as the server does */
@@ -58,7 +60,7 @@ struct pg_live {
     size_t n_key;
     pg_live_order *order; /* of keys of other types; NULL: all are integers and uuids */
     void *context;
-    size_t asked;            /* times since the last piece */
+    size_t asked;            /* times since the last piece; an answer that takes longer counts for more */
     bool whole;              /* in one piece, whatever its key */
     bool begun;              /* its first line is out; before, all changes come */
     bool all_read;           /* no row is after `read` */
