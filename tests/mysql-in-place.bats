@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Tables of MySQL and MariaDB that are stale, come by another name, or by a further -t: mysql-binlog reads them itself, while the log
 # of all tables goes on. tests/migrations has the random ones.
-# takes: 60 s
+# takes: 120 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
