@@ -195,7 +195,7 @@ static void ask(struct pg_stream *stream, int64_t now)
 static void take_stands(struct pg_stream *stream, bool stands)
 {
     struct pg_watch *watch = &stream->watch;
-    int64_t now = cdc_clock_ms();
+    int64_t now = watch->asked_at;
     if (!stands) {
         watch->stands_since = 0;
         watch->said_stands = false;
