@@ -120,6 +120,8 @@ static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_lon
 /* Writes all, waiting for the reader; a second signal ends the wait. */
 static int write_all(struct stage_loop *loop, struct cdc_error *error)
 {
+    if (loop->ops->before_write != NULL && loop->ops->before_write(loop->stage, error) != 0)
+        return -1;
     int left = cdc_writer_finish(loop->writer, loop->control, -1, error);
 
     loop->metrics.bytes_out = cdc_writer_written(loop->writer);
