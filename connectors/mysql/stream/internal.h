@@ -213,6 +213,15 @@ void my_reading_clear(struct my_reading *reading);
  * 0: it cannot be read so; -1. */
 int my_reading_describe(struct my_stream *stream, struct cdc_error *error);
 
+/* -- reading_session.c -- */
+/* The session for the table's rows, made where there is none. */
+int my_reading_session(struct my_stream *stream, struct cdc_error *error);
+
+/* -- key_order.c -- */
+/* The table's key is in reading.live: where its order is the server's to tell, the server is asked from here on. 1; 0: it cannot tell;
+ * -1. */
+int my_key_order_begin(struct my_stream *stream, struct cdc_error *error);
+
 /* -- reading.c -- */
 /* Once, before any state is written: what our own has of tables that were read. */
 int my_reading_load(struct my_stream *stream, struct cdc_error *error);

@@ -19,6 +19,7 @@
 
 #define LOOK_MS 1000
 #define LOOK_SHARE 20   /* of the time, a slow question may take one part */
+#define STANDS_MS 10000 /* so long is more than a standby that lags a little */
 #define PATIENCE_MS 200 /* with tables that somebody holds locked: the lines wait meanwhile. It is asked again */
 
 /* Tables, by the transactions that wrote their rows of the catalog and those of their columns, and of composite types; labels of enums (not temporary ones, which come and
@@ -40,10 +41,16 @@
     "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas "), CASE WHEN "                    \
     "pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END AS server_end"
 
-static char *make_question(PGconn *sql, const char *publication)
+/* Does the walsender wait for the slots of synchronized_standby_slots? */
+#define STANDS_SQL                                                                                                     \
+    ", EXISTS (SELECT 1 FROM pg_catalog.pg_replication_slots s CROSS JOIN LATERAL "                                    \
+    "pg_catalog.pg_stat_get_activity(coalesce(s.active_pid, 0)) a WHERE s.slot_name = '%s' AND a.wait_event = "        \
+    "'WaitForStandbyConfirmation') AS stands"
+
+static char *make_question(PGconn *sql, const struct pg_settings *settings)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    char *literal = PQescapeLiteral(sql, publication, strlen(publication));
+    char *literal = PQescapeLiteral(sql, settings->publication, strlen(settings->publication));
     if (literal && PQserverVersion(sql) >= 150000)
         cdc_buf_printf(&text,
                        FINGERPRINT_SQL(", (SELECT sum(hashtext(n::text)::bigint) FROM "
@@ -51,6 +58,8 @@ static char *make_question(PGconn *sql, const char *publication)
                        literal);
     else if (literal)
         cdc_buf_printf(&text, FINGERPRINT_SQL(""), literal);
+    if (literal && PQserverVersion(sql) >= 170000)
+        cdc_buf_printf(&text, STANDS_SQL, settings->slot); /* whose name has nothing to be quoted */
     cdc_buf_byte(&text, '\0');
     PQfreemem(literal);
     if (literal && !text.failed)
@@ -175,11 +184,31 @@ static void ask(struct pg_stream *stream, int64_t now)
     if (!stream->sql || PQstatus(stream->sql) != CONNECTION_OK || PQtransactionStatus(stream->sql) != PQTRANS_IDLE)
         return;
     if (!watch->question)
-        watch->question = make_question(stream->sql, stream->pg->publication);
+        watch->question = make_question(stream->sql, stream->pg);
     if (!watch->question || !PQsendQuery(stream->sql, watch->question))
         return;
     watch->asked = true;
     watch->asked_at = now;
+}
+
+/* The server says nothing of it to us, and nothing comes: it would look as if nothing happened. */
+static void take_stands(struct pg_stream *stream, bool stands)
+{
+    struct pg_watch *watch = &stream->watch;
+    int64_t now = watch->asked_at;
+    if (!stands) {
+        watch->stands_since = 0;
+        watch->said_stands = false;
+        return;
+    }
+    if (watch->stands_since == 0)
+        watch->stands_since = now;
+    if (watch->said_stands || now - watch->stands_since < STANDS_MS)
+        return;
+    watch->said_stands = true;
+    cdc_log_write(stream->log, CDC_LOG_WARNING,
+                  "the server sends nothing: it waits for the standbys whose slots synchronized_standby_slots names; "
+                  "start them, or take them out (--check says which)");
 }
 
 /* Is it another one than before? */
@@ -199,6 +228,8 @@ static bool take_answer(struct pg_stream *stream, PGresult *result)
     uint64_t end;
     if (at >= 0 && !PQgetisnull(result, 0, at) && pg_lsn_parse(PQgetvalue(result, 0, at), &end))
         stream->server_end = pg_bounds_without_header(end);
+    int stands = PQfnumber(result, "stands");
+    take_stands(stream, stands >= 0 && PQgetvalue(result, 0, stands)[0] == 't');
     if (watch->seen && strcmp(watch->seen, seen) == 0)
         return false;
     free(watch->seen);
