@@ -3,6 +3,7 @@
  * between a source and its sinks; the loop is cdc_stage_run, what becomes of a line is cdc_filter_event. */
 #include "cmd/filter/format.h"
 #include "cmd/filter/privacy.h"
+#include "cmd/filter/shape.h"
 #include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
@@ -18,12 +19,13 @@
 #include "connectors/sqlite/sqlite.h"
 #endif
 
-#define STEPS_MAX 2
+#define STEPS_MAX (2 + SHAPE_STEPS)
 
 struct options {
     struct cdc_filter_settings filter;
     struct filter_format_options format;
     struct privacy_options privacy;
+    struct shape_options shape;
 #ifdef WITH_SQLITE
     struct lite_filter_settings sql;
 #endif
@@ -40,6 +42,7 @@ struct stage {
     struct cdc_filter_step sql_step;
 #endif
     struct cdc_privacy *privacy; /* NULL: everything may leave */
+    struct shapes shapes;
     struct cdc_filter_step steps[STEPS_MAX];
 };
 
@@ -56,6 +59,10 @@ static const struct cdc_option option_table[] = {
                 "drop these columns, never the key's (repeatable)"),
     OPTION_LIST(0, "rename", AT(filter.rename_tables), "OLD=NEW", "rename a table, [schema.]table on both sides"),
     OPTION_LIST(0, "rename-column", AT(filter.rename_columns), "[TABLE:]OLD=NEW", "rename a column"),
+    OPTION_LIST(0, "route", AT(filter.routes), "PATTERN=NAME",
+                "tables that match get one name, [schema.]table (repeatable)"),
+    OPTION_TEXT("route-column", AT(filter.route_column), "NAME", "column with their own names (default source_table)"),
+    OPTION_FLAG(0, "route-unique", AT(filter.route_unique), "no two rows of them have one key: add no column"),
     OPTION_FLAG(0, "allow-unknown", AT(filter.allow_unknown), "TABLE:COLUMN may be a column that the table lacks"),
 #ifdef WITH_SQLITE
     OPTION_HEADING("Rows and columns, in SQL"),
@@ -66,6 +73,7 @@ static const struct cdc_option option_table[] = {
     OPTION_LIST(0, "add", AT(sql.add), "[TABLE:]A=EXPR", "add a column, A or \"A TYPE\" (repeatable)"),
 #endif
     OPTIONS_PRIVACY(AT(privacy)),
+    OPTIONS_SHAPE(AT(shape)),
     OPTION_HEADING("Running"),
     OPTION_CHOICE("on-error", AT(on_error), "ACTION", "what to do with bad lines (default stop)", "stop|skip"),
     OPTION_MAX_LINE(AT(max_line)),
@@ -105,6 +113,7 @@ static void report(void *state, const struct cdc_log *log)
     struct cdc_buf names = CDC_BUF_INIT;
 
     filter_formats_report(&stage->formats, log);
+    shapes_report(&stage->shapes, log);
     if (stage->privacy != NULL)
         report_left_out(stage->privacy, log);
     if (cdc_filter_unmatched(stage->filter, &names) > 0 && !names.failed)
@@ -133,6 +142,7 @@ static void free_settings(struct cdc_filter_settings *settings)
     free(settings->drop_columns.items);
     free(settings->rename_tables.items);
     free(settings->rename_columns.items);
+    free(settings->routes.items);
 }
 
 static int run_loop(struct program *program, struct stage *stage, struct cdc_error *error)
@@ -204,10 +214,14 @@ static void free_sql(struct lite_filter_settings *sql)
 /* Encrypted values are bound to the names of their table and column. */
 static int check_renames(const struct options *options, struct cdc_error *error)
 {
-    if (options->privacy.settings.encrypt.count == 0 ||
-        options->filter.rename_tables.count + options->filter.rename_columns.count == 0)
+    const struct cdc_filter_settings *filter = &options->filter;
+    size_t names = filter->rename_tables.count + filter->rename_columns.count + filter->routes.count +
+                   options->shape.outbox.tables.count;
+
+    if (options->privacy.settings.encrypt.count == 0 || names == 0)
         return 0;
-    cdc_error_set(error, CDC_EXIT_USAGE, "--encrypt and --rename together: under other names nothing can be decrypted");
+    cdc_error_set(error, CDC_EXIT_USAGE,
+                  "--encrypt and --rename, --route or --outbox together: under other names nothing can be decrypted");
     return cdc_error_hint(error, "rename behind --decrypt");
 }
 
@@ -235,13 +249,16 @@ static int add_steps(struct program *program, struct stage *stage, struct option
 #else
     (void)program;
 #endif
-    return add_privacy(stage, options, error);
+    return add_privacy(stage, options, error) == 0
+               ? shapes_open(&stage->shapes, &options->shape, &options->format, &options->filter, stage->steps, error)
+               : -1;
 }
 
 static void free_stage(struct stage *stage)
 {
     cdc_filter_free(stage->filter);
     filter_formats_free(&stage->formats);
+    shapes_free(&stage->shapes);
 #ifdef WITH_SQLITE
     lite_filter_free(stage->sql);
 #endif
@@ -295,6 +312,7 @@ int main(int argc, char **argv)
     free_settings(&options.filter);
     free(options.format.keys.items);
     privacy_free_options(&options.privacy);
+    shapes_free_options(&options.shape);
 #ifdef WITH_SQLITE
     free_sql(&options.sql);
 #endif

@@ -11,7 +11,8 @@ enum cdc_step_result {
     CDC_STEP_FAILED = -1, /* with error: DATA refuses the line, any other ends the run */
     CDC_STEP_DROPPED,     /* the line does not leave */
     CDC_STEP_KEPT,        /* it stays as it is */
-    CDC_STEP_CHANGED /* one line without LF was appended to out, an event of the same source and pos, which takes its place */
+    CDC_STEP_CHANGED /* an event of the same source and pos was appended to out, without LF, and takes its place; or several, with LF between
+                      * them, that have the pos POS.1, POS.2 ... each time that the line comes */
 };
 
 /* What is done to an event beyond choosing and renaming. A step sees the lines of chosen tables in their order, schema lines before rows, and ddl
@@ -41,6 +42,11 @@ struct cdc_filter_settings {
     struct cdc_option_list keep_columns, drop_columns; /* "[TABLE:]a,b" */
     struct cdc_option_list rename_tables;              /* "schema.table=schema.table" or "table=table" */
     struct cdc_option_list rename_columns;             /* "[TABLE:]old=new" */
+    /* "PATTERN=[schema.]NAME": tables that match get that name, several of them one. Of two that match the last one counts; a table that
+     * rename_tables names is none of them. */
+    struct cdc_option_list routes;
+    const char *route_column; /* that tells their rows apart; NULL: source_table */
+    bool route_unique;        /* no two rows of them have one key: no column is added */
     /* A column named with its TABLE that the table does not have is fine; else it is an error: of a typo in
      * drop_columns the column that must not leave would leave. */
     bool allow_unknown;
@@ -56,7 +62,7 @@ struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, st
 void cdc_filter_free(struct cdc_filter *filter);
 
 /* Appends the line with its LF to out, changed or not, or drops it: how many lines were appended, 0 dropped, -1 error (CONFIG when two
- * columns would get one name, or a table lacks a column that the settings name). commit, heartbeat and schema lines of
+ * tables or columns would get one name, or a table lacks a column that the settings name). commit, heartbeat and schema lines of
  * kept tables, and lines with an unknown op always pass; ddl lines of databases in which no table can be selected do not. Columns of the key are never dropped: sinks find rows by them.
  * The t line before the rows of a table that is read again, and the schema line after them (`read`), pass where op r does.
  * The `events` of a commit line becomes the number of lines that passed. */

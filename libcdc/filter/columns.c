@@ -78,6 +78,10 @@ void columns_append_row(struct cdc_buf *out, const struct plan *plan, const stru
         cdc_buf_byte(out, ':');
         cdc_buf_span(out, value);
     }
+    if (plan->routed != NULL && !plan->routed->unique) {
+        cdc_buf_text(out, first ? "" : ",");
+        cdc_buf_append_buf(out, &plan->routed->member);
+    }
     cdc_buf_byte(out, '}');
 }
 

@@ -6,7 +6,16 @@
 #include <cdc/filter.h>
 
 /* The lists of settings that name tables. */
-enum table_list { LIST_TABLE, LIST_EXCLUDE, LIST_COLUMNS, LIST_DROP, LIST_RENAME, LIST_RENAME_COLUMN, LISTS };
+enum table_list {
+    LIST_TABLE,
+    LIST_EXCLUDE,
+    LIST_COLUMNS,
+    LIST_DROP,
+    LIST_RENAME,
+    LIST_RENAME_COLUMN,
+    LIST_ROUTE,
+    LISTS
+};
 
 /* Bytes of a pattern before a list of columns, with its NUL: more than two names of any database in quotes. */
 #define FILTER_PATTERN_MAX 1024
@@ -20,6 +29,17 @@ struct rename {
     struct cdc_span from, to; /* BORROWED too */
 };
 
+/* Of a table that --route brings under a name with others. */
+struct routed {
+    bool unique;                 /* no column is added */
+    const char *column;          /* BORROWED */
+    struct cdc_buf member, part; /* `"source_table":"shop1.orders"`; `,"part":{...}` */
+    struct cdc_buf name, db;     /* of its source, as they stood in its first line */
+    struct cdc_buf columns,
+        keys;                /* as it would leave alone, of its newest schema line; without the column that is added */
+    struct cdc_buf together; /* the columns of all tables of that name, without brackets, its own first */
+};
+
 /* What happens to the lines of one table. */
 struct plan {
     struct cdc_span schema, table; /* owned copies, as they stand in the lines */
@@ -30,6 +50,7 @@ struct plan {
     struct rename *renames;
     size_t n_renames;
     char *new_schema, *new_table;              /* NULL: unchanged */
+    struct routed *routed;                     /* NULL: --route does not name it */
     struct cdc_span plain_schema, plain_table; /* the table's own names, unescaped; owned */
 };
 
@@ -50,6 +71,36 @@ struct plan *plans_find(struct plans *plans, const struct cdc_event *event, stru
 void plans_free(struct plans *plans); /* what is in it */
 /* Is that table, its names unescaped, the left side of an item of --rename? */
 bool plans_item_renames(const char *text, struct cdc_span schema, struct cdc_span table);
+/* A table may have two plans, where its name is spelled in two ways. */
+bool plans_are_one_table(const struct plan *a, const struct plan *b);
+/* Do both leave under one name? */
+bool plans_get_one_name(const struct plan *a, const struct plan *b);
+
+/* -- route.c -- */
+const char *route_column(const struct cdc_filter_settings *settings);
+/* Does an item of --route name that table, whose names are unescaped? */
+bool plans_item_routes(const char *item, struct cdc_span schema, struct cdc_span table);
+/* Gives a plan its name, unless --rename has. 0 or -1 without memory. */
+int route_plan(const struct cdc_filter_settings *settings, struct plan *plan);
+void route_free(struct routed *routed);
+/* Appends `shop1.` and `shop1.orders`, the texts of the column that is added. */
+void route_append_schema(struct cdc_buf *out, struct cdc_span schema);
+void route_append_name(struct cdc_buf *out, struct cdc_span schema, struct cdc_span table);
+/* Before the line of a routed table leaves. CONFIG where a sink would take it for a line about rows of other tables, DATA for a row
+ * that comes before the schema line. */
+int route_check(struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
+/* After route_take_schema: append the lists that the line gets. */
+void route_append_columns(struct cdc_buf *out, const struct plan *plan);
+void route_append_keys(struct cdc_buf *out, const struct plan *plan);
+
+/* -- route_schema.c -- */
+/* Of a schema line. CONFIG where its columns and those of other tables of that name cannot be one table's. */
+int route_take_schema(const struct plans *plans, struct plan *plan, const struct cdc_event *event,
+                      struct cdc_error *error);
+
+/* -- route_type.c -- */
+/* Of two columns of a schema line that are to be one, that whose type holds the values of both; p NULL: neither's does. */
+struct cdc_span route_wider_type(struct cdc_span one, struct cdc_span two);
 
 /* -- columns.c: what a plan says of columns -- */
 /* Append a row, a list of names, and the columns of the schema line. */
@@ -63,14 +114,24 @@ int columns_check_unknown(const struct plan *plan, const struct cdc_event *event
 int columns_check_names(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
 
 /* -- edits.c -- */
-enum edit_kind { EDIT_ROW, EDIT_NAMES, EDIT_COLUMNS, EDIT_TEXT, EDIT_EVENTS };
+enum edit_kind {
+    EDIT_ROW,
+    EDIT_NAMES,
+    EDIT_COLUMNS,
+    EDIT_TEXT,
+    EDIT_EVENTS,
+    EDIT_MEMBER, /* of a routed table: the member that is added to an object, before its brace */
+    EDIT_ROUTED_COLUMNS,
+    EDIT_ROUTED_KEYS,
+    EDIT_PART
+};
 struct edit {
     struct cdc_span at; /* in the line */
     enum edit_kind kind;
     const char *text; /* of EDIT_TEXT */
     uint64_t number;  /* of EDIT_EVENTS */
 };
-#define EDITS_MAX 10
+#define EDITS_MAX 16
 /* Adds one where there is such a member (at.p is not NULL). There must be room. */
 void edits_add(struct edit *edits, size_t *n, struct edit edit);
 /* All of the line that its table's plan changes, at most EDITS_MAX: how many. */

@@ -116,9 +116,9 @@ static int want_renamed(struct plan *plan, const char *item)
 const struct cdc_option_list *plans_list(const struct plans *plans, enum table_list which)
 {
     const struct cdc_filter_settings *s = plans->settings;
-    const struct cdc_option_list *const lists[LISTS] = {&s->selection.include, &s->selection.exclude,
-                                                        &s->keep_columns,      &s->drop_columns,
-                                                        &s->rename_tables,     &s->rename_columns};
+    const struct cdc_option_list *const lists[LISTS] = {
+        &s->selection.include, &s->selection.exclude, &s->keep_columns, &s->drop_columns,
+        &s->rename_tables,     &s->rename_columns,    &s->routes};
 
     return lists[which];
 }
@@ -137,6 +137,8 @@ static bool names(const struct cdc_filter_settings *s, enum table_list which, co
         return cdc_selection_matches(&s->selection, item, plan->plain_schema, plan->plain_table);
     if (which == LIST_RENAME)
         return plans_item_renames(item, plan->plain_schema, plan->plain_table);
+    if (which == LIST_ROUTE)
+        return plans_item_routes(item, plan->plain_schema, plan->plain_table);
     return applies(item, plan->plain_schema, plan->plain_table) != NULL;
 }
 
@@ -166,6 +168,8 @@ static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, str
     for (size_t i = 0; i < s->rename_tables.count; i++)
         if (plan_table_rename(plan, s->rename_tables.items[i], schema, table) != 0)
             return -1;
+    if (route_plan(s, plan) != 0)
+        return -1;
     /* A table that no --columns names keeps all of its columns. */
     plan->keeps_some = plan->keep.n > 0;
     plan->edits_rows = plan->keeps_some || plan->drop.n > 0 || plan->n_renames > 0;
@@ -186,6 +190,7 @@ static void free_plan(struct plan *plan)
     free(plan->renames);
     free(plan->new_schema);
     free(plan->new_table);
+    route_free(plan->routed);
     free(plan);
 }
 
@@ -229,13 +234,12 @@ static struct cdc_span table_after(const struct plan *plan)
     return plan->new_table != NULL ? cdc_span_text(plan->new_table) : plan->plain_table;
 }
 
-/* A table may have two plans, where its name is spelled in two ways. */
-static bool is_same_table(const struct plan *a, const struct plan *b)
+bool plans_are_one_table(const struct plan *a, const struct plan *b)
 {
     return cdc_span_equal(a->plain_table, b->plain_table) && cdc_span_equal(a->plain_schema, b->plain_schema);
 }
 
-static bool get_one_name(const struct plan *a, const struct plan *b)
+bool plans_get_one_name(const struct plan *a, const struct plan *b)
 {
     return cdc_span_equal(table_after(a), table_after(b)) && cdc_span_equal(schema_after(a), schema_after(b));
 }
@@ -243,17 +247,21 @@ static bool get_one_name(const struct plan *a, const struct plan *b)
 /* Two tables of one name are one to every sink: rows with the same key go over each other, a TRUNCATE of one empties both. */
 static int check_name(const struct plans *plans, const struct plan *plan, struct cdc_error *error)
 {
-    if (plans->settings->rename_tables.count == 0 || !plan->selected) /* the source's own names differ */
+    /* The source's own names differ. */
+    if ((plans->settings->rename_tables.count == 0 && plans->settings->routes.count == 0) || !plan->selected)
         return 0;
     for (size_t i = 0; i < plans->capacity; i++) {
         const struct plan *other = plans->slots[i];
         if (other == NULL || !other->selected || (other->new_table == NULL && plan->new_table == NULL) ||
-            is_same_table(other, plan) || !get_one_name(other, plan))
+            plans_are_one_table(other, plan) || !plans_get_one_name(other, plan) ||
+            (other->routed != NULL && plan->routed != NULL))
             continue;
         struct cdc_span name = table_after(plan), one = other->plain_table, two = plan->plain_table;
-        cdc_error_set(error, CDC_EXIT_CONFIG, "--rename gives tables \"%.*s\" and \"%.*s\" one name, \"%.*s\"",
-                      (int)one.n, one.p, (int)two.n, two.p, (int)name.n, name.p);
-        return cdc_error_hint(error, "give them two names, or leave one of them out with -T");
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s gives tables \"%.*s\" and \"%.*s\" one name, \"%.*s\"",
+                      plan->routed != NULL || other->routed != NULL ? "--route" : "--rename", (int)one.n, one.p,
+                      (int)two.n, two.p, (int)name.n, name.p);
+        return cdc_error_hint(error, "give them two names, leave one of them out with -T, or name both with --route, "
+                                     "which brings several tables into one");
     }
     return 0;
 }

@@ -325,6 +325,13 @@ int es_answer_next_hit(struct es_page *page, bool whole, struct es_hit *hit, str
                          : senseless("_search has a hit without \"_version\", \"_seq_no\" or \"_primary_term\"", error);
 }
 
+struct cdc_span es_answer_hit_text(const struct es_page *page, const char *name)
+{
+    const json_t *object = json_array_get(page->hits.list, page->hits.next - 1),
+                 *text = json_object_get(json_object_get(object, "_source"), name);
+    return json_is_string(text) ? cdc_span(json_string_value(text), json_string_length(text)) : cdc_span(NULL, 0);
+}
+
 int es_answer_newest(struct es_newest *newest, struct cdc_span body, struct cdc_error *error)
 {
     struct es_answer answer;

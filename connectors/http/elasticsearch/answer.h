@@ -103,6 +103,8 @@ struct es_hit {
 };
 /* 1: *hit is the next one, 0: no more, -1. whole: it must have all members, and not the id alone. */
 int es_answer_next_hit(struct es_page *page, bool whole, struct es_hit *hit, struct cdc_error *error);
+/* The text that the source of the newest hit has under that name; p NULL: it is not there, or no text. BORROWED from the page. */
+struct cdc_span es_answer_hit_text(const struct es_page *page, const char *name);
 
 /* -- _search for the document of the newest write -- */
 struct es_newest {

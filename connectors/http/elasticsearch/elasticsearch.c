@@ -333,11 +333,17 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
 static int empty(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error)
 {
     struct es_sweep all = {.index = table->source.target, .seq = event->seq, .all = true, .shard = -1};
+    struct cdc_part part;
+    int of_part = cdc_part_read(&part, event, error);
 
+    if (of_part < 0)
+        return -1;
+    all.part = of_part == 1 ? &part : NULL;
     /* Whether all documents can be found is looked at first. */
     if ((!table->no_index && es_owner_verify_table(sink, table, error) != 0) || es_sweep_index(sink, &all, error) != 0)
         return -1;
-    es_identity_forget(table);
+    if (all.part == NULL) /* documents of other parts keep their ids */
+        es_identity_forget(table);
     return 0;
 }
 

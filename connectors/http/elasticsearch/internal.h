@@ -3,6 +3,7 @@
 #ifndef ES_INTERNAL_H
 #define ES_INTERNAL_H
 
+#include <cdc/part.h>
 #include <cdc/table.h>
 
 #include "connectors/http/elasticsearch/answer.h"
@@ -356,11 +357,12 @@ int es_send_begin(struct es_sink *sink, struct cdc_error *error);
 struct es_sweep {
     const char *index;
     int64_t seq;
-    bool all;            /* unless they are newer; else those of before: with a smaller version, or: */
-    struct es_mark mark; /* not written after it, whatever their version */
-    int shard;           /* of that shard alone, since marks are of one; -1: of all */
-    uint64_t gone;       /* how many were deleted */
-    int64_t deadline;    /* sweep.c's own */
+    bool all;                    /* unless they are newer; else those of before: with a smaller version, or: */
+    struct es_mark mark;         /* not written after it, whatever their version */
+    const struct cdc_part *part; /* of its documents alone; NULL: of all */
+    int shard;                   /* of that shard alone, since marks are of one; -1: of all */
+    uint64_t gone;               /* how many were deleted */
+    int64_t deadline;            /* sweep.c's own */
 };
 /* Is that write the mark's, or one before it? */
 bool es_mark_is_before(struct es_mark write, struct es_mark mark);
