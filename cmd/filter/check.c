@@ -94,7 +94,10 @@ static void note_unmatched(const struct look *look, struct look_errors *errors, 
         const char *name = rule->option->name;
         one.len = 0;
         bool include = strcmp(name, "table") == 0, exclude = strcmp(name, "exclude-table") == 0;
-        cdc_buf_printf(&one, "%s%s '%s'", include || exclude ? "-" : "--", include ? "t" : exclude ? "T" : name,
+        cdc_buf_printf(&one, "%s%s '%s'", include || exclude ? "-" : "--",
+                       include   ? "t"
+                       : exclude ? "T"
+                                 : name,
                        rule->value.data);
         cdc_buf_byte(&one, '\0');
         if (one.failed || strstr(names.data, one.data) == NULL)
@@ -126,7 +129,8 @@ static int take_schemas(const struct look *look, struct look_errors *errors, str
         struct cdc_error why = {0};
         struct cdc_event event;
         out.len = 0;
-        if (bad[i] || (schemas_event(schemas, i, &event, &why) == 0 && cdc_filter_event(filter, &event, &out, &why) >= 0))
+        if (bad[i] ||
+            (schemas_event(schemas, i, &event, &why) == 0 && cdc_filter_event(filter, &event, &out, &why) >= 0))
             continue;
         bad[i] = errors->of_schemas = true;
         note_error(errors, &why);
@@ -170,8 +174,8 @@ static int finish(const struct look *look, struct look_errors *errors, size_t ta
         cdc_error_set(&why, errors->status, "%zu error%s in the options and rules", errors->n,
                       errors->n == 1 ? "" : "s");
     else
-        cdc_log_write(&look->program->log, CDC_LOG_INFO, "options and rules are sound; tables they were tried with: %zu",
-                      tables);
+        cdc_log_write(&look->program->log, CDC_LOG_INFO,
+                      "options and rules are sound; tables they were tried with: %zu", tables);
     int result = 0;
     if (look->json) {
         cdc_findings_object(&errors->findings, "tried");

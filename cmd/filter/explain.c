@@ -158,7 +158,8 @@ static int explain_all(const struct look *look, struct cdc_filter *filter, const
     for (size_t i = 0; result == 0 && i < schemas->n; i++) {
         struct cdc_event event;
         object.len = 0;
-        result = schemas_event(schemas, i, &event, error) == 0 ? cdc_filter_explain(filter, &event, &object, error) : -1;
+        result =
+            schemas_event(schemas, i, &event, error) == 0 ? cdc_filter_explain(filter, &event, &object, error) : -1;
         if (result == 0 && look->json && i > 0)
             cdc_buf_lit(out, ",\n");
         if (result == 0 && look->json)

@@ -20,8 +20,9 @@ int letters_check(const struct letter_options *options, bool is_private, struct 
         return cdc_error_set(error, CDC_EXIT_USAGE, "--on-error=dead-letter and --dead-letter FILE go together");
     if (kept && is_private && options->lines == NULL) {
         cdc_error_set(error, CDC_EXIT_USAGE, "a dead letter is the line as it came, with what must not leave");
-        return cdc_error_hint(error, "say --dead-letter-lines=redacted, which keeps what line it was and loses the row, "
-                                     "or =whole where the file may hold everything");
+        return cdc_error_hint(error,
+                              "say --dead-letter-lines=redacted, which keeps what line it was and loses the row, "
+                              "or =whole where the file may hold everything");
     }
     if (options->lines != NULL && !(kept && is_private))
         return cdc_error_set(error, CDC_EXIT_USAGE,
@@ -34,7 +35,7 @@ struct showing {
     struct cdc_filter *filter;
     bool chooses;
     struct cdc_writer *writer;
-    struct cdc_buf line;     /* of the letter in hand */
+    struct cdc_buf line; /* of the letter in hand */
     struct cdc_buf reason;
     struct cdc_buf dropped;
     uint64_t redacted, no_letters;

@@ -11,8 +11,8 @@
 
 /* What --check has found. */
 struct look_errors {
-    struct cdc_buf out;            /* as text */
-    struct cdc_findings findings;  /* as JSON */
+    struct cdc_buf out;           /* as text */
+    struct cdc_findings findings; /* as JSON */
     size_t n;
     bool of_schemas; /* one is of a schema line */
     int status;      /* USAGE where the options are wrong, CONFIG where they do not fit the schema lines; 0 */

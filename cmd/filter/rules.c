@@ -63,8 +63,7 @@ static int add_place(struct reading *reading, const char *p)
     if (places == NULL)
         return cdc_error_memory(&reading->why);
     rule->places = places;
-    places[rule->n_places++] =
-        (struct rule_place){rule->value.len, reading->line, column_of(reading->start, p)};
+    places[rule->n_places++] = (struct rule_place){rule->value.len, reading->line, column_of(reading->start, p)};
     return 0;
 }
 
@@ -172,9 +171,9 @@ static int end_rule(struct reading *reading)
 /* What is done with the stream and not with events is for the one who starts the tool. */
 static bool is_for_the_line(const struct cdc_option *option)
 {
-    static const char *const names[] = {"rules",       "check",       "explain",           "json",     "on-error",
-                                        "dead-letter", "dead-letters", "dead-letter-lines", "max-line", "forget",
-                                        "make-key-store", "reason"};
+    static const char *const names[] = {"rules",    "check",       "explain",        "json",
+                                        "on-error", "dead-letter", "dead-letters",   "dead-letter-lines",
+                                        "max-line", "forget",      "make-key-store", "reason"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(option->name, names[i]) == 0)
@@ -204,10 +203,8 @@ static int begin_rule(struct reading *reading, const char *p, const char *end)
     struct filter_rule *rule = items != NULL ? calloc(1, sizeof *rule) : NULL;
     if (rule == NULL)
         return cdc_error_memory(&reading->why);
-    *rule = (struct filter_rule){.file = reading->path,
-                                 .option = option,
-                                 .line = reading->line,
-                                 .column = column_of(reading->start, name)};
+    *rule = (struct filter_rule){
+        .file = reading->path, .option = option, .line = reading->line, .column = column_of(reading->start, name)};
     reading->rule = items[rules->n++] = rule;
     while (p < end && is_blank(*p))
         p++;
@@ -305,8 +302,7 @@ static int read_all(int fd, struct cdc_buf *text)
 int filter_rules_read(struct filter_rules *rules, const char *path, const struct cdc_option *table, void *values,
                       struct cdc_error *error)
 {
-    struct reading reading = {
-        .rules = rules, .table = table, .values = values, .path = path, .error = error};
+    struct reading reading = {.rules = rules, .table = table, .values = values, .path = path, .error = error};
     struct rule_file *files = realloc(rules->files, (rules->n_files + 1) * sizeof *files);
 
     if (files == NULL)
@@ -316,8 +312,8 @@ int filter_rules_read(struct filter_rules *rules, const char *path, const struct
     struct cdc_buf *text = &files[rules->n_files++].text;
     int fd = open(path, O_RDONLY | O_CLOEXEC), result;
     if (fd < 0 || read_all(fd, text) != 0)
-        result = cdc_error_set(error, cdc_file_exit(errno), "unable to read the rules in \"%s\": %s", path,
-                               strerror(errno));
+        result =
+            cdc_error_set(error, cdc_file_exit(errno), "unable to read the rules in \"%s\": %s", path, strerror(errno));
     else
         result = take_text(&reading, text);
     if (fd >= 0)

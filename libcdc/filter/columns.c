@@ -171,7 +171,8 @@ int columns_check_names(const struct plan *plan, const struct cdc_event *event, 
         inner = iter;
         while (result == 0 && cdc_json_next_element(&inner, &other)) {
             struct cdc_span raw = cdc_json_member_raw(other, "name");
-            if (raw.p == NULL || !columns_keep(plan, event, raw) || !cdc_span_equal(name, final_name(&two, plan, other)))
+            if (raw.p == NULL || !columns_keep(plan, event, raw) ||
+                !cdc_span_equal(name, final_name(&two, plan, other)))
                 continue;
             result = cdc_error_set(error, CDC_EXIT_CONFIG,
                                    "--rename-column gives two columns of table \"%.*s\" the name \"%.*s\"",

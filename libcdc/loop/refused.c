@@ -47,8 +47,9 @@ struct refused {
     size_t n, n_waiting;
     struct described *tables;
     size_t n_tables;
-    uint64_t *filter;  /* a bit for each key of those that wait; bits of others stay */
-    uint64_t *recent;  /* by the hash of a row's key: the newest line of this run that has it, or another one with that hash */
+    uint64_t *filter; /* a bit for each key of those that wait; bits of others stay */
+    uint64_t *
+        recent; /* by the hash of a row's key: the newest line of this run that has it, or another one with that hash */
     uint64_t newest_table; /* the newest line that was of a whole table, or of a database */
     struct cdc_buf text, scratch;
 };
@@ -78,13 +79,21 @@ static struct names names_of(struct refused *refused, const struct cdc_event *ev
     return names;
 }
 
+/* Ids that follow each other differ in the last byte: that reaches all bits (the finalizer of MurmurHash3). */
+static uint64_t mix(uint64_t hash)
+{
+    hash = (hash ^ hash >> 33) * UINT64_C(0xFF51AFD7ED558CCD);
+    hash = (hash ^ hash >> 33) * UINT64_C(0xC4CEB9FE1A85EC53);
+    return hash ^ hash >> 33;
+}
+
 /* Members in any order, strings however they are escaped. */
 static uint64_t hash_member(struct refused *refused, uint64_t table, struct cdc_span name, struct cdc_span value)
 {
     uint64_t hash = hash_raw(refused, table, name);
     struct cdc_span raw = cdc_json_string_raw(value);
 
-    return raw.p != NULL ? hash_raw(refused, cdc_hash_byte(hash, 's'), raw) : cdc_hash_span(hash, value);
+    return mix(raw.p != NULL ? hash_raw(refused, cdc_hash_byte(hash, 's'), raw) : cdc_hash_span(hash, value));
 }
 
 /* Of the row's key, and of the one that it had before: the same one where that is not known. false: it has none. */
@@ -523,8 +532,7 @@ static int load_letter(struct refused *refused, struct cdc_span object, struct c
 
     (void)cdc_json_int64(cdc_json_member(object, "state"), &state);
     if (known != NULL) {
-        refused->n_waiting +=
-            (size_t)(state == REFUSED_WAITING) - (size_t)(known->state == REFUSED_WAITING);
+        refused->n_waiting += (size_t)(state == REFUSED_WAITING) - (size_t)(known->state == REFUSED_WAITING);
         known->state = (enum refused_state)state;
         return 0;
     }

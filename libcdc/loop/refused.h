@@ -8,10 +8,10 @@
 #include <cdc/event.h>
 
 enum refused_state {
-    REFUSED_UNKNOWN,  /* no such line was refused here, or too long ago, or it is no row with a key */
-    REFUSED_WAITING,  /* no line of its row came after it */
-    REFUSED_NEWER,    /* one did, or all rows of the table went, or came anew */
-    REFUSED_CHANGED,  /* the table has other columns since */
+    REFUSED_UNKNOWN, /* no such line was refused here, or too long ago, or it is no row with a key */
+    REFUSED_WAITING, /* no line of its row came after it */
+    REFUSED_NEWER,   /* one did, or all rows of the table went, or came anew */
+    REFUSED_CHANGED, /* the table has other columns since */
     REFUSED_REPLAYED
 };
 

@@ -22,7 +22,7 @@ struct replay {
         uint64_t number;
         size_t entry;
         bool refused;
-    } *taken; /* since the last delivery */
+    } * taken; /* since the last delivery */
     size_t n_taken;
     struct cdc_buf line, tables; /* of tables: the schema lines that the destination has, each with a NUL */
     uint64_t counts[REFUSED_REPLAYED + 1];

@@ -535,7 +535,8 @@ static int run_replay(struct cdc_sink_loop *loop, struct cdc_error *error)
         return -1;
     replay.refused = loop->refused;
     if (loop->refused == NULL)
-        return cdc_error_set(error, CDC_EXIT_USAGE, "--replay needs the offset file of the sink that refused the lines");
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--replay needs the offset file of the sink that refused the lines");
     loop->replay = &replay;
     int result = replay_run(&replay, error);
     loop->replay = NULL;

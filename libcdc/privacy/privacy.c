@@ -199,9 +199,9 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
 static enum cdc_step_clarity explain(void *state, const struct cdc_event *event, struct cdc_span name,
                                      struct cdc_buf *out)
 {
-    static const char *const words[] = {[ACTION_NULL] = "masked: null",       [ACTION_REDACT] = "masked: redact",
-                                        [ACTION_PARTIAL] = "masked: partial", [ACTION_HASH] = "masked: hash",
-                                        [ACTION_TOKENIZE] = "tokenized",      [ACTION_ENCRYPT] = "encrypted for"};
+    static const char *const words[] = {
+        [ACTION_NULL] = "masked: null", [ACTION_REDACT] = "masked: redact", [ACTION_PARTIAL] = "masked: partial",
+        [ACTION_HASH] = "masked: hash", [ACTION_TOKENIZE] = "tokenized",    [ACTION_ENCRYPT] = "encrypted for"};
     struct cdc_privacy *privacy = state;
     struct cdc_error ignored = {0};
     const struct table *table = tables_find(&privacy->tables, event, &ignored);

@@ -156,6 +156,5 @@ static enum cdc_step_clarity explain(void *state, const struct cdc_event *event,
 
 struct cdc_filter_step lite_filter_step(struct lite_filter *filter)
 {
-    return (struct cdc_filter_step){
-        .event = take_event, .unmatched = unmatched, .explain = explain, .state = filter};
+    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .explain = explain, .state = filter};
 }
