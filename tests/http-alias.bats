@@ -36,8 +36,8 @@ leads() { [ "$(leads_to "$1")" = "$2" ]; }
 now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snapshot\":\"false\"/\"snapshot\":\"${1:-false}\"/"; }
 
 @test "the alias is led to the index at the first delivery that has caught up, and to no other index any more" {
-    curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-old" -H 'Content-Type: application/json' -d "{\"aliases\":{\"$NAME-t\":{},\"$NAME-other\":{}}}" >/dev/null
-    { schema id id:integer; change r '{"id":1}' null '{"id":1}'; commit; } | now true >"$IN"
+    curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-old" -H 'Content-Type: application/json' -d "{\"aliases\":{\"$NAME-t\":{},\"$NAME-early\":{},\"$NAME-other\":{}}}" >/dev/null
+    { TABLE=early; schema id id:integer; TABLE=t; schema id id:integer; change r '{"id":1}' null '{"id":1}'; commit; } | now true >"$IN"
     elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
     is "while the snapshot is read" "$NAME-old" "$(leads_to t)"
     { tx; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
@@ -52,6 +52,7 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
     is "caught up" "$NAME-t-2" "$(leads_to t)"
     is "another alias of the old index" "$NAME-old" "$(leads_to other)"
     is "a table without a row" "$NAME-empty-2" "$(leads_to empty)"
+    is "another, of an earlier run" "$NAME-early-2" "$(leads_to early)"
     is "found at once" 2 "$(curl -sS "$OPENSEARCH_URL/$NAME-t/_count" | jq .count)"
 }
 

@@ -209,3 +209,16 @@ is_empty() { [ "$(copy "select count(*) from $1")" = 0 ]; }
     [ "$(grep -cx 75 "$DIR/ends")" -le 2 ] || { cat "$DIR/ends"; false; }
     loop_end
 }
+
+@test "from a distant server: its rows come many at a time" {
+    msql "create table t (id int primary key, v varchar(200)); insert into t select n, concat('row ', n) from $(numbers 1 20000)"
+    TABLES="-t '$NAME.other'"
+    run_line 0
+    spawn python3 "$LIB/distant.py" "$DIR/port" 20 "$(cat "$(mysql_dir)/port")"
+    wait_until test -s "$DIR/port"
+    URL=mysql://cdc:$MYSQL_PASSWORD@127.0.0.1:$(cat "$DIR/port")/
+    TABLES="-t '$NAME.*'"
+    supervise "$(sink_line)"
+    comes_equal t other
+    loop_end
+}

@@ -449,3 +449,16 @@ in_state() { jq -e --arg table "$1" 'any(.offsets[].state.again[]?; .written == 
     is "rows of t" 6 "$(grep -c '"op":"r".*"table":"t"' "$DIR/lines")"
     is "rows of u" 3 "$(grep -c '"op":"r".*"table":"u"' "$DIR/lines")"
 }
+
+@test "from a distant server: its rows come many at a time" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 20000) g"
+    spawn python3 "$LIB/distant.py" "$DIR/port" 20 "$CDC_PG_DIR/.s.PGSQL.5432"
+    wait_until test -s "$DIR/port"
+    supervise "$(URL="postgresql://postgres@127.0.0.1:$(cat "$DIR/port")/$DATABASE" copy_line)"
+    equal t "id, v"
+    sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" "update t set v = 'spoiled' where id = 1; delete from t where id > 19000"
+    again 0 -t "$NAME.t"
+    WITHIN=90 equal t "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}

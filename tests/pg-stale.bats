@@ -256,8 +256,8 @@ roll_back() {
     stop_supervised
 }
 
+# bats test_tags=only:postgresql-15
 @test "a condition for rows that counts while a schema is not published with its table" {
-    since_15
     sql "create table $NAME.t (id int primary key, v text); alter table $NAME.t replica identity full; insert into $NAME.t values (1, 'a'); create publication cdc_$NAME for table $NAME.t where (id < 10), tables in schema $NAME"
     supervise "$(copy_line)"
     equal t "id, v"
@@ -272,8 +272,8 @@ roll_back() {
 
 is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
 
+# bats test_tags=only:postgresql-15
 @test "while nobody reads: tables that are changed, come into the publication, are taken out and added again, get another filter" {
-    since_15
     sql "create table $NAME.a (id int primary key, v text); create table $NAME.b (id int primary key, v text); create table $NAME.c (id int primary key, v text)"
     sql "insert into $NAME.a values (1, 'a'); insert into $NAME.b values (1, 'b'); insert into $NAME.c values (1, 'c'), (20, 'c'); alter table $NAME.c replica identity full"
     sql "create publication cdc_$NAME for table $NAME.a, $NAME.b, $NAME.c"
@@ -300,8 +300,8 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     stop_supervised
 }
 
+# bats test_tags=only:postgresql-15
 @test "a table that is filled before its rows are in any line: made UNLOGGED, attached, or away from its name" {
-    since_15
     sql "create table $NAME.a (id int primary key, v text); insert into $NAME.a values (1, 'a'); create table $NAME.b (id int primary key, v text)"
     sql "create table $NAME.n (id int primary key, n int); insert into $NAME.n select g, g from generate_series(1, 5) g; create table $NAME.emptied (id int primary key, n int); insert into $NAME.emptied values (1, 1)"
     supervise "$(copy_line)"
@@ -551,8 +551,8 @@ state_of_first_version() {
         insert into cdc_tables values ('t', '$NAME', '$DATABASE', '$NAME', 't'); insert into t values $(sql "select string_agg(format('(%s, %L)', id, v), ',') from $NAME.t")"
 }
 
+# bats test_tags=only:postgresql-15
 @test "the state of the first version: what was done to a table since is not known, so it is read again, once" {
-    since_15
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 50) g"
     state_of_first_version
     sql "update $NAME.t set v = 'later' where id < 10; delete from $NAME.t where id = 50; alter table $NAME.t add c int default 8; insert into $NAME.t values (100, 'new')"

@@ -73,6 +73,7 @@ says() { grep -qE -- "$1" <<<"$output" || { echo "$output"; fail "nothing says '
     suite three 'skip "not here"' true
     run -1 clean_run CDC_JOBS=3
     last_line "6 passed, 1 failed"
+    says '/three\.bats: ok 1 three 1.*# skip'
     says '^1 skipped$'
     says '/two\.bats: not ok 2 two 2'
     # Between a file's heading and the next one there are its own tests, all of them.

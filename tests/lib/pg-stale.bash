@@ -2,8 +2,6 @@
 # shellcheck shell=bash
 # A line that is started again as a supervisor does, while tables change their form; its copy beside the source.
 
-since_15() { [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "PostgreSQL 14 has none of it"; }
-
 copy_line() { full_line "cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"; }
 # Ends the line between two runs of it, or in one. What is started after that gets the signal as well, and each process gets one.
 stop_supervised() {

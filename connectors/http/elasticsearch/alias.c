@@ -185,9 +185,10 @@ static int post(struct aliases *aliases, struct cdc_error *error)
     return 0;
 }
 
-/* A table without a row has no index yet; readers are to find an empty one, and not the old rows. */
-static int make_missing(struct es_sink *sink, struct cdc_error *error)
+int es_alias_prepare(struct es_sink *sink, struct cdc_error *error)
 {
+    if (!sink->alias_due)
+        return 0;
     for (size_t i = 0; i < sink->tables.n; i++) {
         struct es_table *table = (struct es_table *)sink->tables.items[i];
         if (!table->no_index || table->source.columns == NULL)
@@ -208,9 +209,7 @@ int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets,
 
     if (!sink->alias_due || !has_caught_up(offsets))
         return 0;
-    int result = make_missing(sink, error);
-    if (result == 0)
-        result = es_index_ids_each_home(sink->index_ids, take_home, &aliases, error);
+    int result = es_index_ids_each_home(sink->index_ids, take_home, &aliases, error);
     if (result == 0 && aliases.actions.failed)
         result = cdc_error_memory(error);
     if (result == 0 && aliases.n > 0)

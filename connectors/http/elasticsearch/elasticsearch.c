@@ -133,7 +133,8 @@ static void tell_newer(struct es_sink *sink, const struct cdc_offset_file *offse
 
 int es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
-    if (es_owner_verify(sink, error) != 0 || es_index_ids_sync(sink->index_ids, error) != 0)
+    if (es_alias_prepare(sink, error) != 0 || es_owner_verify(sink, error) != 0 ||
+        es_index_ids_sync(sink->index_ids, error) != 0)
         return -1;
     sink->n_watched = 0;
     tell_newer(sink, offsets);

@@ -234,6 +234,9 @@ int es_mapping_settle(struct es_sink *sink, struct es_table *table, struct cdc_e
 /* -- alias.c: the name that readers search by (--alias); without one, nothing happens -- */
 /* At the first line of a table. CONFIG where an index has that name. */
 int es_alias_check(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error);
+/* Before a position is stored: a table without a row gets its empty index, which readers are to find in place of the old rows. No later run
+ * may have a line of that table. */
+int es_alias_prepare(struct es_sink *sink, struct cdc_error *error);
 /* All up to these offsets is in the indexes: if they have caught up, their aliases lead to them. */
 int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
 

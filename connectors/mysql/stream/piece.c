@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define PIECE_MS 20 /* of time, and */
+#define PIECE_MS 20 /* of its rows, and */
 #define PIECE_BYTES ((size_t)4 << 20)
 enum { ROWS_MAX = 10000, ROWS_LOCKED = 64, TRIES = 10 };
 
@@ -188,12 +188,16 @@ static int read_rows(struct my_stream *stream, struct my_piece *piece, bool shar
                              .share = share ? lock : NULL};
     struct my_scan scan;
     size_t n = 0;
+    int64_t first_at = 0;
     my_key_value_copy(&range.after, &reading->after);
     int status = range.after.parts.failed ? cdc_error_memory(error) : 0;
     if (status == 0) {
         status = my_scan_begin(&scan, reading->sql, &reading->key, &range, error);
-        for (; status == 0 && (status = my_scan_next(&scan, error)) > 0; n++)
+        for (; status == 0 && (status = my_scan_next(&scan, error)) > 0; n++) {
+            first_at = n == 0 ? cdc_clock_ms() : first_at;
             status = n == 0 || piece->lines.len < PIECE_BYTES ? add_row(stream, piece, &scan, error) : 0;
+        }
+        piece->rows_ms = n > 0 ? cdc_clock_ms() - first_at : 0;
         if (status < 0) { /* rows may wait unread */
             mysql_close(reading->sql);
             reading->sql = NULL;
@@ -205,16 +209,18 @@ static int read_rows(struct my_stream *stream, struct my_piece *piece, bool shar
     return status;
 }
 
-/* The next one is as large as this one would have been in the time for one. */
+/* The next one is as large as this one would have been in the time for one. The statements around the rows take as long for one row as
+ * for many: from a distant or a busy server its rows may take as much again, or there would be a row a piece in the end. */
 static void learn(struct my_reading *reading, int64_t took)
 {
     const struct my_piece *piece = &reading->piece;
+    int64_t around = took - piece->rows_ms, most_ms = around > PIECE_MS ? around : PIECE_MS;
     size_t most = ROWS_MAX, each = piece->n > 0 ? piece->lines.len / piece->n + 1 : 1;
     if (PIECE_BYTES / each < most)
         most = PIECE_BYTES / each;
-    if (took < PIECE_MS / 2)
+    if (piece->rows_ms < most_ms / 2)
         reading->rows *= 2;
-    else if (took > PIECE_MS)
+    else if (piece->rows_ms > most_ms)
         reading->rows /= 2;
     if (reading->rows > most)
         reading->rows = most;

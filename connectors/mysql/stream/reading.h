@@ -18,7 +18,8 @@ struct my_piece {
     bool exact;               /* they show all before it, and nothing after it. Else all of: */
     struct my_gtid_set *seen; /* NULL: of what begins before: */
     struct my_coord before;
-    bool last; /* no row came after them */
+    bool last;       /* no row came after them */
+    int64_t rows_ms; /* that the rows took, from the first one on */
     size_t n, capacity;
     struct my_piece_texts {
         size_t line, key, value;

@@ -175,6 +175,47 @@ PGresult *pg_query_rows(PGconn *sql, const char *text, int n, const char *const 
     return pg_query(sql, text, n, values, PGRES_TUPLES_OK, what, error);
 }
 
+/* A row: 1. The end of the rows: 0. TAKES result. */
+static int take_one(PGconn *sql, PGresult *result, const char *what,
+                    int (*take)(void *context, const PGresult *row, struct cdc_error *error), void *context,
+                    struct cdc_error *error)
+{
+    if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
+        int status = take(context, result, error);
+        PQclear(result);
+        return status == 0 ? 1 : -1;
+    }
+    result = pg_query_expect(sql, result, PGRES_TUPLES_OK, what, error);
+    PQclear(result);
+    return result ? 0 : -1;
+}
+
+/* What is left unread after an error is thrown away by the next question. */
+int pg_query_each(PGconn *sql, const char *text, const char *what,
+                  int (*take)(void *context, const PGresult *row, struct cdc_error *error), void *context,
+                  struct cdc_error *error)
+{
+    struct cdc_error failed = {0};
+    if (make_ready(sql, what, error) < 0)
+        return -1;
+    if (!PQsendQuery(sql, text) || !PQsetSingleRowMode(sql))
+        return pg_query_fail(sql, NULL, what, error);
+    struct pg_wait wait = pg_wait_begin(sql);
+    wait.endless = true;
+    for (;;) {
+        PGresult *result = NULL;
+        if (pg_wait_result(sql, &wait, &result, &failed) < 0) {
+            prefix(what, &failed, error);
+            return -1;
+        }
+        if (!result)
+            return pg_query_fail(sql, NULL, what, error);
+        int status = take_one(sql, result, what, take, context, error);
+        if (status <= 0)
+            return status;
+    }
+}
+
 /* The texts that were prepared on a connection; its number names the statement. They go with the connection. */
 #define OFTEN_MAX 8
 struct prepared {

@@ -19,7 +19,12 @@ PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *cons
 /* Rows of a catalog: PGRES_TUPLES_OK is expected. */
 PGresult *pg_query_rows(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
                         struct cdc_error *error);
-/* The same for a question that is put for each table: it is prepared once in a connection, since planning it takes the server
+/* One statement without parameters whose rows are taken as they come, and may be as many and as large as there are. take BORROWS each
+ * row, the only one of its result. 0; -1: the statement failed, or take did not return 0. */
+int pg_query_each(PGconn *sql, const char *text, const char *what,
+                  int (*take)(void *context, const PGresult *row, struct cdc_error *error), void *context,
+                  struct cdc_error *error);
+/* The same as pg_query_rows for a question that is put for each table: it is prepared once in a connection, since planning it takes the server
  * longer than the answer. text: BORROWED for the life of the connection, and told from others by its address. */
 PGresult *pg_query_often(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
                          struct cdc_error *error);

@@ -325,16 +325,15 @@ int pg_reading_describe(struct pg_stream *stream, bool taken, struct cdc_error *
 
 /* -- piece.c -- */
 
-enum { PG_PIECE_ROWS_FIRST = 16, PG_PIECE_ROWS_MAX = 10000, PG_PIECE_FETCH = 16 };
+enum { PG_PIECE_ROWS_FIRST = 16, PG_PIECE_ROWS_MAX = 10000 };
 
-/* Rows are fetched a few at a time: those of before do not tell how large the next ones are. */
 struct pg_piece {
     struct pg_visible visible;
-    PGresult *rows[PG_PIECE_ROWS_MAX / PG_PIECE_FETCH + 1];
-    size_t n_fetched;
-    bool is_other; /* the table has another form than was described */
-    bool last;     /* no row is after these */
-    size_t limit, n, bytes;
+    struct cdc_buf cells; /* of n rows */
+    size_t limit, n;
+    bool is_other;               /* the table has another form than was described */
+    bool last;                   /* no row is after these */
+    int64_t rows_began, rows_ms; /* when the first one came, and what all of them took since */
 };
 void pg_piece_free(struct pg_piece *piece);
 /* All that is read of a piece, with a commit record of our own after it in the log, so that the log comes to what it has seen. 1;
@@ -342,7 +341,7 @@ void pg_piece_free(struct pg_piece *piece);
 int pg_piece_read(struct pg_stream *stream, struct pg_piece *piece, struct cdc_error *error);
 /* Its transaction, where it was not read to its end. */
 void pg_piece_end(struct pg_reading *reading);
-/* The next one is as large as this one would have been in the time for one. */
+/* The next one is as large as this one would have been in the time for one. took: milliseconds for the whole piece. */
 void pg_piece_learn(struct pg_reading *reading, int64_t took, const struct pg_piece *piece);
 /* Appends its lines; first: with those that begin the table. */
 int pg_piece_write(struct pg_stream *stream, struct pg_piece *piece, bool first, struct cdc_buf *out,

@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_MS 20 /* of time, and */
+#define PIECE_MS 20 /* of its rows, and */
 #define PIECE_BYTES ((size_t)4 << 20)
+#define FETCH_ROWS 256
 
 void pg_piece_free(struct pg_piece *piece)
 {
     pg_visible_clear(&piece->visible);
-    for (size_t i = 0; i < piece->n_fetched; i++)
-        PQclear(piece->rows[i]);
+    cdc_buf_free(&piece->cells);
 }
 /* What the piece sees of the log, and the table's form. The position is asked for after the snapshot was taken (visible.h). */
 static int look(struct pg_stream *stream, struct pg_piece *piece, struct cdc_error *error)
@@ -88,29 +88,57 @@ static int open_rows(struct pg_reading *reading, const struct pg_piece *piece, s
     return status;
 }
 
-static size_t bytes_of(const PGresult *rows)
+/* -- rows as they come: of each column its length, and its text -- */
+
+#define NULL_CELL UINT32_MAX
+
+static void keep_row(struct pg_piece *piece, const PGresult *row, size_t n_columns)
 {
-    size_t bytes = 0;
-    for (int row = 0; row < PQntuples(rows); row++)
-        for (int i = 0; i < PQnfields(rows); i++)
-            bytes += (size_t)PQgetlength(rows, row, i);
-    return bytes;
+    for (size_t i = 0; i < n_columns; i++) {
+        bool null = PQgetisnull(row, 0, (int)i);
+        uint32_t n = null ? NULL_CELL : (uint32_t)PQgetlength(row, 0, (int)i);
+        cdc_buf_append(&piece->cells, &n, sizeof n);
+        if (!null)
+            cdc_buf_append(&piece->cells, PQgetvalue(row, 0, (int)i), n);
+    }
+    piece->n++;
+}
+
+struct fetch {
+    struct pg_piece *piece;
+    size_t n_columns, asked, got, kept;
+};
+
+/* Rows that are larger than those before may be more than a piece: they are thrown away as they come, and the next piece reads them. */
+static int take_row(void *context, const PGresult *row, struct cdc_error *error)
+{
+    struct fetch *fetch = context;
+    struct pg_piece *piece = fetch->piece;
+    if (PQnfields(row) != (int)fetch->n_columns || fetch->got == fetch->asked)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "the server's answer to FETCH has other rows than were asked for");
+    if (fetch->got++ == 0 && piece->rows_began == 0)
+        piece->rows_began = cdc_clock_ms();
+    if (piece->cells.len < PIECE_BYTES) {
+        keep_row(piece, row, fetch->n_columns);
+        fetch->kept++;
+    }
+    return piece->cells.failed ? cdc_error_memory(error) : 0;
 }
 
 static int fetch_rows(const struct pg_reading *reading, struct pg_piece *piece, struct cdc_error *error)
 {
-    while (!piece->last && piece->n < piece->limit && piece->bytes < PIECE_BYTES) {
-        size_t most = piece->limit - piece->n < PG_PIECE_FETCH ? piece->limit - piece->n : PG_PIECE_FETCH;
+    while (!piece->last && piece->n < piece->limit && piece->cells.len < PIECE_BYTES) {
+        size_t left = piece->limit - piece->n;
+        struct fetch fetch = {piece, reading->table->n_columns, left < FETCH_ROWS ? left : FETCH_ROWS, 0, 0};
         char text[48];
-        snprintf(text, sizeof text, "FETCH FORWARD %zu FROM piece", most);
-        PGresult *rows = pg_query_rows(reading->sql, text, 0, NULL, "cannot read a table again", error);
-        if (!rows)
+        snprintf(text, sizeof text, "FETCH FORWARD %zu FROM piece", fetch.asked);
+        if (pg_query_each(reading->sql, text, "cannot read a table again", take_row, &fetch, error) < 0)
             return -1;
-        piece->rows[piece->n_fetched++] = rows;
-        piece->n += (size_t)PQntuples(rows);
-        piece->bytes += bytes_of(rows);
-        piece->last = (size_t)PQntuples(rows) < most;
+        /* What was thrown away is read again: then the rows that are kept are not the last ones. */
+        piece->last = fetch.got < fetch.asked && fetch.kept == fetch.got;
     }
+    piece->rows_ms = piece->rows_began > 0 ? cdc_clock_ms() - piece->rows_began : 0;
     return 0;
 }
 
@@ -154,13 +182,16 @@ int pg_piece_read(struct pg_stream *stream, struct pg_piece *piece, struct cdc_e
     return result && pg_query_run(reading->sql, "COMMIT", what, error) == 0 ? 1 : -1;
 }
 
-static void take_cells(const struct pg_table *table, const PGresult *rows, int row, struct pg_cell *cells)
+/* The cells of the row at *at, which is moved to the next one. */
+static void take_cells(const struct pg_piece *piece, size_t *at, struct pg_cell *cells, size_t n_columns)
 {
-    for (size_t i = 0; i < table->n_columns; i++) {
-        bool null = PQgetisnull(rows, row, (int)i);
-        cells[i] = (struct pg_cell){.p = PQgetvalue(rows, row, (int)i),
-                                    .n = (uint32_t)PQgetlength(rows, row, (int)i),
-                                    .kind = null ? 'n' : 't'};
+    for (size_t i = 0; i < n_columns; i++) {
+        uint32_t n;
+        memcpy(&n, piece->cells.data + *at, sizeof n);
+        *at += sizeof n;
+        bool null = n == NULL_CELL;
+        cells[i] = (struct pg_cell){.p = piece->cells.data + *at, .n = null ? 0 : n, .kind = null ? 'n' : 't'};
+        *at += cells[i].n;
     }
 }
 
@@ -187,12 +218,15 @@ void pg_piece_lines_are_out(struct pg_stream *stream, const struct pg_live_lines
 /* The next piece is as large as this one would have been in the time for one. */
 void pg_piece_learn(struct pg_reading *reading, int64_t took, const struct pg_piece *piece)
 {
-    size_t most = PG_PIECE_ROWS_MAX, each = piece->n > 0 ? piece->bytes / piece->n : 0;
+    size_t most = PG_PIECE_ROWS_MAX, each = piece->n > 0 ? piece->cells.len / piece->n : 0;
+    /* The statements around the rows take as long for one row as for many: from a distant or a busy server the rows may take as much
+     * again, or there would be a few rows a piece in the end. */
+    int64_t around = took - piece->rows_ms, most_ms = around > PIECE_MS ? around : PIECE_MS;
     if (each > 0 && PIECE_BYTES / (each + 1) < most)
         most = PIECE_BYTES / (each + 1);
-    if (took < PIECE_MS / 2)
+    if (piece->rows_ms < most_ms / 2)
         reading->rows *= 2;
-    else if (took > PIECE_MS)
+    else if (piece->rows_ms > most_ms)
         reading->rows /= 2;
     if (reading->rows > most)
         reading->rows = most;
@@ -201,11 +235,12 @@ void pg_piece_learn(struct pg_reading *reading, int64_t took, const struct pg_pi
 }
 
 /* last: the key of the last one. */
-static int write_rows(const struct pg_reading *reading, const PGresult *rows, struct pg_live_lines *lines,
+static int write_rows(const struct pg_reading *reading, const struct pg_piece *piece, struct pg_live_lines *lines,
                       struct pg_cell *cells, struct pg_live_key *last, struct cdc_buf *out, struct cdc_error *error)
 {
-    for (int i = 0; i < PQntuples(rows); i++) {
-        take_cells(reading->table, rows, i, cells);
+    size_t at = 0;
+    for (size_t i = 0; i < piece->n; i++) {
+        take_cells(piece, &at, cells, reading->table->n_columns);
         if (!pg_live_key_of(&reading->live, reading->table, cells, last))
             return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table \"%s\".\"%s\" has no key", reading->schema,
                                  reading->name);
@@ -221,14 +256,12 @@ int pg_piece_write(struct pg_stream *stream, struct pg_piece *piece, bool first,
     struct pg_live_lines lines = pg_piece_lines(stream);
     struct pg_live_key last = {{0}};
     size_t before = out->len;
-    int status = 0;
     struct pg_cell *cells = calloc(reading->table->n_columns + 1, sizeof *cells);
     if (!cells)
         return cdc_error_memory(error);
     if (first)
         pg_live_begin_lines(&lines, out);
-    for (size_t i = 0; status == 0 && i < piece->n_fetched; i++)
-        status = write_rows(reading, piece->rows[i], &lines, cells, &last, out, error);
+    int status = write_rows(reading, piece, &lines, cells, &last, out, error);
     free(cells);
     if (status < 0) {
         out->len = before;
