@@ -333,17 +333,17 @@ static int try_options(struct program *program, struct cdc_option_list files, st
 {
     struct options *options = program->values;
     struct trial trial = {.program = program};
-    const struct look look = {.program = program,
-                              .table = option_table,
-                              .values = options,
-                              .files = files,
-                              .max_line = (size_t)options->max_line,
-                              .json = options->json,
-                              .allow_unknown = options->filter.allow_unknown,
-                              .open = open_trial,
-                              .close = close_trial,
-                              .convert = options->format.from != NULL ? convert_trial : NULL,
-                              .context = &trial};
+    const struct filter_look look = {.program = program,
+                                     .table = option_table,
+                                     .values = options,
+                                     .files = files,
+                                     .max_line = (size_t)options->max_line,
+                                     .json = options->json,
+                                     .allow_unknown = options->filter.allow_unknown,
+                                     .open = open_trial,
+                                     .close = close_trial,
+                                     .convert = options->format.from != NULL ? convert_trial : NULL,
+                                     .context = &trial};
     int result = options->check ? look_check(&look, errors, error) : look_explain(&look, error);
 
     filter_formats_free(&trial.input);

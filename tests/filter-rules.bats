@@ -177,3 +177,34 @@ public.other does not leave: not chosen" "$(t cdc-filter --explain -f rules <"$I
     is "newest" "id late" "$(jq -r '.tables[] | select(.table == "other") | [.columns[].column] | join(" ")' out)"
     is "keys were made" 1 "$(find store -type f | wc -l)"
 }
+
+@test "rules of random bytes: told as errors, and nothing else happens" {
+    some_rules >rules
+    cat >mutate.py <<'END'
+import random, sys
+chance = random.Random(int(sys.argv[1]))
+data = bytearray(open("rules", "rb").read())
+for _ in range(chance.randint(1, 12)):
+    at = chance.randrange(len(data))
+    how = chance.randrange(4)
+    if how == 0:
+        data[at] = chance.randrange(256)
+    elif how == 1:
+        del data[at:at + chance.randint(1, 20)]
+    elif how == 2:
+        data[at:at] = chance.choice([b"\n", b"\n ", b"=", b":", b",", b"'", b'"', b"\0", b"(" * 300, b"\xc3", b"  "])
+    else:
+        data[at:at] = bytes(data[chance.randrange(len(data)):][:chance.randint(1, 40)])
+open("mutated", "wb").write(data)
+END
+    local seed status
+    for seed in {1..60}; do
+        python3 mutate.py "$seed"
+        status=0
+        t cdc-filter --check -f mutated "$IN" >out 2>&1 || status=$?
+        [[ $status == 0 || $status == 64 || $status == 78 ]] || fail "seed $seed: status $status: $(cat out)"
+        status=0
+        t cdc-filter -q -f mutated <"$IN" >out 2>&1 || status=$?
+        [[ $status == 0 || $status == 64 || $status == 65 || $status == 78 ]] || fail "seed $seed: status $status: $(cat out)"
+    done
+}

@@ -65,7 +65,7 @@ static void note_error(struct look_errors *errors, const struct cdc_error *why)
 /* -- looking --------------------------------------------------------------------------------- */
 
 /* Takes the text out of the option that has it. false: it is in none, so that the same error would come again. */
-static bool take_out(const struct look *look, const char *item)
+static bool take_out(const struct filter_look *look, const char *item)
 {
     for (const struct cdc_option *o = look->table; item != NULL && o->name != NULL; o++) {
         struct cdc_option_list *list = (struct cdc_option_list *)(void *)((char *)look->values + o->offset);
@@ -82,7 +82,7 @@ static bool take_out(const struct look *look, const char *item)
 }
 
 /* What no table of the lines has. The steps name it as it was given: each rule is looked for in that. */
-static void note_unmatched(const struct look *look, struct look_errors *errors, const struct cdc_filter *filter)
+static void note_unmatched(const struct filter_look *look, struct look_errors *errors, const struct cdc_filter *filter)
 {
     struct cdc_buf names = CDC_BUF_INIT, one = CDC_BUF_INIT;
     struct cdc_error why = {.status = CDC_EXIT_CONFIG};
@@ -119,7 +119,7 @@ static void note_unmatched(const struct look *look, struct look_errors *errors, 
 }
 
 /* 1: something was taken out, look again; 0: done. bad: lines that are told already. */
-static int take_schemas(const struct look *look, struct look_errors *errors, struct cdc_filter *filter,
+static int take_schemas(const struct filter_look *look, struct look_errors *errors, struct cdc_filter *filter,
                         const struct schemas *schemas, bool *bad)
 {
     struct cdc_buf out = CDC_BUF_INIT;
@@ -142,8 +142,8 @@ static int take_schemas(const struct look *look, struct look_errors *errors, str
 }
 
 /* 1: again; 0; -1 with an error that is none of the options. */
-static int look_once(const struct look *look, struct look_errors *errors, const struct schemas *schemas, bool *bad,
-                     struct cdc_error *error)
+static int look_once(const struct filter_look *look, struct look_errors *errors, const struct schemas *schemas,
+                     bool *bad, struct cdc_error *error)
 {
     struct cdc_error why = {0};
     struct cdc_filter *filter = look->open(look->context, &why);
@@ -165,7 +165,7 @@ static int look_once(const struct look *look, struct look_errors *errors, const 
     return again;
 }
 
-static int finish(const struct look *look, struct look_errors *errors, size_t tables, struct cdc_error *error)
+static int finish(const struct filter_look *look, struct look_errors *errors, size_t tables, struct cdc_error *error)
 {
     struct cdc_buf json = CDC_BUF_INIT;
     struct cdc_error why = {0};
@@ -194,7 +194,7 @@ static int finish(const struct look *look, struct look_errors *errors, size_t ta
     return result;
 }
 
-int look_check(const struct look *look, struct look_errors *errors, struct cdc_error *error)
+int look_check(const struct filter_look *look, struct look_errors *errors, struct cdc_error *error)
 {
     struct schemas schemas = {.n = 0};
     int result = schemas_read(&schemas, look, error), again = result;

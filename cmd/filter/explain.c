@@ -147,7 +147,7 @@ static void append_people(struct cdc_buf *out, struct cdc_span object)
     cdc_buf_byte(out, '\n');
 }
 
-static int explain_all(const struct look *look, struct cdc_filter *filter, const struct schemas *schemas,
+static int explain_all(const struct filter_look *look, struct cdc_filter *filter, const struct schemas *schemas,
                        struct cdc_buf *out, struct cdc_error *error)
 {
     struct cdc_buf object = CDC_BUF_INIT;
@@ -173,7 +173,7 @@ static int explain_all(const struct look *look, struct cdc_filter *filter, const
     return result;
 }
 
-int look_explain(const struct look *look, struct cdc_error *error)
+int look_explain(const struct filter_look *look, struct cdc_error *error)
 {
     struct schemas schemas = {.n = 0};
     struct cdc_buf out = CDC_BUF_INIT;

@@ -19,7 +19,7 @@ struct look_errors {
     const struct filter_rules *rules;
 };
 
-struct look {
+struct filter_look {
     struct program *program;
     const struct cdc_option *table; /* of the options; values is the struct */
     void *values;
@@ -38,8 +38,8 @@ struct look {
 void look_note_rule(void *errors, const char *path, const struct rule_place *place, struct cdc_error *why);
 /* Finds all that is wrong, adds it to what was found in the files, and writes it to standard output. Frees errors. 0; -1: the status says what
  * kind of errors there are, or that no output could be written. */
-int look_check(const struct look *look, struct look_errors *errors, struct cdc_error *error);
+int look_check(const struct filter_look *look, struct look_errors *errors, struct cdc_error *error);
 /* Writes what becomes of each table. 0 or -1 */
-int look_explain(const struct look *look, struct cdc_error *error);
+int look_explain(const struct filter_look *look, struct cdc_error *error);
 
 #endif

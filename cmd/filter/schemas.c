@@ -65,8 +65,8 @@ static int take_event(struct schemas *schemas, struct cdc_span line, struct cdc_
     return event.op == CDC_OP_SCHEMA && event.table.p != NULL ? add(schemas, &event, error) : 0;
 }
 
-static int take_line(struct schemas *schemas, const struct look *look, struct cdc_span line, struct cdc_buf *events,
-                     struct cdc_error *error)
+static int take_line(struct schemas *schemas, const struct filter_look *look, struct cdc_span line,
+                     struct cdc_buf *events, struct cdc_error *error)
 {
     if (look->convert == NULL)
         return take_event(schemas, line, error);
@@ -84,7 +84,7 @@ static int take_line(struct schemas *schemas, const struct look *look, struct cd
     return 0;
 }
 
-static int read_lines(struct schemas *schemas, const struct look *look, struct cdc_line_reader *reader,
+static int read_lines(struct schemas *schemas, const struct filter_look *look, struct cdc_line_reader *reader,
                       const char *path, struct cdc_error *error)
 {
     struct cdc_buf events = CDC_BUF_INIT;
@@ -108,7 +108,7 @@ static int read_lines(struct schemas *schemas, const struct look *look, struct c
     return result;
 }
 
-static int read_from(struct schemas *schemas, const struct look *look, int fd, const char *path,
+static int read_from(struct schemas *schemas, const struct filter_look *look, int fd, const char *path,
                      struct cdc_error *error)
 {
     struct cdc_line_reader *reader = cdc_line_reader_new(fd, look->max_line, error);
@@ -118,7 +118,7 @@ static int read_from(struct schemas *schemas, const struct look *look, int fd, c
     return result;
 }
 
-int schemas_read(struct schemas *schemas, const struct look *look, struct cdc_error *error)
+int schemas_read(struct schemas *schemas, const struct filter_look *look, struct cdc_error *error)
 {
     if (look->files.count == 0)
         return isatty(STDIN_FILENO) ? 0 : read_from(schemas, look, STDIN_FILENO, "the input", error);

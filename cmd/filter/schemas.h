@@ -14,7 +14,7 @@ struct schemas {
 };
 
 /* From the files of look, or from standard input unless that is a terminal. 0 or -1 */
-int schemas_read(struct schemas *schemas, const struct look *look, struct cdc_error *error);
+int schemas_read(struct schemas *schemas, const struct filter_look *look, struct cdc_error *error);
 void schemas_free(struct schemas *schemas);
 /* The event of one of them, whose bytes are BORROWED. */
 int schemas_event(const struct schemas *schemas, size_t i, struct cdc_event *event, struct cdc_error *error);
