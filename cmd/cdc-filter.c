@@ -368,12 +368,30 @@ static int show_letters(struct program *program, struct cdc_error *error)
     return result;
 }
 
+/* Of what is done to the lines of a stream, that to lines which stand alone: the rest would be passed over in silence. */
+static bool needs_a_stream(const struct options *options)
+{
+    bool sql = false;
+
+#ifdef WITH_SQLITE
+    sql = options->sql.where.count + options->sql.set.count + options->sql.add.count > 0;
+#endif
+    return sql || cdc_privacy_is_set(&options->privacy.settings) || options->format.to != NULL ||
+           options->format.from != NULL;
+}
+
 static int check_modes(const struct options *options, struct cdc_option_list operands, struct cdc_error *error)
 {
     bool looks = options->check || options->explain;
 
     if (options->check + options->explain + (options->letters.file != NULL) > 1)
         return cdc_error_set(error, CDC_EXIT_USAGE, "one of --check, --explain and --dead-letters at a time");
+    if (options->letters.file != NULL && needs_a_stream(options)) {
+        cdc_error_set(error, CDC_EXIT_USAGE,
+                      "--dead-letters: letters have no schema lines before them, so nothing is computed, masked or "
+                      "written in another form");
+        return cdc_error_hint(error, "it takes -t, -T, --op, --columns, --drop-columns and the renames");
+    }
     if (options->json && !looks)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--json goes with --check or --explain");
     if (operands.count != 0 && !looks)

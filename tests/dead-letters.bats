@@ -118,6 +118,8 @@ filter_faulty() { faulty cdc-filter --on-error dead-letter --dead-letter "$DEAD"
     echo '{"a":1}' >>"$DEAD"
     run -65 show
     run -64 t cdc-filter --reason x <"$IN"
+    run -64 show --mask t:name=null
+    run -64 show --where 't:id = 1'
 }
 
 # -- --replay --
@@ -270,6 +272,26 @@ more_than() { [ "$(replayed)" -gt "$1" ]; }
     is "the source" "$(python3 "$LIB/letters.py" --state "$IN")" "$(q 'select id, name from t order by id')"
 }
 letters_or_gone() { gone "$2" || [ "$(grep -c . "$DEAD" 2>/dev/null || true)" -ge "$1" ]; }
+
+@test "replay: SIGUSR1 tells how far it is, SIGTERM stores what was taken and leaves the rest" {
+    begin
+    { users; for i in {2..9}; do row c $i bad$i; done; commit; } >"$IN"
+    letters -q
+    mend
+    mkfifo "$DIR/pipe"
+    spawn bash -c 'exec timeout 60 cdc-sink-sqlite --replay "$0" "$1" 2>"$2"' "$DIR/pipe" "$DB" "$DIR/err"
+    exec 9>"$DIR/pipe"
+    head -n 5 "$DEAD" >&9
+    wait_until usr1_told
+    pkill -TERM -g "$SPAWNED" -x cdc-sink-sqlite
+    status_of "$SPAWNED"
+    exec 9>&-
+    grep -q 'stopped before the end of' "$DIR/err"
+    is "taken" 6 "$(q 'select count(*) from t')"
+    replay
+    is "all" 9 "$(q 'select count(*) from t')"
+}
+usr1_told() { pkill -USR1 -g "$SPAWNED" -x cdc-sink-sqlite; grep -q 'lines in 5,' "$DIR/err"; }
 
 # A copy whose letters wait, one of them behind a newer line.
 begin_case() {

@@ -146,7 +146,15 @@ static int take_lines(struct replay *replay, struct cdc_line_reader *reader, str
 {
     struct cdc_span line;
 
-    while (!replay->control->stop) {
+    for (;;) {
+        loop_report_turn(replay->report, false);
+        if (replay->control->stop) {
+            if (deliver(replay, error) != 0)
+                return -1;
+            return cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                                 "stopped before the end of \"%s\"; start again for the rest",
+                                 replay->settings->replay);
+        }
         enum cdc_line_result got = cdc_line_reader_next(reader, &line, error);
         if (got == CDC_LINE_ERROR)
             return -1;

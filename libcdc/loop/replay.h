@@ -3,6 +3,7 @@
 #ifndef LOOP_REPLAY_H
 #define LOOP_REPLAY_H
 
+#include "libcdc/loop/internal.h"
 #include "libcdc/loop/refused.h"
 
 #include <cdc/sink.h>
@@ -16,6 +17,7 @@ struct replay {
     const struct cdc_control *control;
     const struct cdc_log *log;
     struct cdc_metrics *metrics;
+    struct loop_report *report;
     uint64_t *number; /* of the line in hand: of the loop */
     /* replay.c's own */
     struct {

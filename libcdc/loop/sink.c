@@ -527,6 +527,7 @@ static int run_replay(struct cdc_sink_loop *loop, struct cdc_error *error)
                             .control = loop->control,
                             .log = loop->log,
                             .metrics = &loop->metrics,
+                            .report = &loop->report,
                             .number = &loop->number};
 
     if (cdc_offset_file_is_new(loop->offsets))
