@@ -136,6 +136,12 @@ static void skipped(void *state)
     cdc_filter_skipped(stage->filter);
 }
 
+static int settle(void *state, struct cdc_error *error)
+{
+    struct stage *stage = state;
+    return stage->privacy != NULL ? cdc_privacy_settle(stage->privacy, error) : 0;
+}
+
 static void free_settings(struct cdc_filter_settings *settings)
 {
     cdc_selection_free(&settings->selection);
@@ -149,7 +155,8 @@ static void free_settings(struct cdc_filter_settings *settings)
 static int run_loop(struct program *program, struct stage *stage, struct cdc_error *error)
 {
     const struct options *options = program->values;
-    const struct cdc_stage_ops ops = {options->format.from != NULL ? convert : NULL, filter_event, report, skipped};
+    const struct cdc_stage_ops ops = {options->format.from != NULL ? convert : NULL, filter_event, report, skipped,
+                                      settle};
     const struct cdc_stage_settings settings = {
         .input_fd = STDIN_FILENO,
         .output_fd = STDOUT_FILENO,

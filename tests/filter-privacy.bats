@@ -283,10 +283,15 @@ END
 }
 
 @test "--encrypt: every call fails once: what has left can be read with what is on the disk" {
-    local i
+    # A few keys are synced one by one, more of them together.
+    local rows
+    for rows in 2 7; do keys_with_faults "$rows"; done
+}
+keys_with_faults() {
+    local i rows=$1
     {
         schema id id:integer name:text
-        for i in {1..8}; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"name $i\"}"; done
+        for ((i = 1; i <= rows; i++)); do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"name $i\"}"; done
         commit
     } >"$IN"
     begin_case() {
@@ -300,12 +305,33 @@ END
     run_case() { faulty cdc-filter -q --encrypt name --subject id --key-store "$ROOT/keys" <"$IN" >>"$DIR/out" 2>"$DIR/err"; }
     check_case() {
         cdc-filter -q --decrypt --key-store "$ROOT/keys" <"$DIR/out" >"$DIR/opened" || return 1
-        is names "$(seq -f 'name %g' 8 | xargs)" "$(jq -r '.after.name // empty' "$DIR/opened" | sort -u | xargs)"
+        is names "$(seq -f 'name %g' "$rows" | xargs)" "$(jq -r '.after.name // empty' "$DIR/opened" | sort -u | xargs)"
     }
     all_faults error read write sync rename open memory
     all_faults short read write
     SHADOW=$DIR/shadow
     all_faults kill write sync rename
+}
+
+@test "--encrypt: several filters make keys in one store, and --forget takes some meanwhile" {
+    local i n=600 pids=()
+    {
+        schema id id:integer name:text
+        for ((i = 1; i <= n; i++)); do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"name $i\"}"; done
+        commit
+    } >"$IN"
+    with_store
+    for i in 1 2 3; do
+        t cdc-filter -q --encrypt name --subject id --key-store "$STORE" <"$IN" >"$DIR/sealed$i" &
+        pids+=($!)
+    done
+    seq 1 7 $n | t cdc-filter -q --key-store "$STORE" --forget
+    for i in "${pids[@]}"; do wait "$i"; done
+    for i in 1 2 3; do
+        t cdc-filter -q --decrypt --key-store "$STORE" <"$DIR/sealed$i" >"$DIR/out"
+        is "rows" $n "$(jq -s 'map(select(.op == "c" and (.after.name == null) == (.after.id % 7 == 1) and (.after.name // "name \(.after.id)") == "name \(.after.id)")) | length' "$DIR/out")"
+    done
+    is "no file is left over" "" "$(find "$STORE" -name '*.tmp.*')"
 }
 
 @test "a copy behind the filter is what the same query makes of the source" {

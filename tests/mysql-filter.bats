@@ -37,3 +37,85 @@ marked() { [ "$(copy 'select n from marker' 2>/dev/null)" = "$1" ]; }
     [ "$(wc -l <"$DIR/expected")" -gt 20 ]
     diff "$DIR/expected" "$DIR/actual"
 }
+
+# Conditions of which the server and the filter must say the same of each row; what the server writes otherwise comes after " -- ".
+conditions() {
+    cat <<'END'
+t LIKE 'a%'
+t LIKE 'A_c'
+t LIKE '50\%'
+t LIKE 'x\_y%' -- t like 'x\_y%'
+t NOT LIKE '%b%'
+t = 'abc' OR t IS NULL -- binary t = 'abc' or t is null
+t IN ('abc', NULL) -- binary t in ('abc', null)
+t NOT IN ('abc', NULL)
+c = 'ab' -- binary c = 'ab'
+n = 0.1
+n = 1.1
+n > 1
+n BETWEEN 0 AND 2
+n * 1.5 > 1.6
+n + n = 0.2
+-n < -1
+round(n, 1) = 1.1
+f > 0.1
+f = 1.5
+i = 18446744073709551615
+i > 9223372036854775807
+b
+NOT b
+b = TRUE
+b IS NULL OR b = FALSE
+bit
+bit = 1
+d >= '2026-11-21'
+d = '2026-11-21'
+d < '0001-01-01'
+at >= '2026-11-21 09:28:42.5'
+at = '2026-11-21T09:28:42.500'
+at > '2026-11-21'
+stamp = '2026-11-21 09:28:42'
+y = x'00ff'
+y > x'00'
+clock = '09:30:00.500'
+clock = '-00:00:01.000'
+e = 'new'
+e <> 'new'
+e IN ('new', 'it''s')
+e = ''
+s = 'a,c'
+s = ''
+s <> 'b'
+yr = 2026
+j ->> '$.n' = '5' -- json_value(j, '$.n') = '5'
+j ->> '$.n' > 4 -- json_value(j, '$.n') > 4
+j ->> '$.s' > 9 -- json_value(j, '$.s') > 9
+j ->> '$.t' = 'true' -- json_unquote(json_extract(j, '$.t')) = 'true'
+j IS NULL
+END
+}
+
+@test "each condition chooses the rows that the server chooses, but for case" {
+    msql "create table v (id int primary key, t varchar(20) collate utf8mb4_general_ci, c char(5), n decimal(20,4), f double, i bigint unsigned, b tinyint(1), bit bit(1), d date, at datetime(3), stamp timestamp null, y varbinary(10), clock time(3), e enum('new','it''s','OLD'), s set('a','b','c'), yr year, j json);
+        set sql_mode = '', time_zone = '+00:00';
+        insert into v values
+        (1, 'abc', 'ab', 0.1, 0.1, 18446744073709551615, 1, b'1', '2026-11-21', '2026-11-21 09:28:42.5', '2026-11-21 09:28:42', x'00ff', '09:30:00.5', 'new', 'c,a', 2026, '{\"n\": 5, \"s\": \"10\", \"t\": true}'),
+        (2, 'Abc', 'AB', 1.1, 1.5, 9223372036854775808, 0, b'0', '0000-00-00', '0000-00-00', '2026-01-01', x'00', '-00:00:01', 'it''s', '', 1901, '{\"n\": \"5\"}'),
+        (3, '50%', 'abc', -7, -1e300, 7, null, null, '9999-12-31', '2026-11-21', null, '', '838:59:59', 'nope', 'b', 0, '{\"n\": null}'),
+        (4, '50x', '', 1000, -0.0, 0, 2, b'1', '2026-02-28', '9999-12-31 23:59:59.999', null, null, '00:00:00', null, null, null, null),
+        (5, 'x_y', 'ab  ', 2.0001, 1e10, 1, 1, b'0', null, null, null, x'01', null, 'OLD', 'a,b,c', 2155, '{\"t\": \"true\"}'),
+        (6, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)"
+    t cdc-snapshot -q --name v --offset-file "$DIR/offset" -t "$NAME.v" "$URL" >"$DIR/in"
+    local line ours theirs failed=
+    while IFS= read -r line; do
+        theirs=${line#* -- } ours=${line%% -- *}
+        theirs=$(msql -N "set time_zone = '+00:00'; select id from v where $theirs order by id" 2>&1 | paste -sd' ')
+        ours=$(t cdc-filter -q --where "$ours" <"$DIR/in" 2>&1 | sed -n 's/.*"op":"r".*"key":{"id":\([0-9]*\)}.*/\1/p; /error:/p' | paste -sd' ')
+        [ "$ours" = "$theirs" ] || { echo "$line: the server chooses [$theirs], the filter [$ours]" && failed=yes; }
+    done < <(conditions)
+    [ -z "$failed" ]
+    for line in "e = 'NEW'" "s = 'c,a'" "clock = '09:30'" "op = 'insert'" "j = '{\"n\": 5}'"; do
+        ! t cdc-filter -q --where "$line" <"$DIR/in" >"$DIR/out" 2>"$DIR/err" || fail "$line"
+        is "$line" 1 "$(grep -c 'error: --where' "$DIR/err")"
+    done
+}

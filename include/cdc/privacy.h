@@ -31,6 +31,8 @@ struct cdc_privacy *cdc_privacy_new(const struct cdc_privacy_settings *settings,
 void cdc_privacy_free(struct cdc_privacy *privacy);
 /* For cdc_filter_settings; it BORROWS privacy. Errors name tables and columns, and have no value in them. */
 struct cdc_filter_step cdc_privacy_step(struct cdc_privacy *privacy);
+/* Brings new keys of --encrypt to the disk: to be called before any line that the step has changed leaves. 0 or -1. */
+int cdc_privacy_settle(struct cdc_privacy *privacy, struct cdc_error *error);
 /* What was left out so far because nobody can say what is in it: logical messages, and texts of statements. */
 void cdc_privacy_left_out(const struct cdc_privacy *privacy, uint64_t *messages, uint64_t *statements);
 

@@ -20,6 +20,9 @@ struct cdc_stage_ops {
     void (*report)(void *stage, const struct cdc_log *log);
     /* A line was passed over (skip_errors): one that is no event, or that `event` has refused. May be NULL. */
     void (*skipped)(void *stage);
+    /* Before lines are written, and when the input pauses: what they need must be there. -1 ends the run, and they are not
+     * written. May be NULL. */
+    int (*before_write)(void *stage, struct cdc_error *error);
 };
 
 struct cdc_stage_settings {

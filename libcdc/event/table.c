@@ -191,11 +191,12 @@ static int fill(struct cdc_tables *tables, struct cdc_table *table, const struct
     struct cdc_buf target = CDC_BUF_INIT;
     int result = tables->ops->name(tables->sink, event, &target, error);
 
-    cdc_buf_byte(&target, '\0');
-    table->target = target.data;
+    if (result == 0 && !target.failed)
+        table->target = cdc_span_copy(cdc_span(target.data, target.len));
+    cdc_buf_free(&target);
     if (result != 0)
         return -1;
-    if (target.failed)
+    if (table->target == NULL)
         return cdc_error_memory(error);
     return take_part(&table->id.name, event->name, error) == 0 && take_part(&table->id.db, event->db, error) == 0 &&
                    take_part(&table->id.schema, event->schema, error) == 0

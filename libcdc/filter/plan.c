@@ -272,11 +272,11 @@ static void free_plan(struct plan *plan)
 
 static bool unescape(struct cdc_span *plain, struct cdc_span raw)
 {
-    struct cdc_buf text = CDC_BUF_INIT;
+    size_t n = 0;
 
-    cdc_json_unescape(&text, raw);
-    *plain = cdc_span(text.data, text.len);
-    return !text.failed;
+    plain->p = cdc_json_text(raw, &n);
+    plain->n = n;
+    return plain->p != NULL;
 }
 
 /* Patterns and settings are unescaped text, names in lines may have escapes: they are taken out once, here, and the plan is

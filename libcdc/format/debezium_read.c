@@ -362,6 +362,8 @@ static int read_change(struct cdc_format_reader *reader, const struct message *m
         } else if (take_row(reader, message, &change, &source, error) != 0) {
             return -1;
         }
+        /* Such as the second half of an update of a key: which line had the value, nothing says. */
+        reader->losses.n[LOSS_UNAVAILABLE] += (*change.op == 'c' || *change.op == 'r') && change.unchanged.n > 0;
     }
     if (reader_append(reader, stream, &change, out, error) != 0)
         return -1;

@@ -32,22 +32,55 @@ static void make_type(struct cdc_buf *out, struct cdc_span name, struct cdc_span
 
 /* -- events of schema changes ----------------------------------------------------- */
 
-/* Takes the next name off `\"db\".\"t\"`, which is text within a JSON string; a doubled quote in it would be one. */
-static bool take_id_part(struct cdc_span *id, struct cdc_span *part)
+static bool begins_with_quote(struct cdc_span text, size_t at)
 {
-    size_t start, end;
+    return at + 1 < text.n && memcmp(text.p + at, "\\\"", 2) == 0;
+}
 
-    for (start = 0; start + 1 < id->n && memcmp(id->p + start, "\\\"", 2) != 0;)
-        start++;
-    if (start + 1 >= id->n)
-        return false;
-    for (end = start + 2; end + 1 < id->n && memcmp(id->p + end, "\\\"", 2) != 0;)
-        end += id->p[end] == '\\' ? 2 : 1;
-    if (end + 1 >= id->n)
-        return false;
-    *part = cdc_span(id->p + start + 2, end - start - 2);
-    *id = cdc_span(id->p + end + 2, id->n - end - 2);
-    return true;
+/* Takes the next name off `\"db\".\"t\"`, which is text within a JSON string, and appends it to `names`; a doubled quote in it is
+ * one. */
+static bool take_id_part(struct cdc_span *id, struct cdc_buf *names)
+{
+    size_t at = 0;
+
+    while (at < id->n && !begins_with_quote(*id, at))
+        at++;
+    for (at += 2; at < id->n; at++) {
+        if (begins_with_quote(*id, at)) {
+            if (!begins_with_quote(*id, at + 2)) {
+                *id = cdc_span(id->p + at + 2, id->n - at - 2);
+                return true;
+            }
+            at += 2;
+        }
+        if (id->p[at] == '\\' && at + 1 < id->n)
+            cdc_buf_byte(names, id->p[at++]);
+        cdc_buf_byte(names, id->p[at]);
+    }
+    return false;
+}
+
+/* The table that the id names; NULL with error set, or where it names none. */
+static struct format_table *table_of_id(struct cdc_format_reader *reader, const struct debezium_source *source,
+                                        struct cdc_span id, struct cdc_error *error)
+{
+    struct cdc_buf names = CDC_BUF_INIT;
+    size_t ends[4] = {0}, n = 0;
+    struct format_table *table = NULL;
+
+    for (; n < 3 && take_id_part(&id, &names); n++)
+        ends[n + 1] = names.len;
+    if (names.failed) {
+        cdc_error_memory(error);
+    } else if (n >= 2) {
+        struct cdc_span db = cdc_span(names.data, ends[1]), schema = cdc_span(NULL, 0),
+                        name = cdc_span(names.data + ends[n - 1], ends[n] - ends[n - 1]);
+        if (n == 3)
+            schema = cdc_span(names.data + ends[1], ends[2] - ends[1]);
+        table = format_table_of(&reader->tables, source->name, db, schema, name, error);
+    }
+    cdc_buf_free(&names);
+    return table;
 }
 
 static int take_columns(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span description,
@@ -81,19 +114,16 @@ int debezium_take_table_changes(struct cdc_format_reader *reader, const struct d
                                 struct cdc_span changes, struct cdc_error *error)
 {
     struct cdc_json_iter iter;
-    struct cdc_span change, parts[3];
+    struct cdc_span change;
 
     for (cdc_json_iter_begin(&iter, changes); cdc_json_next_element(&iter, &change);) {
         struct cdc_span id = cdc_json_member_raw(change, "id"), description = cdc_json_member(change, "table");
-        size_t n = 0;
-        while (n < 3 && take_id_part(&id, &parts[n]))
-            n++;
-        if (n < 2)
-            continue;
-        struct format_table *table = format_table_of(&reader->tables, source->name, parts[0],
-                                                     n == 3 ? parts[1] : cdc_span(NULL, 0), parts[n - 1], error);
+        struct cdc_error why = {0};
+        struct format_table *table = table_of_id(reader, source, id, &why);
+        if (table == NULL && why.status != 0)
+            return cdc_error_set(error, why.status, "%s", why.text);
         if (table == NULL)
-            return -1;
+            continue;
         if (cdc_json_member_is(change, "type", "DROP"))
             format_table_reset(table);
         else if (cdc_json_type(description) == CDC_JSON_OBJECT &&

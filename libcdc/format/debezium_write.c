@@ -478,7 +478,7 @@ static int write_change(struct line *line, struct cdc_error *error)
 
     if (moves_key(line)) {
         /* Its value went with the old key. */
-        line->writer->losses.n[LOSS_UNCHANGED] += line->event->unchanged.n > 2;
+        line->writer->losses.n[LOSS_MOVED] += line->event->unchanged.n > 2;
         more = write_row(line, &read, "d", true, false, error);
         if (more < 0)
             return -1;
@@ -599,10 +599,18 @@ static int write_ddl(struct line *line, struct cdc_error *error)
     return lines + 1;
 }
 
+/* In quotes, which are doubled within. */
 static void append_id_part(struct cdc_buf *out, struct cdc_span raw)
 {
     cdc_buf_lit(out, "\\\"");
-    cdc_buf_span(out, raw);
+    for (size_t i = 0; i < raw.n; i++) {
+        if (raw.p[i] == '\\' && i + 1 < raw.n) {
+            if (raw.p[i + 1] == '"')
+                cdc_buf_lit(out, "\\\"");
+            cdc_buf_byte(out, raw.p[i++]);
+        }
+        cdc_buf_byte(out, raw.p[i]);
+    }
     cdc_buf_lit(out, "\\\"");
 }
 

@@ -256,11 +256,10 @@ char *cdc_json_text(struct cdc_span raw, size_t *n)
     cdc_json_unescape(&text, raw);
     if (n != NULL)
         *n = text.len;
-    cdc_buf_byte(&text, '\0');
-    if (!text.failed)
-        return text.data;
+    /* It is kept, one for each table or column: the rest of the buffer's first 256 bytes would be most of it. */
+    char *exact = text.failed ? NULL : cdc_span_copy(cdc_span(text.data, text.len));
     cdc_buf_free(&text);
-    return NULL;
+    return exact;
 }
 
 bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text)

@@ -138,7 +138,8 @@ static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_lon
  * leaves: a sink that has stored that lets the source forget both. */
 static int write_all(struct stage_loop *loop, struct cdc_error *error)
 {
-    if (dead_letter_sync(loop->dead_letter, error) != 0)
+    if (dead_letter_sync(loop->dead_letter, error) != 0 ||
+        (loop->ops->before_write != NULL && loop->ops->before_write(loop->stage, error) != 0))
         return -1;
     int left = cdc_writer_finish(loop->writer, loop->control, -1, error);
 

@@ -80,9 +80,13 @@ enum store_result { STORE_FAILED = -1, STORE_MISSING, STORE_FORGOTTEN, STORE_FOU
 /* The name of a subject's key. is_null: the one of rows without a subject. */
 int store_kid(struct cdc_key_store *store, struct cdc_span subject, bool is_null, struct kid *kid,
               struct cdc_error *error);
-/* *key is BORROWED until the next call. make: one is made where there is none, and is durable before this returns. */
+/* *key is BORROWED until the next call. make: one is made where there is none, which is durable once store_settle has returned. */
 enum store_result store_key(struct cdc_key_store *store, const struct kid *kid, bool make, const unsigned char **key,
                             struct cdc_error *error);
+
+/* -- pending.c -- */
+/* Brings all keys that were made to the disk. Once it has failed, it fails again. */
+int store_settle(struct cdc_key_store *store, struct cdc_error *error);
 
 /* -- rules.c: the settings, taken apart -- */
 enum action {

@@ -114,6 +114,11 @@ void cdc_privacy_free(struct cdc_privacy *privacy)
     free(privacy);
 }
 
+int cdc_privacy_settle(struct cdc_privacy *privacy, struct cdc_error *error)
+{
+    return privacy->store != NULL ? store_settle(privacy->store, error) : 0;
+}
+
 void cdc_privacy_left_out(const struct cdc_privacy *privacy, uint64_t *messages, uint64_t *statements)
 {
     *messages = privacy->messages;

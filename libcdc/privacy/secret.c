@@ -71,8 +71,12 @@ int secret_read(int fd, void *data, size_t n, const char *path, const char *what
             return cdc_error_set(error, CDC_EXIT_IO, "unable to read %s \"%s\": %s", what, path, strerror(errno));
         got += more > 0 ? (size_t)more : 0;
     }
-    more = got == n ? pread(fd, &rest, 1, (off_t)n) : 0;
+    do
+        more = got == n ? pread(fd, &rest, 1, (off_t)n) : 0;
+    while (more < 0 && errno == EINTR);
     explicit_bzero(&rest, 1);
+    if (more < 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to read %s \"%s\": %s", what, path, strerror(errno));
     if (more != 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%s\" is longer than such a file is", what, path);
     return (int)got;

@@ -15,170 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "libcdc/privacy/internal.h"
+#include "libcdc/privacy/store.h"
 #include <cdc/file.h>
 #include <cdc/retry.h>
-#include <cdc/sha256.h>
-
-#define KEY_HEX (2 * SECRET_KEY)
-#define CHECK_HEX 16
-#define NAME_HEX (2 * KID_SIZE)
-static const char store_head[] = "cdc-key-store 1 ", key_head[] = "cdc-key 1 ";
-/* head, KEY, a space, CHECK, LF */
-#define FILE_MAX (sizeof store_head - 1 + KEY_HEX + 1 + CHECK_HEX + 1)
-
-/* Keys that were used lately. One that somebody destroys meanwhile must not be used for long. */
-#define CACHED 1024
-#define TRUSTED_MS 1000
-struct cached {
-    struct kid kid;
-    unsigned char key[SECRET_KEY];
-    int64_t read_ms;
-    bool there, forgotten;
-};
-struct secrets {
-    struct cached cached[CACHED];
-    char text[128]; /* of a file */
-    char digest[65];
-    unsigned char hashed[NAME_HEX + SECRET_KEY];
-};
-
-struct cdc_key_store {
-    char *path;
-    struct mac *names;
-    struct secrets *secrets;
-    char *file; /* room for PATH/ab/NAME.tmp.PID */
-    size_t file_size;
-};
-
-/* -- one file ------------------------------------------------------------------------- */
-
-/* CHECK of a key in a file of that name. */
-static void check_of(struct secrets *secrets, const char *name, const unsigned char key[SECRET_KEY],
-                     char check[CHECK_HEX])
-{
-    size_t n = strlen(name);
-
-    memcpy(secrets->hashed, name, n);
-    memcpy(secrets->hashed + n, key, SECRET_KEY);
-    cdc_sha256_hex(secrets->hashed, n + SECRET_KEY, secrets->digest);
-    memcpy(check, secrets->digest, CHECK_HEX);
-}
-
-/* The text of a file, in secrets->text: its length. */
-static size_t write_text(struct secrets *secrets, const char *head, const char *name,
-                         const unsigned char key[SECRET_KEY])
-{
-    size_t n = strlen(head);
-    char *text = secrets->text;
-
-    memcpy(text, head, n);
-    secret_to_hex(text + n, key, SECRET_KEY);
-    text[n + KEY_HEX] = ' ';
-    check_of(secrets, name, key, text + n + KEY_HEX + 1);
-    text[n + KEY_HEX + 1 + CHECK_HEX] = '\n';
-    return n + KEY_HEX + 1 + CHECK_HEX + 1;
-}
-
-/* What comes after the head where the key is forgotten. */
-static size_t write_zeros(char *text)
-{
-    memset(text, '0', KEY_HEX + 1 + CHECK_HEX);
-    text[KEY_HEX] = ' ';
-    return KEY_HEX + 1 + CHECK_HEX;
-}
-
-static int damaged(const char *path, const char *what, struct cdc_error *error)
-{
-    cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%s\" is damaged, or of another name", what, path);
-    return cdc_error_hint(error, "bring it back from a backup of the key store");
-}
-
-/* Takes the key out of secrets->text, which has n bytes. */
-static enum store_result parse_text(struct secrets *secrets, size_t n, const char *head, const char *name,
-                                    unsigned char key[SECRET_KEY], const char *path, const char *what,
-                                    struct cdc_error *error)
-{
-    size_t head_n = strlen(head);
-    const char *rest = secrets->text + head_n;
-    char zeros[KEY_HEX + 1 + CHECK_HEX], check[CHECK_HEX];
-
-    if (n != head_n + KEY_HEX + 1 + CHECK_HEX + 1 || memcmp(secrets->text, head, head_n) != 0)
-        return damaged(path, what, error), STORE_FAILED;
-    size_t n_zeros = write_zeros(zeros);
-    if (memcmp(rest, zeros, n_zeros) == 0)
-        return STORE_FORGOTTEN;
-    if (!secret_from_hex(key, rest, SECRET_KEY))
-        return damaged(path, what, error), STORE_FAILED;
-    check_of(secrets, name, key, check);
-    if (rest[KEY_HEX] != ' ' || memcmp(check, rest + KEY_HEX + 1, CHECK_HEX) != 0 ||
-        rest[KEY_HEX + 1 + CHECK_HEX] != '\n')
-        return damaged(path, what, error), STORE_FAILED;
-    return STORE_FOUND;
-}
-
-static enum store_result read_file(struct secrets *secrets, const char *path, const char *head, const char *name,
-                                   const char *what, unsigned char key[SECRET_KEY], struct cdc_error *error)
-{
-    struct cdc_error why = {0};
-    int fd = secret_open(path, O_RDONLY, what, &why);
-
-    if (fd < 0 && errno == ENOENT)
-        return STORE_MISSING;
-    if (fd < 0) {
-        cdc_error_set(error, why.status, "%s", why.text);
-        return cdc_error_hint(error, "%s", why.hint), STORE_FAILED;
-    }
-    int n = secret_read(fd, secrets->text, FILE_MAX, path, what, error);
-    close(fd);
-    enum store_result result =
-        n < 0 ? STORE_FAILED : parse_text(secrets, (size_t)n, head, name, key, path, what, error);
-    explicit_bzero(secrets->text, sizeof secrets->text);
-    return result;
-}
-
-static int not_written(const char *path, struct cdc_error *error)
-{
-    return cdc_error_set(error, cdc_file_exit(errno), "unable to write key \"%s\": %s", path, strerror(errno));
-}
-
-static int write_new(const char *path, const char *text, size_t n)
-{
-    int fd = cdc_file_create(path, 0600);
-    if (fd < 0)
-        return -1;
-    bool good = fchmod(fd, 0600) == 0 && cdc_file_write(fd, text, n) == 0 && fsync(fd) == 0;
-    int saved = errno;
-    if (close(fd) != 0 && good) {
-        good = false;
-        saved = errno;
-    }
-    if (!good)
-        unlink(path);
-    errno = saved;
-    return good ? 0 : -1;
-}
-
-/* A file that is not there yet, whole and durable or not at all. 1; 0: somebody else has made it meanwhile; -1 with errno. */
-static int make_file(const char *path, const char *text, size_t n)
-{
-    char *temporary = NULL;
-
-    if (asprintf(&temporary, "%s.tmp.%ld", path, (long)getpid()) < 0)
-        return errno = ENOMEM, -1;
-    int result = write_new(temporary, text, n);
-    if (result == 0) {
-        /* And not rename: two that make one subject's key at once must end with the same. */
-        result = link(temporary, path) == 0 ? 1 : errno == EEXIST ? 0 : -1;
-        int saved = errno;
-        unlink(temporary);
-        errno = saved;
-    }
-    if (result >= 0 && cdc_file_sync_folder(path) != 0)
-        result = -1;
-    free(temporary);
-    return result;
-}
 
 /* -- the store ------------------------------------------------------------------------ */
 
@@ -186,6 +25,8 @@ void cdc_key_store_close(struct cdc_key_store *store)
 {
     if (store == NULL)
         return;
+    if (store->lock >= 0)
+        close(store->lock);
     mac_free(store->names);
     secret_free(store->secrets, sizeof *store->secrets);
     free(store->path);
@@ -198,6 +39,7 @@ static struct cdc_key_store *new_store(const char *path, struct cdc_error *error
     struct cdc_key_store *store = calloc(1, sizeof *store);
 
     if (store != NULL) {
+        store->lock = -1;
         store->file_size = strlen(path) + NAME_HEX + 16;
         store->path = strdup(path);
         store->file = malloc(store->file_size);
@@ -234,11 +76,11 @@ struct cdc_key_store *cdc_key_store_open(const char *path, struct cdc_error *err
     if (store == NULL)
         return NULL;
     snprintf(store->file, store->file_size, "%s/store", path);
-    enum store_result result = read_file(store->secrets, store->file, store_head, "store", what, key, error);
+    enum store_result result = key_file_read(store->secrets, store->file, STORE_HEAD, "store", what, key, error);
     if (result == STORE_FOUND)
         store->names = mac_new(key, sizeof key, error);
     else if (result == STORE_FORGOTTEN)
-        damaged(store->file, what, error);
+        key_file_damaged(store->file, what, error);
     else if (result == STORE_MISSING) {
         /* Never made here: keys anew would be others for the same subjects. */
         cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" is no key store: it has no file \"store\"", path);
@@ -257,13 +99,13 @@ static int make_store_file(struct cdc_key_store *store, struct cdc_error *error)
 
     if (random_bytes(key, sizeof key, error) != 0)
         return -1;
-    size_t n = write_text(store->secrets, store_head, "store", key);
-    int result = make_file(store->file, store->secrets->text, n);
+    size_t n = key_file_text(store->secrets, STORE_HEAD, "store", key);
+    int result = key_file_make(store->file, store->secrets->text, n);
     explicit_bzero(key, sizeof key);
     explicit_bzero(store->secrets->text, sizeof store->secrets->text);
     if (result == 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" is a key store already", store->path);
-    return result < 0 ? not_written(store->file, error) : 0;
+    return result < 0 ? key_file_not_written(store->file, error) : 0;
 }
 
 int cdc_key_store_make(const char *path, struct cdc_error *error)
@@ -278,7 +120,7 @@ int cdc_key_store_make(const char *path, struct cdc_error *error)
     snprintf(store->file, store->file_size, "%s/store", path);
     int result = make_store_file(store, error);
     if (result == 0 && cdc_file_sync_folder(path) != 0) /* the folder that holds it */
-        result = not_written(path, error);
+        result = key_file_not_written(path, error);
     cdc_key_store_close(store);
     return result;
 }
@@ -296,52 +138,77 @@ int store_kid(struct cdc_key_store *store, struct cdc_span subject, bool is_null
     return 0;
 }
 
-/* Sets store->file; *name is the last part of it. */
-static void name_file(struct cdc_key_store *store, const struct kid *kid, const char **name)
-{
-    char hex[NAME_HEX + 1] = {0};
-
-    secret_to_hex(hex, kid->bytes, KID_SIZE);
-    int n = snprintf(store->file, store->file_size, "%s/%.2s/%s", store->path, hex, hex);
-    *name = store->file + n - NAME_HEX;
-}
-
-/* The folder of a file of a new key. */
-static int make_folder(struct cdc_key_store *store, struct cdc_error *error)
-{
-    char *slash = strrchr(store->file, '/');
-
-    *slash = '\0';
-    int result = mkdir(store->file, 0700);
-    if ((result != 0 && errno != EEXIST) || cdc_file_sync_folder(store->file) != 0)
-        result = not_written(store->file, error);
-    else
-        result = 0;
-    *slash = '/';
-    return result;
-}
-
-/* zeros: of a subject that is forgotten before it had a key. */
-static int make_key(struct cdc_key_store *store, const char *name, bool zeros, struct cdc_error *error)
+/* Of a subject that is forgotten before it had a key: the lock is held. */
+static int make_zeros(struct cdc_key_store *store, const struct kid *kid, const char *name, struct cdc_error *error)
 {
     struct secrets *secrets = store->secrets;
-    unsigned char key[SECRET_KEY];
+    unsigned char key[SECRET_KEY] = {0};
 
-    if (make_folder(store, error) != 0 || random_bytes(key, sizeof key, error) != 0)
+    if (pending_make_folder(store, kid, error) != 0)
         return -1;
-    size_t n = write_text(secrets, key_head, name, key);
-    if (zeros)
-        write_zeros(secrets->text + sizeof key_head - 1);
-    int result = make_file(store->file, secrets->text, n);
-    explicit_bzero(key, sizeof key);
+    size_t n = key_file_text(secrets, KEY_HEAD, name, key);
+    key_file_zeros(secrets->text + sizeof KEY_HEAD - 1);
+    int result = key_file_make(store->file, secrets->text, n);
     explicit_bzero(secrets->text, sizeof secrets->text);
-    return result < 0 ? not_written(store->file, error) : 0;
+    return result < 0 ? key_file_not_written(store->file, error) : 0;
 }
 
 static enum store_result read_key(struct cdc_key_store *store, const char *name, unsigned char key[SECRET_KEY],
                                   struct cdc_error *error)
 {
-    return read_file(store->secrets, store->file, key_head, name, "key", key, error);
+    return key_file_read(store->secrets, store->file, KEY_HEAD, name, "key", key, error);
+}
+
+/* A key that another run has made, and was killed before it had waited for the folder. */
+static int settle_name(struct cdc_key_store *store, const struct kid *kid, struct cdc_error *error)
+{
+    bool *durable = &store->entries[kid->bytes[0]];
+
+    if (*durable)
+        return 0;
+    if (pending_make_folder(store, kid, error) != 0)
+        return -1;
+    if (cdc_file_sync_folder(store->file) != 0)
+        return key_file_not_written(store->file, error);
+    *durable = true;
+    return 0;
+}
+
+/* Where no key was there: under the lock, as another program may have made it meanwhile. */
+static enum store_result make_key(struct cdc_key_store *store, const struct kid *kid, unsigned char key[SECRET_KEY],
+                                  struct cdc_error *error)
+{
+    const char *name;
+
+    if (pending_lock(store, error) != 0)
+        return STORE_FAILED;
+    key_file_name(store, kid, &name);
+    enum store_result result = read_key(store, name, key, error);
+    if (result == STORE_MISSING) {
+        result = pending_add(store, kid, error) == 0 ? STORE_FOUND : STORE_FAILED;
+        if (result == STORE_FOUND)
+            memcpy(key, pending_find(store, kid), SECRET_KEY);
+    } else if (result == STORE_FOUND && settle_name(store, kid, error) != 0) {
+        result = STORE_FAILED;
+    }
+    pending_unlock(store);
+    return result;
+}
+
+/* A key for a line that is to leave: the one that is there, or a new one. */
+static enum store_result key_to_use(struct cdc_key_store *store, const struct kid *kid, const char *name,
+                                    unsigned char key[SECRET_KEY], struct cdc_error *error)
+{
+    const unsigned char *pending = pending_find(store, kid);
+
+    if (pending != NULL) {
+        memcpy(key, pending, SECRET_KEY);
+        return STORE_FOUND;
+    }
+    enum store_result result = read_key(store, name, key, error);
+    if (result == STORE_MISSING)
+        return make_key(store, kid, key, error);
+    return result == STORE_FOUND && settle_name(store, kid, error) != 0 ? STORE_FAILED : result;
 }
 
 enum store_result store_key(struct cdc_key_store *store, const struct kid *kid, bool make, const unsigned char **key,
@@ -354,15 +221,10 @@ enum store_result store_key(struct cdc_key_store *store, const struct kid *kid, 
     *key = cached->key;
     if (cached->there && memcmp(&cached->kid, kid, sizeof *kid) == 0 && now - cached->read_ms < TRUSTED_MS)
         return cached->forgotten ? STORE_FORGOTTEN : STORE_FOUND;
-    name_file(store, kid, &name);
     cached->there = false;
-    enum store_result result = read_key(store, name, cached->key, error);
-    if (result == STORE_MISSING && make) {
-        /* Read back: it may be another's, who was first. */
-        result = make_key(store, name, false, error) == 0 ? read_key(store, name, cached->key, error) : STORE_FAILED;
-        if (result == STORE_MISSING)
-            result = cdc_error_set(error, CDC_EXIT_IO, "key \"%s\" was removed as soon as it was made", store->file);
-    }
+    key_file_name(store, kid, &name);
+    enum store_result result =
+        make ? key_to_use(store, kid, name, cached->key, error) : read_key(store, name, cached->key, error);
     if (result == STORE_FOUND || result == STORE_FORGOTTEN) {
         cached->kid = *kid;
         cached->there = true;
@@ -379,28 +241,26 @@ enum store_result store_key(struct cdc_key_store *store, const struct kid *kid, 
 static int overwrite(const char *path, int fd, struct cdc_error *error)
 {
     char zeros[KEY_HEX + 1 + CHECK_HEX];
-    size_t n = write_zeros(zeros);
+    size_t n = key_file_zeros(zeros);
 
-    if (pwrite(fd, zeros, n, (off_t)(sizeof key_head - 1)) == (ssize_t)n && fsync(fd) == 0)
+    if (pwrite(fd, zeros, n, (off_t)(sizeof KEY_HEAD - 1)) == (ssize_t)n && fsync(fd) == 0)
         return 0;
-    return not_written(path, error);
+    return key_file_not_written(path, error);
 }
 
-int cdc_key_store_forget(struct cdc_key_store *store, struct cdc_span subject, bool *had_key, struct cdc_error *error)
+static int forget_locked(struct cdc_key_store *store, struct cdc_span subject, bool *had_key, struct cdc_error *error)
 {
     struct kid kid;
     const char *name;
     struct cdc_error why = {0};
 
-    *had_key = false;
     if (store_kid(store, subject, false, &kid, error) != 0)
         return -1;
-    name_file(store, &kid, &name);
+    key_file_name(store, &kid, &name);
     int fd = secret_open(store->file, O_RDWR, "key", &why);
     if (fd < 0 && errno == ENOENT) {
-        if (make_key(store, name, true, error) != 0)
+        if (make_zeros(store, &kid, name, error) != 0)
             return -1;
-        /* Another process may have been first, with a key. */
         cdc_error_clear(&why);
         fd = secret_open(store->file, O_RDWR, "key", &why);
     }
@@ -412,5 +272,15 @@ int cdc_key_store_forget(struct cdc_key_store *store, struct cdc_span subject, b
     explicit_bzero(key, sizeof key);
     int result = overwrite(store->file, fd, error);
     close(fd);
+    return result;
+}
+
+int cdc_key_store_forget(struct cdc_key_store *store, struct cdc_span subject, bool *had_key, struct cdc_error *error)
+{
+    *had_key = false;
+    if (pending_lock(store, error) != 0)
+        return -1;
+    int result = forget_locked(store, subject, had_key, error);
+    pending_unlock(store);
     return result;
 }

@@ -67,11 +67,11 @@ static void free_table(struct table *table)
 
 static bool unescape(struct cdc_span *plain, struct cdc_span raw)
 {
-    struct cdc_buf text = CDC_BUF_INIT;
+    size_t n = 0;
 
-    cdc_json_unescape(&text, raw);
-    *plain = cdc_span(text.data, text.len);
-    return !text.failed;
+    plain->p = cdc_json_text(raw, &n);
+    plain->n = n;
+    return plain->p != NULL;
 }
 
 static struct table *new_table(struct rules *rules, struct cdc_span schema, struct cdc_span name)

@@ -316,6 +316,37 @@ static int sync_call(long number, int fd)
     return result;
 }
 
+static void keep_tree(const char *path)
+{
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        char inner[PATH_MAX];
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name) < (int)sizeof inner)
+            keep_tree(inner);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    keep(fd);
+    syscall(SYS_close, fd);
+}
+
+/* All that is below the root. */
+int syncfs(int fd)
+{
+    if (due(SYNC)) {
+        errno = EIO;
+        return -1;
+    }
+    int result = (int)syscall(SYS_syncfs, fd);
+    if (result == 0 && root[0] != '\0')
+        keep_tree(root);
+    return result;
+}
+
 int fsync(int fd)
 {
     return sync_call(SYS_fsync, fd);

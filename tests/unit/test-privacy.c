@@ -76,6 +76,8 @@ static int take(struct run *run, const char *line)
     if (cdc_event_parse(&event, line, strlen(line), &run->error) != 0)
         return -2;
     int result = cdc_filter_event(run->filter, &event, &run->out, &run->error);
+    if (cdc_privacy_settle(run->privacy, &run->error) != 0)
+        return -3;
     if (cdc_buf_room(&run->out, 1)) /* so that it can be searched as a text */
         run->out.data[run->out.len] = '\0';
     return result;

@@ -53,6 +53,13 @@ static const struct {
     {"op", "text", "\"mine\""},
     {"money", "money", "\"$1.00\""},
     {"untyped", "", "\"x\""},
+    {"id", "uuid", "\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\""},
+    {"clock", "time without time zone", "\"09:30:00.5\""},
+    {"span", "interval", "\"P1DT2H\""},
+    {"tags", "text[]", "[\"a\",\"b c\"]"},
+    {"bits", "bit(4)", "\"0101\""},
+    {"ip", "inet", "\"10.0.0.1\""},
+    {"doc", "jsonb", "{\"n\":5,\"p\":1.10,\"s\":\"10\",\"t\":true,\"w\":\"a\\\"b\",\"z\":null,\"o\":{\"x\":1}}"},
 };
 #define N (sizeof row / sizeof row[0])
 
@@ -275,7 +282,17 @@ static void test_texts(void)
     holds("t = 'Zo\xc3\xab''s'", true);
     is("length(t)", "5");
     is("upper(t)", "\"ZO\xc3\xab'S\"");
-    holds("t LIKE 'zo%'", true);
+    holds("t LIKE 'Zo%'", true);
+    holds("t LIKE 'zo%'", false);
+    holds("t LIKE 'Zo_''s'", true);
+    holds("t LIKE '%%''_'", true);
+    holds("t LIKE 'Zo'", false);
+    holds("'a_b%' LIKE 'a\\_b\\%'", true);
+    holds("'axb%' LIKE 'a\\_b\\%'", false);
+    holds("'a\\b' LIKE 'a\\b' ESCAPE ''", true);
+    fails("t LIKE 'Zo%' ESCAPE 'xy'", 65, "ESCAPE");
+    fails("'a' LIKE 'a\\'", 78, "ends with");
+    is("t LIKE gap", "null");
     holds("t NOT LIKE 'x%'", true);
     holds("t GLOB 'Z*'", true);
     holds("'10%' LIKE '10!%' ESCAPE '!'", true);
@@ -339,6 +356,56 @@ static void test_times(void)
     is("ts", "\"2025-11-21T09:28:47.123Z\"");
     is("ts_ms", "1763717327123");
     holds("ts < '2026-01-01'", true);
+}
+
+/* A literal that no line ever has in that column. */
+static void test_literals(void)
+{
+    holds("id = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", true);
+    fails("id = 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", 78, "small letters");
+    fails("id IN ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{}')", 78, "never the text");
+    holds("CAST(id AS TEXT) = 'x'", false);
+    holds("clock > '09:30:00'", true);
+    fails("clock = '09:30'", 78, "HH:MM:SS");
+    fails("'09:30:00.50' = old.clock", 78, "zeros");
+    holds("span = 'P1DT2H'", true);
+    fails("span = '1 day 02:00:00'", 78, "ISO 8601");
+    holds("tags = '[\"a\",\"b c\"]'", true);
+    fails("tags = '{a,\"b c\"}'", 78, "JSON");
+    fails("j <> '{\"a\": 1}'", 78, "JSON");
+    fails("bits = '5'", 78, "zeros and ones");
+    fails("ip = '10.0.0.1/32'", 78, "/32");
+    fails("c = 'ab '", 78, "blanks");
+    fails("money = '1.00'", 78, "$1,000.00");
+    holds("event.op = 'u'", true);
+    fails("event.op IN ('c', 'update')", 78, "r, c, u or d");
+}
+
+/* What is taken out of JSON is a text beside a text and a number beside a number, as ->> is the source's. */
+static void test_taken_out(void)
+{
+    holds("doc ->> 'n' = '5'", true);
+    holds("doc ->> '$.n' = 5", true);
+    holds("doc ->> '$.t' = 'true'", true);
+    holds("doc ->> '$.t'", true);
+    holds("doc ->> '$.p' = '1.10'", true);
+    holds("doc ->> '$.p' = 1.1", true);
+    holds("doc ->> '$.s' = '10'", true);
+    holds("doc ->> '$.s' > 500", false);
+    holds("doc ->> '$.s' BETWEEN 9 AND 11", true);
+    holds("doc ->> '$.s' = f", false);
+    holds("doc ->> '$.w' = 'a\"b'", true);
+    holds("doc ->> '$.o' = '{\"x\":1}'", true);
+    holds("json_extract(doc, '$.t') IN ('true', 'yes')", true);
+    holds("coalesce(doc ->> 'none', doc ->> 't', 'x') = 'true'", true);
+    holds("CASE WHEN o THEN doc ->> 't' ELSE 'x' END = 'true'", true);
+    holds("iif(doc ->> 't', doc ->> 't', 'x') = 'true'", true);
+    holds("nullif(doc ->> 't', 'false') = 'true'", true);
+    holds("doc ->> 'z' IS NULL", true);
+    is_into("doc ->> 't'", "text", "\"true\"");
+    is_into("doc ->> 'p'", "text", "\"1.10\"");
+    is("doc ->> 't' || '!'", "\"true!\"");
+    fails("doc ->> '$.w' > 1", 65, "no number");
 }
 
 static void test_json(void)
@@ -489,6 +556,8 @@ int main(void)
     test_texts();
     test_times();
     test_json();
+    test_literals();
+    test_taken_out();
     test_names();
     test_refused();
     test_large();

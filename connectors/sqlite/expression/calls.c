@@ -198,6 +198,13 @@ bool call_is_nullif(const struct node *node)
     return find(node)->rule == RULE_NULLIF;
 }
 
+bool call_is_choice(const struct node *node)
+{
+    enum rule rule = find(node)->rule;
+
+    return rule == RULE_COMMON || rule == RULE_IIF || rule == RULE_NULLIF;
+}
+
 /* SQLite's own max and min are right for integers, doubles and texts. */
 const char *call_name(const struct node *node)
 {

@@ -73,14 +73,18 @@ static bool is_decimal_literal(const struct node *node)
 
 /* -- comparing ------------------------------------------------------------------------------- */
 
-/* Of something taken out of JSON beside a node of that type. */
+/* Of something taken out of JSON beside a node of that type: what the document has may be a text or a number, and SQLite would say
+ * that a text is never equal to a number, and always greater. */
 static enum form form_beside(const struct node *other, enum lite_type type)
 {
     if (type == LITE_TYPE_TIME)
         return FORM_TIME;
-    if (type == LITE_TYPE_DECIMAL) /* numbers of JSON are doubles in SQLite */
-        return is_decimal_literal(other) ? FORM_REAL : FORM_DECIMAL;
-    return FORM_AS_IS;
+    if (lite_type_is_text(type))
+        return FORM_TEXT;
+    /* numbers of JSON are doubles in SQLite */
+    if (type == LITE_TYPE_REAL || (type == LITE_TYPE_DECIMAL && is_decimal_literal(other)))
+        return FORM_REAL;
+    return lite_type_is_number(type) ? FORM_DECIMAL : FORM_AS_IS;
 }
 
 int compare_form(const struct node *left, const struct node *right)
@@ -122,7 +126,7 @@ int compile_check_comparable(struct compiler *compiler, const struct node *left,
     if (ordered && (has_no_order(left) || has_no_order(right)))
         return compile_refuse(compiler,
                               "the order of such a type is not that of its text: CAST(... AS TEXT) if it should be");
-    return 0;
+    return literal_check(compiler, left, right);
 }
 
 /* -- one type for several ---------------------------------------------------------------------- */

@@ -37,9 +37,15 @@ int compile_check_condition(struct compiler *compiler, const struct node *node);
 int compile_common_type(struct compiler *compiler, enum lite_type type, const struct node *node);
 enum form compile_form(enum lite_type type);
 
+/* -- literal.c -- */
+/* Of a column and a text that are compared: CONFIG where lines never have such a text in that column. */
+int literal_check(struct compiler *compiler, const struct node *left, const struct node *right);
+
 /* -- calls.c -- */
 int call_types(struct compiler *compiler, struct node *node);
 bool call_is_nullif(const struct node *node);
+/* Is what it gives one of its arguments, as coalesce's is? */
+bool call_is_choice(const struct node *node);
 /* What is called, and the form of the argument. */
 const char *call_name(const struct node *node);
 enum form call_form(const struct node *node, const struct node *argument);

@@ -4,11 +4,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "connectors/sqlite/syntax/decimal.h"
 #include "connectors/sqlite/expression/functions.h"
 #include "connectors/sqlite/syntax/moment.h"
 #include <cdc/json.h>
+
+#define PATTERN_MAX 50000 /* bytes, as SQLite has it: longer ones could take hours */
 
 struct number {
     int type; /* SQLITE_INTEGER, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_NULL */
@@ -527,6 +530,106 @@ static void moment(sqlite3_context *context, int n, sqlite3_value **values)
         fail(context, text_of(values[0]), "is no date or time that could be compared");
 }
 
+/* -- texts -------------------------------------------------------------------------------------- */
+
+/* JSON becomes a text: of a string what is in it, of null NULL. */
+static void unquoted(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct cdc_span json = text_of(values[0]), raw = cdc_json_string_raw(json);
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    (void)n;
+    if (sqlite3_value_type(values[0]) == SQLITE_NULL || cdc_json_is_null(json))
+        return;
+    if (raw.p != NULL) {
+        cdc_json_unescape(&text, raw);
+        result_text(context, &text);
+    } else {
+        sqlite3_result_value(context, values[0]);
+    }
+    cdc_buf_free(&text);
+}
+
+/* How many bytes the character at p has. */
+static size_t character(const char *p, const char *end)
+{
+    size_t n = 1;
+
+    while (p + n < end && ((unsigned char)p[n] & 0xc0) == 0x80)
+        n++;
+    return n;
+}
+
+static bool is_same(const char *a, size_t n, const char *b, size_t m, bool nocase)
+{
+    return n == m && (memcmp(a, b, n) == 0 || (nocase && n == 1 && strncasecmp(a, b, 1) == 0));
+}
+
+/* 1, 0; -1: the pattern ends with the escape. */
+static int matches(struct cdc_span text, struct cdc_span pattern, struct cdc_span escape, bool nocase)
+{
+    const char *t = text.p, *p = pattern.p, *t_end = t + text.n, *p_end = p + pattern.n;
+    const char *back_t = NULL, *back_p = NULL; /* where the last % takes one more character */
+
+    for (;;) {
+        bool escaped = escape.n > 0 && (size_t)(p_end - p) >= escape.n && memcmp(p, escape.p, escape.n) == 0;
+        const char *c = escaped ? p + escape.n : p;
+        if (escaped && c == p_end)
+            return -1;
+        if (!escaped && p < p_end && *p == '%') {
+            back_p = ++p;
+            back_t = t;
+            continue;
+        }
+        if (p == p_end && t == t_end)
+            return 1;
+        if (t < t_end && c < p_end) {
+            size_t have = character(t, t_end), want = character(c, p_end);
+            if ((!escaped && *c == '_') || is_same(t, have, c, want, nocase)) {
+                t += have;
+                p = c + want;
+                continue;
+            }
+        }
+        if (back_p == NULL || back_t == t_end)
+            return 0;
+        t = back_t += character(back_t, t_end);
+        p = back_p;
+    }
+}
+
+static void like_as(sqlite3_context *context, sqlite3_value **values, bool nocase)
+{
+    for (int i = 0; i < 3; i++)
+        if (sqlite3_value_type(values[i]) == SQLITE_NULL)
+            return;
+    struct cdc_span pattern = text_of(values[1]), escape = text_of(values[2]);
+    if (pattern.n > PATTERN_MAX || (escape.n > 0 && character(escape.p, escape.p + escape.n) != escape.n)) {
+        sqlite3_result_error(
+            context, pattern.n > PATTERN_MAX ? "a pattern is too long" : "ESCAPE is one character, or none", -1);
+        return;
+    }
+    int result = matches(text_of(values[0]), pattern, escape, nocase);
+    if (result < 0)
+        sqlite3_result_error(context, "a pattern ends with the character of its ESCAPE", -1);
+    else
+        sqlite3_result_int(context, result);
+}
+
+/* As PostgreSQL has it: case matters. */
+static void like(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    (void)n;
+    like_as(context, values, false);
+}
+
+/* As MySQL's and MariaDB's default collations have it, for the letters of ASCII. */
+static void like_nocase(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    (void)n;
+    like_as(context, values, true);
+}
+
 /* -- all of them --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -551,7 +654,10 @@ static const struct {
             {"cdc_real", 1, cast_real},
             {"cdc_decimal", 1, cast_decimal},
             {"cdc_integer", 1, cast_integer},
-            {"cdc_moment", 1, moment}};
+            {"cdc_moment", 1, moment},
+            {"cdc_unquoted", 1, unquoted},
+            {"cdc_like", 3, like},
+            {"cdc_like_nocase", 3, like_nocase}};
 
 int functions_register(sqlite3 *database)
 {

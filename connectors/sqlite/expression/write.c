@@ -108,6 +108,19 @@ static void write_joined(struct compiler *compiler, const struct node *node, con
     put(compiler, ")");
 }
 
+/* Of what is taken out of JSON, as a text: true is 'true' and 1.10 '1.10', as the source's ->> has it. */
+static bool takes_out(const struct node *node)
+{
+    return (node->kind == NODE_BINARY && is(node->text, "->>")) ||
+           (node->kind == NODE_CALL && node->n == 2 && is(node->text, "json_extract"));
+}
+
+static void write_taken_out(struct compiler *compiler, const struct node *node)
+{
+    put(compiler, "cdc_unquoted");
+    write_joined(compiler, node, "->", FORM_AS_IS);
+}
+
 static void write_binary(struct compiler *compiler, const struct node *node)
 {
     static const struct {
@@ -194,22 +207,35 @@ static void write_like(struct compiler *compiler, const struct node *node)
 {
     const struct node *pattern = node->first->next;
 
-    put(compiler, node->negated ? "(NOT (" : "((");
-    write_node(compiler, node->first, FORM_TEXT);
-    put(compiler, node->text.p[0] == 'L' ? " LIKE " : " GLOB ");
-    write_node(compiler, pattern, FORM_TEXT);
-    if (pattern->next != NULL) {
-        put(compiler, " ESCAPE ");
-        write_node(compiler, pattern->next, FORM_TEXT);
+    put(compiler, node->negated ? "(NOT " : "(");
+    if (node->text.p[0] == 'G') {
+        write_joined(compiler, node, " GLOB ", FORM_TEXT);
+    } else {
+        put(compiler, compiler->scope->mysql ? "cdc_like_nocase(" : "cdc_like(");
+        write_node(compiler, node->first, FORM_TEXT);
+        put(compiler, ",");
+        write_node(compiler, pattern, FORM_TEXT);
+        put(compiler, ",");
+        if (pattern->next != NULL)
+            write_node(compiler, pattern->next, FORM_TEXT);
+        else
+            put(compiler, "'\\'");
+        put(compiler, ")");
     }
-    put(compiler, "))");
+    put(compiler, ")");
 }
 
-static void write_case(struct compiler *compiler, const struct node *node)
+/* Of a node that gives one of several. */
+static enum form form_of_choice(const struct node *node, enum form form)
+{
+    return node->type == LITE_TYPE_ANY && form == FORM_TEXT ? form : compile_form((enum lite_type)node->type);
+}
+
+static void write_case(struct compiler *compiler, const struct node *node, enum form wanted)
 {
     const struct node *base = node->has_base ? node->first : NULL,
                       *child = node->has_base ? node->first->next : node->first;
-    enum form form = compile_form((enum lite_type)node->type);
+    enum form form = form_of_choice(node, wanted);
 
     put(compiler, "(CASE");
     for (; child != NULL; child = child->next) {
@@ -246,27 +272,29 @@ static void write_cast(struct compiler *compiler, const struct node *node)
     }
 }
 
-static void write_nullif(struct compiler *compiler, const struct node *node)
+static void write_nullif(struct compiler *compiler, const struct node *node, enum form form)
 {
     put(compiler, "(CASE WHEN ");
     write_compare(compiler, node->first, "=", node->first->next);
     put(compiler, " THEN NULL ELSE ");
-    write_node(compiler, node->first, FORM_AS_IS);
+    write_node(compiler, node->first, node->type == LITE_TYPE_ANY ? form_of_choice(node, form) : FORM_AS_IS);
     put(compiler, " END)");
 }
 
-static void write_function(struct compiler *compiler, const struct node *node)
+static void write_function(struct compiler *compiler, const struct node *node, enum form form)
 {
     if (call_is_nullif(node)) {
-        write_nullif(compiler, node);
+        write_nullif(compiler, node, form);
         return;
     }
+    bool chooses_text = call_is_choice(node) && form_of_choice(node, form) == FORM_TEXT;
     put(compiler, call_name(node));
     put(compiler, "(");
     for (const struct node *child = node->first; child != NULL; child = child->next) {
         if (child != node->first)
             put(compiler, ",");
-        write_node(compiler, child, call_form(node, child));
+        bool condition = child == node->first && is(node->text, "iif");
+        write_node(compiler, child, chooses_text && !condition ? FORM_TEXT : call_form(node, child));
     }
     put(compiler, ")");
 }
@@ -294,9 +322,9 @@ static void write_plain(struct compiler *compiler, const struct node *node, enum
     case NODE_LIKE: write_like(compiler, node); break;
     case NODE_IN: write_in(compiler, node); break;
     case NODE_BETWEEN: write_between(compiler, node); break;
-    case NODE_CASE: write_case(compiler, node); break;
+    case NODE_CASE: write_case(compiler, node, form); break;
     case NODE_CAST: write_cast(compiler, node); break;
-    case NODE_CALL: write_function(compiler, node); break;
+    case NODE_CALL: write_function(compiler, node, form); break;
     case NODE_COLLATE:
         put(compiler, "(");
         write_node(compiler, node->first, FORM_TEXT);
@@ -319,8 +347,9 @@ static const char *wrapper_of(const struct node *node, enum form form)
     if (form == FORM_TIME)
         return "cdc_moment(";
     if (form == FORM_REAL && (node->type == LITE_TYPE_DECIMAL || node->type == LITE_TYPE_ANY))
-        return node->type == LITE_TYPE_DECIMAL ? "cdc_real(" : NULL;
-    if (form == FORM_TEXT && node->type == LITE_TYPE_REAL)
+        return "cdc_real(";
+    bool chooses = node->kind == NODE_CASE || (node->kind == NODE_CALL && call_is_choice(node));
+    if (form == FORM_TEXT && (node->type == LITE_TYPE_REAL || (node->type == LITE_TYPE_ANY && !chooses)))
         return "cdc_text(";
     return NULL;
 }
@@ -329,6 +358,10 @@ static void write_node(struct compiler *compiler, const struct node *node, enum 
 {
     if (compiler->out->sql.len > SQL_MAX) /* nested lists grow with each level */
         return;
+    if (form == FORM_TEXT && takes_out(node)) {
+        write_taken_out(compiler, node);
+        return;
+    }
     const char *wrapper = wrapper_of(node, form);
     if (wrapper != NULL)
         put(compiler, wrapper);
