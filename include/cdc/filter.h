@@ -15,6 +15,9 @@ enum cdc_step_result {
                       * them, that have the pos POS.1, POS.2 ... each time that the line comes */
 };
 
+/* How much of a column's values can be read in what leaves. */
+enum cdc_step_clarity { CDC_CLEAR_AS_BEFORE, CDC_CLEAR_IN_PART, CDC_CLEAR_NOT };
+
 /* What is done to an event beyond choosing and renaming. A step sees the lines of chosen tables in their order, schema lines before rows, and ddl
  * and message lines: not those of commit and heartbeat, nor those with an unknown op. */
 struct cdc_filter_step {
@@ -27,6 +30,10 @@ struct cdc_filter_step {
     /* Lines with an unknown op, into which it cannot look, must not pass: they are refused (DATA). */
     bool refuses_unknown;
     void *state;
+    /* Of a schema line that `event` has just taken: appends in words what is done to the values of a column, named as it stands
+     * between its quotes, or (p NULL) to the rows; several with "; " between them, nothing where it does nothing. May be NULL. */
+    enum cdc_step_clarity (*explain)(void *state, const struct cdc_event *event, struct cdc_span column,
+                                     struct cdc_buf *out);
 };
 
 /* What every line that leaves is written as, with the names that it then has. */
@@ -68,6 +75,10 @@ void cdc_filter_free(struct cdc_filter *filter);
  * The `events` of a commit line becomes the number of lines that passed. */
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                      struct cdc_error *error);
+/* What becomes of the table of a schema line and of its columns, as one JSON object (cdc-filter(1), --explain), appended to out. Errors
+ * are those of cdc_filter_event for that line. 0 or -1. */
+int cdc_filter_explain(struct cdc_filter *filter, const struct cdc_event *schema, struct cdc_buf *out,
+                       struct cdc_error *error);
 /* A line was passed over that cdc_filter_event has not seen, or has refused: from here on each `events` is counted anew. */
 void cdc_filter_skipped(struct cdc_filter *filter);
 /* Appends the settings that name a table, or a pattern, of which no line has come so far: "-t 'ordesr', --rename 'a=b'".

@@ -16,17 +16,6 @@
 /* Bytes of the buffers that are kept from line to line. */
 #define KEPT ((size_t)1 << 20)
 
-struct cdc_filter {
-    struct cdc_filter_settings settings; /* BORROWED lists */
-    bool ops_limited;
-    /* The last op of the enum, so that every op has its place. */
-    bool ops[CDC_OP_HEARTBEAT + 1];
-    struct plans plans;
-    struct counts counts;
-    struct cdc_buf *steps; /* what each of the settings' steps has made of the event */
-    struct cdc_buf line;   /* the last of all, for the format */
-};
-
 /* -- settings ------------------------------------------------------------------ */
 
 static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_error *error)
@@ -44,7 +33,8 @@ static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_err
             i++;
         if (i == sizeof known / sizeof known[0]) {
             cdc_error_set(error, CDC_EXIT_USAGE, "--op: \"%.*s\" is not an operation", (int)(n > 64 ? 64 : n), p);
-            return cdc_error_hint(error, "use a list of r, c, u, d, t, m, ddl");
+            cdc_error_hint(error, "use a list of r, c, u, d, t, m, ddl");
+            return cdc_error_item(error, list, (size_t)(p - list));
         }
         filter->ops[known[i].op] = true;
         p += n;
@@ -76,12 +66,15 @@ static int check_form(const char *option, const struct cdc_option_list *list, en
         const char *item = list->items[i];
         /* What is written into lines must be UTF-8, and what is not would match no name. */
         if (!cdc_utf8_valid(item, strlen(item)))
-            return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not valid UTF-8", option, item);
-        if (!has_form(item, form))
-            return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item,
-                                 form == FORM_COLUMNS ? "[TABLE:]COLUMN,COLUMN"
-                                 : form == FORM_ROUTE ? "PATTERN=[SCHEMA.]NAME"
-                                                      : "OLD=NEW");
+            cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not valid UTF-8", option, item);
+        else if (!has_form(item, form))
+            cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item,
+                          form == FORM_COLUMNS ? "[TABLE:]COLUMN,COLUMN"
+                          : form == FORM_ROUTE ? "PATTERN=[SCHEMA.]NAME"
+                                               : "OLD=NEW");
+        else
+            continue;
+        return cdc_error_item(error, item, 0);
     }
     return 0;
 }
@@ -311,6 +304,10 @@ static int pass_event(struct cdc_filter *filter, struct plan *plan, struct line_
 static int pass(struct cdc_filter *filter, struct plan *plan, struct line_count *count, const struct cdc_event *event,
                 struct cdc_buf *out, struct cdc_error *error)
 {
+    if (event->op == CDC_OP_SCHEMA && filter->came_plan != NULL)
+        plans_note_columns(&filter->plans, filter->came_plan, filter->came, event);
+    if (event->op == CDC_OP_SCHEMA && plan != NULL && plan != filter->came_plan)
+        plans_note_columns(&filter->plans, plan, event, event);
     if (cdc_event_is_of_database(event) &&
         (filter->settings.rename_tables.count > 0 || filter->settings.routes.count > 0))
         return pass_database(filter, count, event, out, error);
@@ -387,6 +384,8 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
         return -1;
     if (!passes(filter, plan, event))
         return note(count, event, 0, 0, error);
+    filter->came = event;
+    filter->came_plan = plan;
     return filter->settings.n_steps == 0 ? pass(filter, plan, count, event, out, error)
                                          : take_steps(filter, 0, count, event, out, error);
 }
@@ -405,7 +404,7 @@ size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out
     for (int i = 0; filter->plans.n > 0 && i < LISTS; i++) {
         const struct cdc_option_list *list = plans_list(&filter->plans, (enum table_list)i);
         for (size_t k = 0; k < list->count; k++)
-            if (!filter->plans.used[i][k])
+            if (plans_is_unmatched(&filter->plans, (enum table_list)i, k))
                 cdc_buf_printf(out, "%s%s '%s'", n++ == 0 ? "" : ", ", options[i], list->items[k]);
     }
     for (size_t i = 0; filter->plans.n > 0 && i < filter->settings.n_steps; i++) {

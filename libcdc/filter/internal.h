@@ -61,6 +61,8 @@ struct plans {
     size_t n, capacity;  /* a power of two */
     struct plan *last;   /* lines of one table come in runs */
     bool *used[LISTS];   /* of each item: a table has come that it names */
+    /* Of each item of a list that names columns: a schema line of such a table has come, and of each name whether one had it. */
+    bool *described[LISTS], **seen[LISTS];
 };
 /* Room for `used`. 0 or -1 without memory. */
 int plans_init(struct plans *plans);
@@ -68,6 +70,11 @@ const struct cdc_option_list *plans_list(const struct plans *plans, enum table_l
 /* The plan of the event's table, made at its first line. BORROWED; NULL without memory, or CONFIG when --rename gives the
  * table the name that another one has. */
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);
+/* A schema line has come, as the source has written it and as the steps have left it. */
+void plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
+                        const struct cdc_event *made);
+/* Is there a name in the item that no table, or no table that it is for, has had? */
+bool plans_is_unmatched(const struct plans *plans, enum table_list which, size_t item);
 void plans_free(struct plans *plans); /* what is in it */
 /* Is that table, its names unescaped, the left side of an item of --rename? */
 bool plans_item_renames(const char *text, struct cdc_span schema, struct cdc_span table);
@@ -109,7 +116,12 @@ void columns_append_row(struct cdc_buf *out, const struct plan *plan, const stru
 void columns_append_names(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
                           struct cdc_span names);
 void columns_append_list(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event);
+/* Does the column leave? raw: as it stands in the line. */
+bool columns_keep(const struct plan *plan, const struct cdc_event *event, struct cdc_span raw);
+/* Its name after us, as a JSON string. */
+void columns_append_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw);
 /* Of a schema line: CONFIG when it lacks a column that is named for this very table; when two columns get one name. */
+bool columns_has(const struct cdc_event *schema, struct cdc_span plain);
 int columns_check_unknown(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
 int columns_check_names(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
 
@@ -168,5 +180,20 @@ void counts_free(struct counts *counts); /* what is in it */
  * moved to another database gets a line of its own. *lines: how many. CONFIG when nobody can say of which database a table was. */
 int plans_append_database(const struct plans *plans, const struct cdc_event *event, struct cdc_buf *out,
                           uint64_t *lines, struct cdc_error *error);
+
+/* -- the filter -- */
+struct cdc_filter {
+    struct cdc_filter_settings settings; /* BORROWED lists */
+    bool ops_limited;
+    /* The last op of the enum, so that every op has its place. */
+    bool ops[CDC_OP_HEARTBEAT + 1];
+    struct plans plans;
+    struct counts counts;
+    struct cdc_buf *steps; /* what each of the settings' steps has made of the event */
+    struct cdc_buf line;   /* the last of all, for the format */
+    /* The line in hand, before all steps, and the plan of its table. BORROWED for the call. */
+    const struct cdc_event *came;
+    const struct plan *came_plan;
+};
 
 #endif

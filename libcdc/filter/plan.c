@@ -123,12 +123,93 @@ const struct cdc_option_list *plans_list(const struct plans *plans, enum table_l
     return lists[which];
 }
 
+static bool names_columns(enum table_list which)
+{
+    return which == LIST_COLUMNS || which == LIST_DROP || which == LIST_RENAME_COLUMN;
+}
+
+/* The next name of a list of them, or the old one of a rename; *text is "" after the last one. */
+static struct cdc_span next_name(enum table_list which, const char **text)
+{
+    size_t n = strcspn(*text, which == LIST_RENAME_COLUMN ? "=" : ",");
+    struct cdc_span name = cdc_span(*text, n);
+
+    *text = which == LIST_RENAME_COLUMN || (*text)[n] == '\0' ? "" : *text + n + 1;
+    return name;
+}
+
+static size_t count_names(enum table_list which, const char *text)
+{
+    size_t n = 0;
+
+    for (; *text != '\0'; n++)
+        (void)next_name(which, &text);
+    return n;
+}
+
+/* After TABLE. */
+static const char *names_of(const char *item)
+{
+    bool is_name;
+    size_t n = cdc_pattern_prefix(item, &is_name);
+
+    return n == SIZE_MAX ? item : item + n + 1;
+}
+
+static int init_list(struct plans *plans, enum table_list which)
+{
+    const struct cdc_option_list *list = plans_list(plans, which);
+
+    plans->used[which] = calloc(list->count + 1, sizeof(bool));
+    if (!names_columns(which))
+        return plans->used[which] != NULL ? 0 : -1;
+    plans->described[which] = calloc(list->count + 1, sizeof(bool));
+    plans->seen[which] = calloc(list->count + 1, sizeof(bool *));
+    if (plans->used[which] == NULL || plans->described[which] == NULL || plans->seen[which] == NULL)
+        return -1;
+    for (size_t k = 0; k < list->count; k++)
+        if ((plans->seen[which][k] = calloc(count_names(which, names_of(list->items[k])) + 1, sizeof(bool))) == NULL)
+            return -1;
+    return 0;
+}
+
 int plans_init(struct plans *plans)
 {
     for (int i = 0; i < LISTS; i++)
-        if ((plans->used[i] = calloc(plans_list(plans, (enum table_list)i)->count + 1, sizeof(bool))) == NULL)
+        if (init_list(plans, (enum table_list)i) != 0)
             return -1;
     return 0;
+}
+
+void plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
+                        const struct cdc_event *made)
+{
+    for (int i = 0; came->columns.p != NULL && i < LISTS; i++) {
+        const struct cdc_option_list *list = plans_list(plans, (enum table_list)i);
+        for (size_t k = 0; names_columns((enum table_list)i) && k < list->count; k++) {
+            const char *rest = applies(list->items[k], plan->plain_schema, plan->plain_table);
+            if (rest == NULL)
+                continue;
+            plans->described[i][k] = true;
+            for (size_t n = 0; *rest != '\0'; n++) {
+                struct cdc_span name = next_name((enum table_list)i, &rest);
+                plans->seen[i][k][n] = plans->seen[i][k][n] || columns_has(came, name) || columns_has(made, name);
+            }
+        }
+    }
+}
+
+bool plans_is_unmatched(const struct plans *plans, enum table_list which, size_t item)
+{
+    if (!plans->used[which][item])
+        return true;
+    if (!names_columns(which) || !plans->described[which][item])
+        return false;
+    size_t n = count_names(which, names_of(plans_list(plans, which)->items[item]));
+    for (size_t i = 0; i < n; i++)
+        if (!plans->seen[which][item][i])
+            return true;
+    return false;
 }
 
 static bool names(const struct cdc_filter_settings *s, enum table_list which, const char *item, const struct plan *plan)
@@ -341,6 +422,11 @@ void plans_free(struct plans *plans)
     for (size_t i = 0; i < plans->capacity; i++)
         free_plan(plans->slots[i]);
     free(plans->slots);
-    for (int i = 0; i < LISTS; i++)
+    for (int i = 0; i < LISTS; i++) {
+        for (size_t k = 0; plans->seen[i] != NULL && k < plans_list(plans, (enum table_list)i)->count; k++)
+            free(plans->seen[i][k]);
         free(plans->used[i]);
+        free(plans->described[i]);
+        free(plans->seen[i]);
+    }
 }

@@ -152,7 +152,30 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
     return n;
 }
 
+static void say(struct cdc_buf *out, const char *what, const struct sql_item *item)
+{
+    cdc_buf_printf(out, "%s%s: %s", out->len > 0 ? "; " : "", what, item->text);
+}
+
+static enum cdc_step_clarity explain(void *state, const struct cdc_event *event, struct cdc_span column,
+                                     struct cdc_buf *out)
+{
+    struct cdc_error ignored = {0};
+    const struct sql_table *table = sql_tables_find(state, event, &ignored);
+
+    if (table == NULL)
+        return CDC_CLEAR_AS_BEFORE;
+    for (size_t i = 0; column.p == NULL && i < table->n_conditions; i++)
+        say(out, table->conditions[i].of_change ? "only changes where" : "only rows where", table->conditions[i].item);
+    for (size_t i = 0; column.p != NULL && i < table->n_assignments; i++) {
+        const struct sql_item *item = table->assignments[i].item;
+        if (cdc_json_raw_is(column, cdc_span_text(item->column)))
+            say(out, item->kind == ITEM_SET ? "set" : "added", item);
+    }
+    return CDC_CLEAR_AS_BEFORE;
+}
+
 struct cdc_filter_step lite_filter_step(struct lite_filter *filter)
 {
-    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .state = filter};
+    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .explain = explain, .state = filter};
 }
