@@ -434,9 +434,9 @@ static void append_line(struct cdc_flatten *flatten, const struct cdc_event *eve
         cdc_buf_append(out, name.p - 1, name.n + 2);
         cdc_buf_byte(out, ':');
         comma = ",";
-        if (value.p == event->before.p && value.p != NULL)
+        if (value.p == event->before.p)
             cdc_buf_append_buf(out, &flatten->rows[OLD]);
-        else if (value.p == event->after.p && value.p != NULL)
+        else if (value.p == event->after.p)
             cdc_buf_append_buf(out, &flatten->rows[NEW]);
         else if (value.p + 1 == event->pos.p) {
             cdc_buf_append(out, value.p, value.n - 1);
