@@ -547,7 +547,20 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
     return n;
 }
 
+static enum cdc_step_clarity explain(void *state, const struct cdc_event *event, struct cdc_span column,
+                                     struct cdc_buf *out)
+{
+    struct cdc_flatten *flatten = state;
+    struct cdc_error ignored = {0};
+    bool is_new = false;
+    const struct flattened *table = shape_table_of(&flatten->tables, event, &is_new, &ignored);
+
+    if (column.p != NULL && table != NULL && is_listed(&flatten->list, &table->names, column))
+        cdc_buf_lit(out, "what is in objects and arrays becomes columns of their own");
+    return CDC_CLEAR_AS_BEFORE;
+}
+
 struct cdc_filter_step cdc_flatten_step(struct cdc_flatten *flatten)
 {
-    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .state = flatten};
+    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .explain = explain, .state = flatten};
 }
