@@ -164,5 +164,5 @@ position_is_not() { gone "$SINK" || [ "$(pos 2>/dev/null)" != "$1" ]; }
     grep -q '; trying http' "$DIR/err"
     OPENSEARCH_URL=${SEARCH_URLS[3]} opensearch_rows "$SCHEMA-t" '[.id, .v, .big]' | sort >"$DIR/found"
     is "rows" "$(sort "$DIR/rows")" "$(cat "$DIR/found")"
-    is "changes counted" "$(grep -cE '^\{"op":"[cud]"' "$IN")" "$(sed -nE 's/^cdc_changes_total(\{.*\})? //p' "$DIR/metrics")"
+    is "changes counted" "$(grep -cE '^\{"op":"[cudt]"' "$IN")" "$(sed -nE 's/^cdc_changes_total(\{.*\})? //p' "$DIR/metrics")"
 }
