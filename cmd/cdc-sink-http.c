@@ -16,9 +16,9 @@
 #define INDEX_DEFAULT "{schema}-{table}"
 
 struct options {
-    bool webhook, elasticsearch, deny_private;
+    bool webhook, elasticsearch, deny_private, new_cluster;
     const char *format, *index, *alias, *user, *ca, *cert, *key, *sign, *header_file;
-    struct cdc_option_list headers, mappings;
+    struct cdc_option_list headers, mappings, routing, pipelines;
     int64_t batch_bytes, requests;
     double timeout;
     struct sink_options sink;
@@ -27,13 +27,16 @@ struct options {
 #define AT(member) offsetof(struct options, member)
 static const struct cdc_option option_table[] = {
     OPTION_HEADING("Options"),
-    OPTION_FLAG(0, "elasticsearch", AT(elasticsearch), "URL is an Elasticsearch or OpenSearch server"),
+    OPTION_FLAG(0, "elasticsearch", AT(elasticsearch), "URLs are servers of an Elasticsearch or OpenSearch cluster"),
     OPTION_FLAG(0, "webhook", AT(webhook), "URL takes change lines by POST"),
     OPTION_TEXT("index", AT(index), "PATTERN",
                 "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})"),
     OPTION_TEXT("alias", AT(alias), "PATTERN", "name that leads to the index once that has caught up"),
     OPTION_LIST(0, "mapping", AT(mappings), "[TABLE:]HOW",
                 "fields of indexes: none, auto (by the columns), or a file (repeatable)"),
+    OPTION_LIST(0, "routing", AT(routing), "[TABLE:]COLUMN", "the column that chooses a document's shard (repeatable)"),
+    OPTION_LIST(0, "pipeline", AT(pipelines), "[TABLE:]NAME", "ingest pipeline that documents go through (repeatable)"),
+    OPTION_FLAG(0, "new-cluster", AT(new_cluster), "the cluster at URL takes the place of the one that was filled"),
     OPTION_CHOICE("format", AT(format), "FORMAT", "what a webhook gets in one POST (default event)",
                   "event|ndjson|array|cloudevents|cloudevents-batch"),
     OPTION_TEXT("sign", AT(sign), "FILE", "sign what a webhook gets with the keys in FILE (Standard Webhooks)"),
@@ -103,10 +106,12 @@ static int check_options(const struct options *options, const struct cdc_option_
 {
     if (operands->count == 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "the URL is missing");
-    if (operands->count > 1)
-        return cdc_error_set(error, CDC_EXIT_USAGE, "one URL is expected");
     if (options->webhook == options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "one of --webhook and --elasticsearch must be given");
+    if (operands->count > 1 && options->webhook)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "one URL is expected");
+    if (operands->count > HTTP_NODES_MAX)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "%d URLs of a cluster are enough", HTTP_NODES_MAX);
     if (options->format != NULL && !options->webhook)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--format belongs to --webhook");
     if (options->sign != NULL && !options->webhook)
@@ -120,12 +125,16 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--key belongs to --cert");
     if (options->index != NULL && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--index belongs to --elasticsearch");
+    if (options->new_cluster && !options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--new-cluster belongs to --elasticsearch");
     if (options->alias != NULL && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--alias belongs to --elasticsearch");
     if (options->alias != NULL && strcmp(options->alias, options->index != NULL ? options->index : INDEX_DEFAULT) == 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--alias must not be what --index is");
     if (options->mappings.count > 0 && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--mapping belongs to --elasticsearch");
+    if ((options->routing.count > 0 || options->pipelines.count > 0) && !options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--routing and --pipeline belong to --elasticsearch");
     if (options->user != NULL && strchr(options->user, ':') != NULL)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--user takes no password: put it into CDC_HTTP_PASSWORD");
     if (options->timeout < 0.001 || options->timeout > 86400)
@@ -252,7 +261,7 @@ static const char *first_set(const char *const *names)
 }
 
 /* libcurl obeys these without a word. (HTTP_PROXY it does not: a web server sets that from a header of its client.) */
-static void tell_proxy(const struct program *program, const struct http_url *url)
+static bool tell_proxy(const struct program *program, const struct http_url *url)
 {
     static const char *const plain[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
     static const char *const tls[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
@@ -261,38 +270,67 @@ static void tell_proxy(const struct program *program, const struct http_url *url
     if (name != NULL)
         cdc_log_write(&program->log, CDC_LOG_INFO, "%s is set: requests go to that proxy, unless no_proxy has the host",
                       name);
+    return name != NULL;
 }
 
-static int run_at(struct program *program, const struct options *options, struct http_url *url, struct cdc_error *error)
+/* The URLs taken apart, and what is made of them. */
+struct urls {
+    struct http_url parts[HTTP_NODES_MAX];
+    struct http_node nodes[HTTP_NODES_MAX];
+    size_t n;
+};
+
+static int add_url(struct urls *urls, const struct options *options, const char *text, struct cdc_error *error)
 {
+    struct http_url *url = &urls->parts[urls->n++];
+
+    if (http_url_split(text, url, error) != 0)
+        return -1;
+    /* /_bulk is appended to the URL: after a query it would become part of that. */
+    if (options->elasticsearch && strchr(url->clean, '?') != NULL)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "the URL of an index server takes no query");
     /* Paths are appended to it, and each begins with a slash. */
-    size_t n = strlen(url->clean);
+    for (size_t n = strlen(url->clean); options->elasticsearch && n > 0 && url->clean[n - 1] == '/';)
+        url->clean[--n] = '\0';
+    urls->nodes[urls->n - 1] = (struct http_node){
+        .url = url->clean,
+        .shown = url->shown,
+        .user = options->user != NULL ? options->user : url->user,
+        /* The variable is the better place: arguments stay in the shell's history. */
+        .password = url->password != NULL ? url->password : getenv("CDC_HTTP_PASSWORD"),
+        .local = url->local,
+    };
+    return 0;
+}
+
+static int run_at(struct program *program, const struct options *options, const struct urls *urls,
+                  struct cdc_error *error)
+{
     static const char *const bundles[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE", NULL};
     const char *variable = first_set(bundles);
     const char *ca = options->ca != NULL ? options->ca : variable != NULL ? getenv(variable) : NULL;
-    while (options->elasticsearch && n > 0 && url->clean[n - 1] == '/')
-        url->clean[--n] = '\0';
-    if (!options->deny_private) /* then none is used */
-        tell_proxy(program, url);
+    size_t told = 0;
+
+    while (!options->deny_private && told < urls->n && !tell_proxy(program, &urls->parts[told])) /* else none is used */
+        told++;
     struct http_settings settings = {
         .mode = options->elasticsearch ? HTTP_MODE_ELASTICSEARCH : HTTP_MODE_WEBHOOK,
         .webhook_format = format_of(options),
         .sign_file = options->sign,
-        .peer = {.url = url->clean,
-                 .shown = url->shown,
-                 .user = options->user != NULL ? options->user : url->user,
-                 /* The variable is the better place: arguments stay in the shell's history. */
-                 .password = url->password != NULL ? url->password : getenv("CDC_HTTP_PASSWORD"),
+        .peer = {.nodes = urls->nodes,
+                 .n_nodes = urls->n,
                  .headers = options->headers,
                  .ca = ca,
                  .cert = options->cert,
                  .key = options->key,
                  .deny_private = options->deny_private,
-                 .local = url->local,
                  .timeout = options->timeout},
+        .new_cluster = options->new_cluster,
         .index = options->index != NULL ? options->index : INDEX_DEFAULT,
         .alias = options->alias,
         .mappings = options->mappings,
+        .routing = options->routing,
+        .pipelines = options->pipelines,
         .batch_bytes = options->batch_bytes,
         .requests = options->requests > 0 ? options->requests : 1,
         .batch_events = options->sink.batch_events,
@@ -303,23 +341,22 @@ static int run_at(struct program *program, const struct options *options, struct
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     struct options *options = program->values;
-    struct http_url url = {.local = false};
+    struct urls urls = {.n = 0};
     struct cdc_buf secrets = CDC_BUF_INIT;
     int result = add_secret_headers(options, &secrets, error);
 
     if (result == 0)
         result = check_options(options, &operands, error);
-
+    for (size_t i = 0; result == 0 && i < operands.count; i++)
+        result = add_url(&urls, options, operands.items[i], error);
     if (result == 0)
-        result = http_url_split(operands.items[0], &url, error);
-    /* /_bulk is appended to the URL: after a query it would become part of that. */
-    if (result == 0 && options->elasticsearch && strchr(url.clean, '?') != NULL)
-        result = cdc_error_set(error, CDC_EXIT_USAGE, "the URL of an index server takes no query");
-    if (result == 0)
-        result = run_at(program, options, &url, error);
-    http_url_free(&url);
+        result = run_at(program, options, &urls, error);
+    for (size_t i = 0; i < urls.n; i++)
+        http_url_free(&urls.parts[i]);
     free(options->headers.items);
     free(options->mappings.items);
+    free(options->routing.items);
+    free(options->pipelines.items);
     cdc_file_free_secret(&secrets);
     return result;
 }
@@ -329,7 +366,7 @@ int main(int argc, char **argv)
     struct options options = {.batch_bytes = 5 << 20, .timeout = 60};
     struct program program = {
         .name = "cdc-sink-http",
-        .synopsis = "[options] --elasticsearch|--webhook URL < events",
+        .synopsis = "[options] --elasticsearch URL... | --webhook URL < events",
         .summary = "Sends change events to a search index or a webhook, each at least once.",
         .options = option_table,
         .values = &options,

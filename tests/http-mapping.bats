@@ -23,21 +23,24 @@ found() {
 }
 
 @test "--mapping=auto: fields by the columns, values that a field cannot hold stay in the document" {
+    # The field of 64 bits without a sign is in a module of Elasticsearch that is not among the jars.
+    local big=18446744073709551615 type='bigint unsigned' field=unsigned_long
+    [[ ${CDC_SEARCH:-} != elasticsearch-* ]] || big=9223372036854775807 type=bigint field=long
     {
-        schema id id:integer price:'numeric(10,2)' at:'timestamp with time zone' ip:inet doc:jsonb raw:bytea name:'character varying(20)' code:uuid tags:'text[]' h:public.hstore big:'bigint unsigned' mood:public.mood dotted.name:integer f:'double precision'
-        change c '{"id":1}' null '{"id":1,"price":"12.50","at":"2026-02-01T10:00:00.123456Z","ip":"10.0.0.1","doc":{"a":1},"raw":"AAE=","name":"red tea","code":"x","tags":["a","b"],"h":{"a":"1"},"big":18446744073709551615,"mood":"ok","dotted.name":1,"f":1.5}'
+        schema id id:integer price:'numeric(10,2)' at:'timestamp with time zone' ip:inet doc:jsonb raw:bytea name:'character varying(20)' code:uuid tags:'text[]' h:public.hstore big:"$type" mood:public.mood dotted.name:integer f:'double precision'
+        change c '{"id":1}' null '{"id":1,"price":"12.50","at":"2026-02-01T10:00:00.123456Z","ip":"10.0.0.1","doc":{"a":1},"raw":"AAE=","name":"red tea","code":"x","tags":["a","b"],"h":{"a":"1"},"big":'$big',"mood":"ok","dotted.name":1,"f":1.5}'
         change c '{"id":2}' null '{"id":2,"price":"NaN","at":"infinity","ip":"10.0.0.0/8","doc":[1,"x"],"raw":null,"name":"green","code":null,"tags":[],"h":{"a.b":"2","":"x"},"big":1,"mood":null,"dotted.name":2,"f":"Infinity"}'
         change c '{"id":3}' null '{"id":3,"price":"99999999999999999999.99","at":"0044-03-15 01:02:03 BC","ip":null,"doc":"text","raw":null,"name":null,"code":null,"tags":null,"h":null,"big":2,"mood":null,"dotted.name":3,"f":-0.5}'
         commit
     } >"$IN"
     elastic --mapping auto
-    is types "long double date ip object binary text keyword text object unsigned_long double" "$(field '| [.id, .price, .at, .ip, .doc, .raw, .name, .code, .tags, .h, .big, .f | .type] | join(" ")')"
+    is types "long double date ip object binary text keyword text object $field double" "$(field '| [.id, .price, .at, .ip, .doc, .raw, .name, .code, .tags, .h, .big, .f | .type] | join(" ")')"
     is "all documents" '[1,2,3]' "$(found '{"match_all":{}}')"
     is "numbers" '[1]' "$(found '{"range":{"price":{"gte":10,"lt":13}}}')"
     is "dates" '[1]' "$(found '{"range":{"at":{"gte":"2026-02-01","lt":"2026-02-02"}}}')"
     is "addresses" '[1]' "$(found '{"term":{"ip":"10.0.0.0/8"}}')"
     is "words" '[1]' "$(found '{"match":{"name":"tea"}}')"
-    is "64 bits" '[1]' "$(found '{"term":{"big":18446744073709551615}}')"
+    is "64 bits" '[1]' "$(found '{"term":{"big":'$big'}}')"
     is "documents as they came" "$(grep '"op":"c"' "$IN" | jq -cS .after)" "$(curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_search?sort=id" | jq -cS '.hits.hits[]._source')"
 }
 

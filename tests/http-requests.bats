@@ -51,3 +51,37 @@ moved() {
     [ "$now" != "${LAST:-}" ] || return 1
     LAST=$now
 }
+
+@test "a real index: two copies of a pipeline write it at once, each killed in turn; every row ends in its last state" {
+    opensearch_start
+    python3 "$LIB/requests.py" lines 23 --lines 20000 --schema "$SCHEMA" --rows "$DIR/rows" >"$IN"
+    copy() { cdc-sink-http --elasticsearch --requests "$2" --batch-events "$3" --offset-file "$DIR/$1" "$OPENSEARCH_URL" <"$IN"; }
+    curl -fsS -XPUT "$OPENSEARCH_URL/$SCHEMA-t" -H 'Content-Type: application/json' -d '{"settings":{"index.gc_deletes":"1s"}}' >/dev/null
+    local -A LAST_OF=()
+    local one pids round
+    for round in 1 2 3; do
+        pids=()
+        spawn cdc-sink-http --elasticsearch --requests 3 --batch-events 1500 --offset-file "$DIR/0" "$OPENSEARCH_URL" <"$IN"
+        pids+=("$SPAWNED")
+        spawn cdc-sink-http --elasticsearch --batch-events 700 --offset-file "$DIR/1" "$OPENSEARCH_URL" <"$IN"
+        pids+=("$SPAWNED")
+        # One is killed first, and the other goes on alone for a while; in the next round the other way round.
+        for one in $((round % 2)) $(((round + 1) % 2)); do
+            wait_until moved_in "$one" "${pids[one]}"
+            kill -KILL "${pids[one]}" 2>/dev/null || true
+            wait "${pids[one]}" || true
+        done
+    done
+    copy 0 3 10000 3>&- &
+    copy 1 1 10000
+    wait $!
+    opensearch_rows "$SCHEMA-t" '[.id, .v, .big]' | sort >"$DIR/found"
+    is "rows" "$(sort "$DIR/rows")" "$(cat "$DIR/found")"
+}
+moved_in() {
+    local now
+    ! gone "$2" || return 0
+    now=$(jq -r '.offsets.n.pos // ""' "$DIR/$1" 2>/dev/null) || return 1
+    [ "$now" != "${LAST_OF[$1]:-}" ] || return 1
+    LAST_OF[$1]=$now
+}

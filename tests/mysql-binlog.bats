@@ -662,6 +662,33 @@ purged_to() { msql "purge binary logs to '$1'" 2>/dev/null; [ "$(log_files | hea
     reset_log
 }
 
+# MariaDB reads its log with buffers of max_allowed_packet when it is asked for the GTIDs of a place. A replica logs what its source took.
+# bats test_tags=only:mariadb
+@test "MariaDB: a row in the log that is larger than max_allowed_packet is by now: begun there, gone on there, and read by a snapshot" {
+    local place
+    on_other
+    msql "create table t (id int primary key, v mediumtext)"
+    msql "insert into t values (1, repeat('x', 3000000))"
+    msql "set global max_allowed_packet = 1048576"
+    place=$(log_place)
+    is "what the server says" NULL "$(msql -N "select binlog_gtid_pos('${place%:*}', ${place#*:})")"
+    begin
+    is "GTIDs of the start" "$(log_gtids)" "$(jq -r ".offsets[\"$NAME\"].source.gtids" "$DIR/p")"
+    msql "insert into t values (2, 'v')"
+    read_all
+    msql "insert into t values (3, 'v')"
+    read_all
+    is "rows" 3 "$(ids)"
+    t cdc-snapshot --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" >"$DIR/rows" 2>"$DIR/err" || { cat "$DIR/err"; return 1; }
+    is "rows of the snapshot" 3 "$(jq -r 'select(.op == "r") | .after.id' "$DIR/rows" | wc -l)"
+    is "its GTIDs" "$(log_gtids)" "$(jq -r 'select(.source.snapshot == "last") | .source.gtids' "$DIR/rows")"
+    # What is no place of the log is none.
+    exits 79 binlog --start "${place%:*}:$((${place#*:} - 1))" --until now
+    exits 79 binlog --start "binlog.009999:4000" --until now
+    msql "set global max_allowed_packet = default"
+    reset_log
+}
+
 # bats test_tags=only:mysql
 @test "transactions without GTIDs, from while gtid_mode was not ON: each row, or exit 78 and the cure, never a gap" {
     on_other

@@ -16,6 +16,7 @@ setup() { mysql_test_setup; }
 teardown() { mysql_test_teardown; }
 
 copy() { sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" "$1"; }
+has_rows() { [ "$(copy 'select count(*) from t' 2>/dev/null)" = "$1" ]; }
 marked() { [ "$(copy 'select n from marker' 2>/dev/null)" = "$1" ]; }
 
 @test "from the log into a copy: whole old rows, every number exact" {
@@ -36,6 +37,45 @@ marked() { [ "$(copy 'select n from marker' 2>/dev/null)" = "$1" ]; }
     copy "select json_array(id, region, total, cast(big as text), note, plus, cast(less as text)) from t order by id" | jq -c . >"$DIR/actual"
     [ "$(wc -l <"$DIR/expected")" -gt 20 ]
     diff "$DIR/expected" "$DIR/actual"
+}
+
+@test "--route: shards change, one is emptied, one dropped and one lost with its database, and a type changes in one after the other" {
+    local shard options="--name $NAME -t '${NAME}_*.*' -t '$NAME.marker' --state-dir '$STATE' '$URL'"
+    msql "create table marker (n int primary key)"
+    for shard in a b c d; do
+        msql "create database ${NAME}_$shard; create table ${NAME}_$shard.t (id int primary key, v varchar(20) not null);
+              insert into ${NAME}_$shard.t values (1, '$shard'), (2, '$shard'), (3, 'three')"
+    done
+    msql "alter table ${NAME}_b.t add column only_b int"
+    spawn_line "{ cdc-snapshot $options && exec mysql-binlog --heartbeat 1 $options; } 2>>'$DIR/err' |
+        cdc-filter --route '${NAME}_*.t=$NAME.t' 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    wait_until -t 60 has_rows 12 || { tail "$DIR/err"; return 1; }
+    msql "truncate table ${NAME}_a.t; insert into ${NAME}_a.t values (7, 'new'); drop table ${NAME}_c.t; drop database ${NAME}_d; update ${NAME}_b.t set only_b = id, v = 'b2' where id < 3"
+    msql "alter table ${NAME}_a.t modify v text not null; insert into ${NAME}_a.t values (8, repeat('x', 100));
+          insert into ${NAME}_b.t values (9, 'short', 9); alter table ${NAME}_b.t modify v text not null; update ${NAME}_b.t set id = 10, v = repeat('y', 100) where id = 1; insert into marker values (1)"
+    wait_until -t 60 marked 1 || { tail "$DIR/err"; return 1; }
+    { msql -N "select json_array('${NAME}_a.t', id, v, null) from ${NAME}_a.t"; msql -N "select json_array('${NAME}_b.t', id, v, only_b) from ${NAME}_b.t"; } | jq -c . | sort >"$DIR/expected"
+    copy "select json_array(source_table, id, v, only_b) from t" | jq -c . | sort >"$DIR/actual"
+    diff "$DIR/expected" "$DIR/actual"
+    msql "drop database ${NAME}_a; drop database ${NAME}_b; drop database ${NAME}_c"
+}
+
+@test "--sample and --flatten: a share of the rows from the log, with what is in their JSON as columns" {
+    msql "create table t (id int primary key, doc json); create table marker (n int primary key);
+          insert into t select n, json_object('a', n, 'b', json_array(n, 'x'), 'c', null) from $(numbers 1 400)"
+    local options="--name $NAME -t '$NAME.*' --state-dir '$STATE' '$URL'"
+    spawn_line "{ cdc-snapshot $options && exec mysql-binlog --heartbeat 1 $options; } 2>>'$DIR/err' |
+        cdc-filter --sample t:25% --flatten t:doc 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    msql "update t set doc = json_object('a', 'text') where id % 3 = 0; update t set id = id + 1000, doc = json_object('b', json_array(id)) where id % 5 = 0; delete from t where id % 7 = 0;
+          insert into t select n, json_object('a', 0.50) from $(numbers 500 599); insert into marker values (1)"
+    wait_until -t 60 marked 1 || { tail "$DIR/err"; return 1; }
+    copy "select id from t" | sort -n >"$DIR/ids"
+    [ "$(wc -l <"$DIR/ids")" -gt 50 ] && [ "$(wc -l <"$DIR/ids")" -lt 180 ]
+    msql -N "select json_array(id, json_extract(doc, '\$.a'), json_extract(doc, '\$.b[0]'), json_extract(doc, '\$.b[1]')) from t where id in ($(paste -sd, "$DIR/ids")) order by id" | jq -c . >"$DIR/expected"
+    copy "select json_array(id, json(doc_a), json(doc_b_0), json(doc_b_1)) from t order by id" | jq -c . >"$DIR/actual"
+    diff "$DIR/expected" "$DIR/actual"
+    # The keys that are taken are the same ones, asked by themselves.
+    msql -N "select id from t" | jq -c '{op: "r", pos: "1", seq: 1, source: {name: "n", db: "'"$NAME"'", table: "t"}, key: {id: .}, before: null, after: {id: .}}' | t cdc-filter --sample 25% | jq .key.id | sort -n | diff "$DIR/ids" -
 }
 
 # Conditions of which the server and the filter must say the same of each row; what the server writes otherwise comes after " -- ".

@@ -101,3 +101,43 @@ dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.of
     stale "create table c (id int primary key); insert into c values (1); alter table c add h int not null default 4" c
     stale "create table d (id int primary key); begin; insert into d values (1); rollback; insert into d values (2); alter table d add h int not null default 4" d
 }
+
+# A copy that is kept is healed; whoever has none is told that it is over.
+@test "a server that turns its log off and goes on without: the streams end and the check names it, and the copy ends equal once it is started again" {
+    local log line status=0
+    log=$(mysql_dir main)/binlogs
+    mkdir -m 777 "$log"
+    MYSQL_DATABASE='' mysql_start closed --log-bin="$log/closed" --loose-binlog-error-action=IGNORE_ERROR
+    MYSQL_SERVER=closed
+    URL=$(mysql_url closed)
+    MYSQL_DATABASE='' msql "create database $NAME"
+    msql "create table t (id int primary key, a int); create table s (id varchar(9) primary key, a int); insert into t values (1, 1); insert into s values ('a', 1)"
+    begin
+    follow --server-id 77
+    spawn_line "$(line)"
+    line=$SPAWNED
+    wait_until -t 90 copied 1
+    wait_until -t 90 has_member "$line" mysql-binlog
+    chmod 555 "$log"
+    not msql "flush binary logs" 2>/dev/null
+    msql "insert into t values (2, 2); update s set a = 2"
+    status_of "$line" 90 || status=$?
+    # 75 where its dump went on, as MariaDB's do; 78 where it could not connect again.
+    [[ $status = 7[58] ]] || { cat "$DIR/err"; fail "exit status of the line: $status"; }
+    has_mark
+    status=0
+    status_of "$FOLLOWER" 90 || status=$?
+    is "exit status without a copy" 79 "$status" || { cat "$DIR/err"; return 1; }
+    run_line 78
+    says 'cdc-snapshot: error: .*the server has turned its binary log off.*start the server again'
+    exits 78 binlog --check
+    says 'error: the server has turned its binary log off.*take a new snapshot'
+    exits 78 binlog --start now --until now
+    chmod 777 "$log"
+    MYSQL_DATABASE='' mysql_restart closed
+    runs
+    equal t s
+    is "the row that no log has" 2 "$(copy 'select a from t where id = 2')"
+    MYSQL_DATABASE='' msql "drop database $NAME"
+}
+copied() { [ "$(copy "select count(*) from t where id = $1" 2>/dev/null)" = 1 ]; }

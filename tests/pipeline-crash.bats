@@ -46,3 +46,40 @@ teardown() {
     opensearch_rows "$NAME-branches" '[.code,.total]' >"$DIR/branches.actual"
     compare_tables
 }
+
+# stopped_and_killed LINE SINK: the sink stands still for a while, and is killed then.
+stopped_and_killed() {
+    local pid status=0
+    spawn_line "$1"
+    wait_until -t 120 has_member "$SPAWNED" pg-cdc
+    wait_until -t 120 has_member "$SPAWNED" "$2"
+    pid=$(member "$SPAWNED" "$2")
+    kill -STOP "$pid"
+    pause_ms 1500
+    kill -KILL "$pid"
+    status_of "$SPAWNED" 60 || status=$?
+    case $status in 0 | 69 | 74 | 75 | 137) ;; *) fail "the line ended with $status after $2 was stopped and killed" ;; esac
+}
+sink_has_ended() { ! has_member "$SPAWNED" cdc-sink-http; }
+@test "a fan-out through tee, one sink and then the other stopped and killed: index and copy end equal to the source" {
+    opensearch_start
+    local line sink
+    # tee is ended by SIGPIPE where a reader is gone, and that is no status of ours.
+    line=$(full_line "{ tee >(exec cdc-sink-http --elasticsearch --requests 2 --state-dir '$STATE' '$OPENSEARCH_URL') || exit 74; } | cdc-sink-sqlite --state-dir '$STATE' '$COPY'")
+    crash_tables
+    crash_traffic
+    crash_after_snapshot "$line 2>>'$DIR/err'" cdc-sink-http || { tail -20 "$DIR/err"; return 1; }
+    for sink in cdc-sink-http cdc-sink-sqlite cdc-sink-http cdc-sink-sqlite; do
+        stopped_and_killed "$line 2>>'$DIR/err'" $sink || { tail -20 "$DIR/err"; return 1; }
+    done
+    crash_finish "$line 2>>'$DIR/err'" || { tail -20 "$DIR/err"; return 1; }
+    wait_until -t 60 sink_has_ended # bash does not wait for it
+    source_rows "flag::int"
+    sqlite_rows "$COPY"
+    compare_tables
+    source_rows "flag"
+    opensearch_rows "$NAME-accounts" '[.id,.owner,.balance,.flag,.note,.big,.changed]' >"$DIR/accounts.actual"
+    opensearch_rows "$NAME-history" '[.id,.account,.delta,.at]' >"$DIR/history.actual"
+    opensearch_rows "$NAME-branches" '[.code,.total]' >"$DIR/branches.actual"
+    compare_tables
+}

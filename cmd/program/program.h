@@ -60,7 +60,7 @@ int program_beside(char **result, const char *path, const char *suffix, struct c
 /* -- options of all sinks: --offset-file --state-dir --on-error --dead-letter --max-line --batch-events --batch-time
  * --max-events --idle-exit --retry-max -- */
 struct sink_options {
-    const char *offset_file, *state_dir, *on_error, *dead_letter;
+    const char *offset_file, *state_dir, *on_error, *dead_letter, *replay;
     int64_t max_line, batch_events, max_events, retry_max;
     double batch_time, idle_exit;
 };

@@ -20,6 +20,7 @@ const struct cdc_option sink_option_table[] = {
     OPTION_CHOICE("on-error", AT(on_error), "ACTION", "what to do with bad or refused lines (default stop)",
                   "stop|skip|dead-letter"),
     OPTION_TEXT("dead-letter", AT(dead_letter), "FILE", "file for refused lines"),
+    OPTION_TEXT("replay", AT(replay), "FILE", "take in again the refused lines of such a file, and end"),
     OPTION_MAX_LINE(AT(max_line)),
     OPTION_INTEGER(0, "batch-events", AT(batch_events), "N", "store at the latest after N change lines (default 10000)",
                    1, 10000000),
@@ -50,6 +51,9 @@ static int check(const struct sink_options *options, struct cdc_error *error)
     /* Either alone would be a surprise: a file that never gets a line, or refused lines that are nowhere. */
     if (dead_letter != (options->dead_letter != NULL))
         return cdc_error_set(error, CDC_EXIT_USAGE, "--on-error=dead-letter and --dead-letter FILE go together");
+    if (options->replay != NULL && dead_letter)
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--replay leaves what is refused again in its file: it takes no --dead-letter");
     return program_check_places(options->offset_file, options->state_dir, error);
 }
 
@@ -124,6 +128,7 @@ int sink_program_loop(struct program *program, const struct sink_options *option
         .idle_exit = options->idle_exit,
         .on_error = options->on_error,
         .dead_letter = options->dead_letter,
+        .replay = options->replay,
         .retry_max = options->retry_max,
         .metrics_file = program->metrics_file,
         .tool = program->name,

@@ -12,9 +12,12 @@ enum http_mode { HTTP_MODE_ELASTICSEARCH, HTTP_MODE_WEBHOOK };
 struct http_settings {
     enum http_mode mode;
     struct http_peer peer;
-    const char *index;               /* pattern with {db} {schema} {table} {name} */
-    const char *alias;               /* pattern, too: the name that readers use; NULL: none */
-    struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE */
+    const char *index;                /* pattern with {db} {schema} {table} {name} */
+    const char *alias;                /* pattern, too: the name that readers use; NULL: none */
+    bool new_cluster;                 /* the index server may be another cluster than the one that was filled */
+    struct cdc_option_list mappings;  /* [TABLE:]auto|none|FILE */
+    struct cdc_option_list routing;   /* [TABLE:]COLUMN */
+    struct cdc_option_list pipelines; /* [TABLE:]NAME */
     enum http_webhook_format webhook_format;
     const char *sign_file; /* of a webhook; NULL: none */
     int64_t batch_bytes, batch_events;

@@ -24,7 +24,10 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
     struct es_settings index = {
         .index = settings->index,
         .alias = settings->alias,
+        .new_cluster = settings->new_cluster,
         .mappings = settings->mappings,
+        .routing = settings->routing,
+        .pipelines = settings->pipelines,
         .most_lines = lines,
         .most_bytes = bytes,
         .requests = (size_t)settings->requests,

@@ -31,7 +31,8 @@ struct check {
     int partial;                         /* tables that are read in part, without whole images */
     struct cdc_findings *report;
     int problems; /* that stop the pipe or lose rows */
-    int status;   /* the exit status: that of the worst one */
+    bool log_off;
+    int status; /* the exit status: that of the worst one */
 };
 
 /* -- what is found ------------------------------------------------------------------------- */
@@ -124,6 +125,19 @@ static void check_settings(struct check *check)
 {
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         check_setting(check, &settings[i]);
+}
+
+static void check_log(struct check *check)
+{
+    struct cdc_error off = {0};
+    char *on = check->log_off ? variable(check, "log_bin") : NULL;
+    bool off_by_itself = on && strcasecmp(on, "ON") == 0;
+    free(on);
+    if (!off_by_itself)
+        return;
+    my_session_log_off_error(&off, CDC_EXIT_CONFIG);
+    finding(check, CDC_LOG_ERROR, "log_off", "its error log says why; start the server again, and take a new snapshot",
+            "%s", off.text);
 }
 
 static void check_cluster(struct check *check)
@@ -555,8 +569,8 @@ static void refuse_start(struct check *check, const struct cdc_error *why)
 /* -- all of it ----------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct check *) = {
-    check_settings,     check_cluster,    check_privileges, check_retention, check_logged,
-    check_partial_json, check_replica_id, check_cascades,   check_tables,
+    check_settings, check_log,          check_cluster,    check_privileges, check_retention,
+    check_logged,   check_partial_json, check_replica_id, check_cascades,   check_tables,
 };
 
 int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection,
@@ -574,7 +588,7 @@ int my_check(const struct my_session_settings *connection, const struct cdc_sele
         return -1;
     (void)my_server_read(check.mysql, &check.server, &unreadable); /* what is wrong is found below, by name */
     check.selection.any_case = check.server.lower_case_names;
-    my_facts_server(check.report, check.mysql, &check.server, known);
+    check.log_off = my_facts_server(check.report, check.mysql, &check.server, known);
     if (known->error.status != 0)
         refuse_start(&check, &known->error);
     else if (known->position.pos)

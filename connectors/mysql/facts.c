@@ -92,7 +92,8 @@ static int list_files(MYSQL *mysql, const char *file, int64_t at, struct files *
     return 0;
 }
 
-static void take_log(struct cdc_findings *report, MYSQL *mysql, const struct my_server *server,
+/* true: the server has turned its log off, or has none. */
+static bool take_log(struct cdc_findings *report, MYSQL *mysql, const struct my_server *server,
                      const struct files *files)
 {
     struct my_coord end = {.file = ""};
@@ -110,6 +111,7 @@ static void take_log(struct cdc_findings *report, MYSQL *mysql, const struct my_
     cdc_findings_number(report, "files", files->n);
     cdc_findings_number(report, "log_bytes", files->bytes);
     free(gtids);
+    return ignored.status == CDC_EXIT_CONFIG;
 }
 
 static void take_lag(struct cdc_findings *report, const struct files *files, const struct my_check_known *known,
@@ -133,7 +135,7 @@ static void take_lag(struct cdc_findings *report, const struct files *files, con
         cdc_findings_text(report, "lag_seconds", NULL);
 }
 
-void my_facts_server(struct cdc_findings *report, MYSQL *mysql, const struct my_server *server,
+bool my_facts_server(struct cdc_findings *report, MYSQL *mysql, const struct my_server *server,
                      const struct my_check_known *known)
 {
     struct cdc_span source = cdc_span_text(known->position.source ? known->position.source : "{}");
@@ -142,16 +144,17 @@ void my_facts_server(struct cdc_findings *report, MYSQL *mysql, const struct my_
     char file[256] = "";
     int64_t at = 0;
     if (!report)
-        return;
+        return my_server_log_is_off(mysql, server);
     if (cdc_json_member_copy(source, "file", file, sizeof file))
         (void)cdc_json_int64(cdc_json_member(source, "pos"), &at);
     take_server(report, mysql, server, known);
     take_settings(report, mysql);
     if (list_files(mysql, file, at, &files, &error) < 0)
         cdc_findings_add(report, CDC_LOG_WARNING, "facts", NULL, error.text, error.hint);
-    take_log(report, mysql, server, &files);
+    bool off = take_log(report, mysql, server, &files);
     if (known->position.pos)
         take_lag(report, &files, known, source, file, at);
+    return off;
 }
 
 void my_facts_table(struct cdc_findings *report, const struct my_catalog_table *table)

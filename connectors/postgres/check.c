@@ -253,23 +253,6 @@ static void check_slot(struct check *check)
     }
 }
 
-/* The start goes on: the slot may be made, and a standby come. */
-static void check_awaited(struct check *check)
-{
-    struct cdc_error error = {0};
-    struct cdc_buf awaited = CDC_BUF_INIT;
-    int status = pg_slot_find_awaited(check->sql, check->settings->slot, &awaited, &error);
-    cdc_buf_byte(&awaited, '\0');
-    if (status < 0 || awaited.failed)
-        fail(check, "awaited_standby", "", &error);
-    else if (awaited.len > 1)
-        say(check, WARNS, "awaited_standby",
-            "no change comes before it has reached the slot %d (synchronized_standby_slots)%|: start its standby, make "
-            "the slot, or take it out: ALTER SYSTEM SET synchronized_standby_slots = ...; SELECT pg_reload_conf();",
-            &(struct subject){.detail = awaited.data});
-    cdc_buf_free(&awaited);
-}
-
 /* The first start makes the publication, which takes a right of its own, besides the tables'. */
 static void check_may_create(struct check *check)
 {
@@ -586,6 +569,29 @@ static const struct finding synchronous_findings[] = {
      NULL},
 };
 
+/* A primary of 17 and later sends to a slot that standbys copy only what these have, too: for ever, where one of them is not there. */
+static const char standby_slots_sql[] =
+    "WITH s AS (SELECT n.name, r.slot_type IS DISTINCT FROM 'physical' OR coalesce(r.wal_status = 'lost', false) AS "
+    "absent, r.active "
+    "FROM (SELECT btrim(t, E' \\t\\n\"') AS name FROM regexp_split_to_table(coalesce(current_setting("
+    "'synchronized_standby_slots', true), ''), ',') AS t) n LEFT JOIN pg_replication_slots r ON r.slot_name = n.name "
+    "WHERE n.name <> '' AND NOT pg_is_in_recovery() AND coalesce((SELECT (to_jsonb(o) ->> 'failover')::bool FROM "
+    "pg_replication_slots o WHERE o.slot_name = $1), true)) "
+    "SELECT NOT coalesce(bool_or(absent), false) AS are_there, coalesce(string_agg(name, ', ') FILTER (WHERE absent), "
+    "'') AS absent, NOT coalesce(bool_or(NOT absent AND NOT active), false) AS are_read, coalesce(string_agg(name, "
+    "', ') FILTER (WHERE NOT absent AND NOT active), '') AS unread FROM s";
+static const struct finding standby_slots_findings[] = {
+    {"standby_slots", "are_there", "absent", STOPS,
+     "synchronized_standby_slots names %d, which is no physical slot, or has lost its log: nothing is sent to slot %s "
+     "until it is there%|: SELECT pg_create_physical_replication_slot('...'); for its standby, or ALTER SYSTEM SET "
+     "synchronized_standby_slots without it, and SELECT pg_reload_conf();",
+     NULL},
+    {"standby_slots", "are_read", "unread", WARNS,
+     "synchronized_standby_slots names %d, which no standby reads now: slot %s is sent nothing that it has not "
+     "confirmed%|: start the standby, or take it out",
+     NULL},
+};
+
 /* As the walsender will have it. */
 static const char *application_name(const struct check *check)
 {
@@ -597,6 +603,7 @@ static void report_server(struct check *check)
 {
     pg_facts_server(check->report, check->sql, check->replication, check->settings, check->known);
     judge_row(check, synchronous_sql, application_name(check), synchronous_findings, COUNT(synchronous_findings));
+    judge_row(check, standby_slots_sql, check->settings->slot, standby_slots_findings, COUNT(standby_slots_findings));
 }
 
 /* -- interface ---------------------------------------------------------------------------- */
@@ -618,7 +625,6 @@ static int check_host(struct pg_settings *settings, const struct pg_check_known 
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
         check_slot(&check);
-        check_awaited(&check);
         if (check.report)
             report_server(&check);
         bool publication = check_publication(&check);

@@ -39,6 +39,9 @@ struct cdc_event {
     /* Between the quotes, p NULL when absent: "begin" in the t line before the rows of a table that is read again (stale.h), or
      * "live" where the log goes on with it meanwhile; "end" in the schema line after them. */
     struct cdc_span read;
+    /* Of a t or schema line of a table that was put together from several (part.h): which of its rows the line is about. A whole
+     * value, p NULL when absent: all of them. */
+    struct cdc_span part;
 };
 
 /* Parses and fully validates one line (without LF). Unknown fields and an

@@ -40,6 +40,14 @@ int cdc_option_list_add(struct cdc_option_list *list, const char *text, struct c
  * in turn; values[i] is the struct of tables[i]. Operands land in *operands. Errors: CDC_EXIT_USAGE. */
 int cdc_options_parse(const struct cdc_option *const *tables, void *const *values, size_t n, int argc, char **argv,
                       struct cdc_option_list *operands, struct cdc_error *error);
+/* The row of that long name, of n bytes; NULL: there is none. */
+const struct cdc_option *cdc_options_find(const struct cdc_option *table, const char *name, size_t n);
+/* Sets a value as the command line does: text is BORROWED, and NULL for a flag. USAGE */
+int cdc_option_set(const struct cdc_option *option, void *values, const char *text, struct cdc_error *error);
+/* values, parsed with defaults as they were before, get beneath them what `under` has of the same table: its lists come first, its
+ * other values where values has the default still. The lists of `under` are empty after. 0, or -1 without memory. */
+int cdc_options_put_under(const struct cdc_option *table, void *values, void *under, const void *defaults,
+                          struct cdc_error *error);
 /* Appends the help lines of a table, at most 80 columns. */
 void cdc_options_help(struct cdc_buf *out, const struct cdc_option *table);
 

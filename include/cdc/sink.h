@@ -53,7 +53,9 @@ struct cdc_sink_settings {
     double idle_exit;        /* seconds without input; 0: never */
     const char *on_error;    /* "stop", "skip" or "dead-letter" */
     const char *dead_letter; /* file for rejected lines; NULL unless on_error is dead-letter */
-    int64_t retry_max;       /* -1: for ever */
+    const char *replay; /* NULL; else such a file is read in place of the input, and positions stay (refused lines are
+                                taken in again where no newer line of their row was) */
+    int64_t retry_max;  /* -1: for ever */
     const char *metrics_file;
     const char *tool;
 };

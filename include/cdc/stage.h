@@ -29,6 +29,8 @@ struct cdc_stage_settings {
     int input_fd, output_fd;
     size_t max_line;          /* bytes */
     bool skip_errors;         /* a line that cannot be taken is passed over with a warning; else it ends the run */
+    const char *dead_letter;  /* with skip_errors: the file that such lines are kept in; NULL: they are lost */
+    bool redact;              /* there without any value of a row */
     const char *metrics_file; /* NULL: none */
     const char *tool;
 };

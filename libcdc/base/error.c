@@ -32,6 +32,7 @@ int cdc_error_set(struct cdc_error *error, int status, const char *format, ...)
     error->status = status;
     /* A hint belongs to one text. One that an earlier, cleared error left would give advice about something else. */
     error->hint[0] = '\0';
+    error->item = NULL;
     va_start(arguments, format);
     if (vsnprintf(error->text, sizeof error->text, format, arguments) >= (int)sizeof error->text)
         drop_partial_character(error->text);
@@ -72,6 +73,15 @@ int cdc_error_prefix(struct cdc_error *error, const char *format, ...)
     whole[used + length] = '\0';
     memcpy(error->text, whole, used + length + 1);
     drop_partial_character(error->text);
+    return -1;
+}
+
+int cdc_error_item(struct cdc_error *error, const char *item, size_t at)
+{
+    if (error != NULL && error->item == NULL) {
+        error->item = item;
+        error->at = at;
+    }
     return -1;
 }
 

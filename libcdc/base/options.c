@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cdc/options.h>
 
@@ -114,7 +115,7 @@ static int set_choice(const struct cdc_option *option, const char **target, cons
 
 /* The rows say where in the caller's struct a value lies (offsetof) and which type it has there. A row whose kind
  * does not fit its member writes over the neighbours, and no compiler sees it. */
-static int set_option(const struct cdc_option *option, void *values, const char *text, struct cdc_error *error)
+int cdc_option_set(const struct cdc_option *option, void *values, const char *text, struct cdc_error *error)
 {
     void *target = (char *)values + option->offset;
 
@@ -128,6 +129,14 @@ static int set_option(const struct cdc_option *option, void *values, const char 
     case CDC_OPTION_CHOICE: return set_choice(option, target, text, error);
     default: return 0;
     }
+}
+
+const struct cdc_option *cdc_options_find(const struct cdc_option *table, const char *name, size_t n)
+{
+    for (const struct cdc_option *o = table; o != NULL && o->name != NULL; o++)
+        if (o->kind != CDC_OPTION_HEADING && strlen(o->name) == n && memcmp(o->name, name, n) == 0)
+            return o;
+    return NULL;
 }
 
 /* By letter (name NULL) or by name; *values is the struct of the table that has it. Tables are few and short: no index. */
@@ -147,6 +156,50 @@ static const struct cdc_option *find_option(const struct parser *parser, char le
     return NULL;
 }
 
+static size_t size_of(enum cdc_option_kind kind)
+{
+    switch (kind) {
+    case CDC_OPTION_FLAG: return sizeof(bool);
+    case CDC_OPTION_INTEGER:
+    case CDC_OPTION_SIZE: return sizeof(int64_t);
+    case CDC_OPTION_SECONDS: return sizeof(double);
+    case CDC_OPTION_TEXT:
+    case CDC_OPTION_CHOICE: return sizeof(const char *);
+    default: return 0;
+    }
+}
+
+static int put_list_under(struct cdc_option_list *list, struct cdc_option_list *under, struct cdc_error *error)
+{
+    struct cdc_option_list first = *under;
+
+    *under = *list;
+    *list = first;
+    for (size_t i = 0; i < under->count; i++)
+        if (cdc_option_list_add(list, under->items[i], error) != 0)
+            return -1;
+    free(under->items);
+    *under = (struct cdc_option_list){NULL, 0};
+    return 0;
+}
+
+int cdc_options_put_under(const struct cdc_option *table, void *values, void *under, const void *defaults,
+                          struct cdc_error *error)
+{
+    for (const struct cdc_option *o = table; o != NULL && o->name != NULL; o++) {
+        char *value = (char *)values + o->offset, *below = (char *)under + o->offset;
+        size_t n = size_of(o->kind);
+        if (o->kind == CDC_OPTION_LIST) {
+            if (put_list_under((struct cdc_option_list *)(void *)value, (struct cdc_option_list *)(void *)below,
+                               error) != 0)
+                return -1;
+        } else if (memcmp(value, (const char *)defaults + o->offset, n) == 0) {
+            memcpy(value, below, n);
+        }
+    }
+    return 0;
+}
+
 /* "--name", "--name=value", "--name value". *next is the argument that may follow; set to NULL when it was used. */
 static int parse_long(const struct parser *parser, const char *text, const char **next)
 {
@@ -160,7 +213,7 @@ static int parse_long(const struct parser *parser, const char *text, const char 
     if (option->kind == CDC_OPTION_FLAG) {
         if (equals != NULL)
             return cdc_error_set(parser->error, CDC_EXIT_USAGE, "--%s takes no argument", option->name);
-        return set_option(option, values, NULL, parser->error);
+        return cdc_option_set(option, values, NULL, parser->error);
     }
     /* With "=", even an empty text is a value (--name=); without, the next argument is one, even if it begins with a
      * dash: "--max-events -1" complains about -1 and not about a missing argument. */
@@ -170,7 +223,7 @@ static int parse_long(const struct parser *parser, const char *text, const char 
                              option->argument);
     if (equals == NULL)
         *next = NULL;
-    return set_option(option, values, value, parser->error);
+    return cdc_option_set(option, values, value, parser->error);
 }
 
 /* "-abc", "-tVALUE", "-t VALUE". */
@@ -182,7 +235,7 @@ static int parse_short(const struct parser *parser, const char *text, const char
         if (option == NULL)
             return cdc_error_set(parser->error, CDC_EXIT_USAGE, "unknown option -%c", *text);
         if (option->kind == CDC_OPTION_FLAG) {
-            if (set_option(option, values, NULL, parser->error) != 0)
+            if (cdc_option_set(option, values, NULL, parser->error) != 0)
                 return -1;
             continue;
         }
@@ -191,7 +244,7 @@ static int parse_short(const struct parser *parser, const char *text, const char
             return cdc_error_set(parser->error, CDC_EXIT_USAGE, "-%c needs an argument: %s", *text, option->argument);
         if (text[1] == '\0')
             *next = NULL;
-        return set_option(option, values, value, parser->error);
+        return cdc_option_set(option, values, value, parser->error);
     }
     return 0;
 }

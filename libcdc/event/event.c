@@ -78,6 +78,7 @@ static const struct field line_fields[] = {
     FIELD("message", message, WANT_ANY),
     FIELD("events", events, WANT_COUNT),
     FIELD("read", read, WANT_STRING),
+    FIELD("part", part, WANT_OBJECT_OR_NULL),
 };
 static const struct field source_fields[] = {
     FIELD("connector", connector, WANT_STRING),

@@ -33,7 +33,7 @@ static bool in_key(const struct cdc_event *event, struct cdc_span raw)
     return false;
 }
 
-static bool keeps(const struct plan *plan, const struct cdc_event *event, struct cdc_span raw)
+bool columns_keep(const struct plan *plan, const struct cdc_event *event, struct cdc_span raw)
 {
     /* --drop-columns wins over --columns; the key wins over both. */
     if (has_name(&plan->drop, raw) || (plan->keeps_some && !has_name(&plan->keep, raw)))
@@ -41,7 +41,7 @@ static bool keeps(const struct plan *plan, const struct cdc_event *event, struct
     return true;
 }
 
-static void append_column_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw)
+void columns_append_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw)
 {
     for (size_t i = 0; i < plan->n_renames; i++) {
         if (cdc_json_raw_is(raw, plan->renames[i].from)) {
@@ -69,14 +69,18 @@ void columns_append_row(struct cdc_buf *out, const struct plan *plan, const stru
     cdc_buf_byte(out, '{');
     cdc_json_iter_begin(&iter, row);
     while (cdc_json_next_member(&iter, &name, &value)) {
-        if (!keeps(plan, event, name))
+        if (!columns_keep(plan, event, name))
             continue;
         if (!first)
             cdc_buf_byte(out, ',');
         first = false;
-        append_column_name(out, plan, name);
+        columns_append_name(out, plan, name);
         cdc_buf_byte(out, ':');
         cdc_buf_span(out, value);
+    }
+    if (plan->routed != NULL && !plan->routed->unique) {
+        cdc_buf_text(out, first ? "" : ",");
+        cdc_buf_append_buf(out, &plan->routed->member);
     }
     cdc_buf_byte(out, '}');
 }
@@ -92,12 +96,12 @@ void columns_append_names(struct cdc_buf *out, const struct plan *plan, const st
     cdc_json_iter_begin(&iter, names);
     while (cdc_json_next_element(&iter, &value)) {
         struct cdc_span raw = cdc_json_string_raw(value);
-        if (raw.p == NULL || !keeps(plan, event, raw))
+        if (raw.p == NULL || !columns_keep(plan, event, raw))
             continue;
         if (!first)
             cdc_buf_byte(out, ',');
         first = false;
-        append_column_name(out, plan, raw);
+        columns_append_name(out, plan, raw);
     }
     cdc_buf_byte(out, ']');
 }
@@ -108,7 +112,7 @@ static void append_column(struct cdc_buf *out, const struct plan *plan, struct c
     /* name is between the quotes: one byte less before it, one more after it, since append_column_name writes quotes
      * of its own. */
     cdc_buf_append(out, column.p, (size_t)(name.p - 1 - column.p));
-    append_column_name(out, plan, name);
+    columns_append_name(out, plan, name);
     const char *rest = name.p + name.n + 1;
     cdc_buf_append(out, rest, (size_t)(column.p + column.n - rest));
 }
@@ -123,7 +127,7 @@ void columns_append_list(struct cdc_buf *out, const struct plan *plan, const str
     cdc_json_iter_begin(&iter, event->columns);
     while (cdc_json_next_element(&iter, &column)) {
         struct cdc_span name = cdc_json_member_raw(column, "name");
-        if (name.p != NULL && !keeps(plan, event, name))
+        if (name.p != NULL && !columns_keep(plan, event, name))
             continue;
         if (!first)
             cdc_buf_byte(out, ',');
@@ -164,14 +168,15 @@ int columns_check_names(const struct plan *plan, const struct cdc_event *event, 
     cdc_json_iter_begin(&iter, event->columns);
     while (result == 0 && cdc_json_next_element(&iter, &column)) {
         struct cdc_span mine = cdc_json_member_raw(column, "name");
-        if (mine.p == NULL || !keeps(plan, event, mine))
+        if (mine.p == NULL || !columns_keep(plan, event, mine))
             continue;
         struct cdc_span name = final_name(&one, plan, column);
         /* From the next column on: each pair is compared once. */
         inner = iter;
         while (result == 0 && cdc_json_next_element(&inner, &other)) {
             struct cdc_span raw = cdc_json_member_raw(other, "name");
-            if (raw.p == NULL || !keeps(plan, event, raw) || !cdc_span_equal(name, final_name(&two, plan, other)))
+            if (raw.p == NULL || !columns_keep(plan, event, raw) ||
+                !cdc_span_equal(name, final_name(&two, plan, other)))
                 continue;
             result = cdc_error_set(error, CDC_EXIT_CONFIG,
                                    "--rename-column gives two columns of table \"%.*s\" the name \"%.*s\"",
@@ -183,7 +188,7 @@ int columns_check_names(const struct plan *plan, const struct cdc_event *event, 
     return result;
 }
 
-static bool has_column(const struct cdc_event *event, struct cdc_span plain)
+bool columns_has(const struct cdc_event *event, struct cdc_span plain)
 {
     struct cdc_json_iter iter;
     struct cdc_span column;
@@ -201,11 +206,12 @@ int columns_check_unknown(const struct plan *plan, const struct cdc_event *event
 {
     for (size_t i = 0; event->columns.p != NULL && i < plan->wanted.n; i++) {
         struct cdc_span name = plan->wanted.names[i];
-        if (has_column(event, name))
+        if (columns_has(event, name))
             continue;
         cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%.*s\" has no column \"%.*s\"", (int)event->table.n,
                       event->table.p, (int)name.n, name.p);
-        return cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
+        cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
+        return cdc_error_item(error, name.p, 0);
     }
     return 0;
 }

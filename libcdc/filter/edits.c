@@ -20,6 +20,46 @@ void edits_add(struct edit *edits, size_t *n, struct edit edit)
     (*n)++;
 }
 
+/* Before the brace that ends an object. */
+static void add_member(struct edit *edits, size_t *n, struct cdc_span object)
+{
+    if (!cdc_json_is_null(object))
+        edits_add(edits, n, (struct edit){cdc_span(object.p + object.n - 1, 0), EDIT_MEMBER, NULL, 0});
+}
+
+/* What a line of a routed table gets besides (route.c). Rows that are written anew get their member there. */
+static void collect_routed(struct edit *edits, size_t *n, const struct plan *plan, const struct cdc_event *event)
+{
+    bool unique = plan->routed->unique;
+    struct cdc_span line = event->line;
+
+    if (event->op == CDC_OP_SCHEMA) {
+        edits_add(edits, n, (struct edit){event->columns, EDIT_ROUTED_COLUMNS, NULL, 0});
+        edits_add(edits, n, (struct edit){event->key_columns, EDIT_ROUTED_KEYS, NULL, 0});
+    } else if (!unique && !plan->edits_rows) {
+        add_member(edits, n, event->key);
+        add_member(edits, n, event->before);
+        add_member(edits, n, event->after);
+    }
+    if (unique || cdc_event_has_row(event))
+        return;
+    while (line.n > 0 && line.p[line.n - 1] != '}')
+        line.n--;
+    edits_add(edits, n, (struct edit){cdc_span(line.p + line.n - 1, 0), EDIT_PART, NULL, 0});
+}
+
+/* The column that tells the rows of a part apart is called so from here on. */
+static void rename_part(struct edit *edits, size_t *n, const struct plan *plan, const struct cdc_event *event)
+{
+    struct cdc_span raw = cdc_json_member_raw(event->part, "column");
+
+    for (size_t i = 0; raw.p != NULL && i < plan->n_renames; i++)
+        if (cdc_json_raw_is(raw, plan->renames[i].from)) {
+            edits_add(edits, n, (struct edit){raw, EDIT_TEXT, plan->renames[i].to.p, 0});
+            return;
+        }
+}
+
 /* All members of the line that this table's plan changes. A line without any is copied whole. */
 size_t edits_collect(struct edit *edits, const struct plan *plan, const struct cdc_event *event)
 {
@@ -32,15 +72,32 @@ size_t edits_collect(struct edit *edits, const struct plan *plan, const struct c
         edits_add(edits, &n, (struct edit){event->unchanged, EDIT_NAMES, NULL, 0});
         edits_add(edits, &n, (struct edit){event->json_null, EDIT_NAMES, NULL, 0});
         edits_add(edits, &n, (struct edit){event->json_null_old, EDIT_NAMES, NULL, 0});
-        edits_add(edits, &n, (struct edit){event->key_columns, EDIT_NAMES, NULL, 0});
-        edits_add(edits, &n, (struct edit){event->columns, EDIT_COLUMNS, NULL, 0});
+        if (plan->routed == NULL || event->op != CDC_OP_SCHEMA) {
+            edits_add(edits, &n, (struct edit){event->key_columns, EDIT_NAMES, NULL, 0});
+            edits_add(edits, &n, (struct edit){event->columns, EDIT_COLUMNS, NULL, 0});
+        }
+        if (event->part.p != NULL)
+            rename_part(edits, &n, plan, event);
     }
+    if (plan->routed != NULL)
+        collect_routed(edits, &n, plan, event);
     if (plan->new_table != NULL)
         edits_add(edits, &n, (struct edit){event->table, EDIT_TEXT, plan->new_table, 0});
     if (plan->new_schema != NULL)
         edits_add(edits, &n,
                   (struct edit){event->schema.p != NULL ? event->schema : event->db, EDIT_TEXT, plan->new_schema, 0});
     return n;
+}
+
+/* Between a member and one before it, if there is one. */
+static void append_mark(struct cdc_buf *out)
+{
+    size_t n = out->len;
+
+    while (n > 0 && strchr(" \t\r\n", out->data[n - 1]) != NULL)
+        n--;
+    if (n > 0 && out->data[n - 1] != '{')
+        cdc_buf_byte(out, ',');
 }
 
 static void append_edit(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
@@ -51,6 +108,13 @@ static void append_edit(struct cdc_buf *out, const struct plan *plan, const stru
     case EDIT_NAMES: columns_append_names(out, plan, event, edit->at); break;
     case EDIT_COLUMNS: columns_append_list(out, plan, event); break;
     case EDIT_EVENTS: cdc_buf_u64(out, edit->number); break;
+    case EDIT_MEMBER:
+        append_mark(out);
+        cdc_buf_append_buf(out, &plan->routed->member);
+        break;
+    case EDIT_ROUTED_COLUMNS: route_append_columns(out, plan); break;
+    case EDIT_ROUTED_KEYS: route_append_keys(out, plan); break;
+    case EDIT_PART: cdc_buf_append_buf(out, &plan->routed->part); break;
     case EDIT_TEXT: {
         /* The line has its quotes already. */
         size_t start = out->len;

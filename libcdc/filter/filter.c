@@ -16,17 +16,6 @@
 /* Bytes of the buffers that are kept from line to line. */
 #define KEPT ((size_t)1 << 20)
 
-struct cdc_filter {
-    struct cdc_filter_settings settings; /* BORROWED lists */
-    bool ops_limited;
-    /* The last op of the enum, so that every op has its place. */
-    bool ops[CDC_OP_HEARTBEAT + 1];
-    struct plans plans;
-    struct counts counts;
-    struct cdc_buf steps[2]; /* what the newest steps have made of the event: each reads one and fills the other */
-    struct cdc_buf line;     /* the last of all, for the format */
-};
-
 /* -- settings ------------------------------------------------------------------ */
 
 static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_error *error)
@@ -44,7 +33,8 @@ static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_err
             i++;
         if (i == sizeof known / sizeof known[0]) {
             cdc_error_set(error, CDC_EXIT_USAGE, "--op: \"%.*s\" is not an operation", (int)(n > 64 ? 64 : n), p);
-            return cdc_error_hint(error, "use a list of r, c, u, d, t, m, ddl");
+            cdc_error_hint(error, "use a list of r, c, u, d, t, m, ddl");
+            return cdc_error_item(error, list, (size_t)(p - list));
         }
         filter->ops[known[i].op] = true;
         p += n;
@@ -53,15 +43,18 @@ static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_err
     }
 }
 
-enum form { FORM_COLUMNS, FORM_RENAME_COLUMN, FORM_RENAME_TABLE };
+enum form { FORM_COLUMNS, FORM_RENAME_COLUMN, FORM_RENAME_TABLE, FORM_ROUTE };
 
 static bool has_form(const char *item, enum form form)
 {
     bool is_name;
-    size_t prefix = form == FORM_RENAME_TABLE ? SIZE_MAX : cdc_pattern_prefix(item, &is_name);
+    bool of_tables = form == FORM_RENAME_TABLE || form == FORM_ROUTE;
+    size_t prefix = of_tables ? SIZE_MAX : cdc_pattern_prefix(item, &is_name);
     const char *rest = prefix == SIZE_MAX ? item : item + prefix + 1, *equals = strchr(rest, '=');
 
     if (prefix == 0 || (prefix != SIZE_MAX && prefix >= FILTER_PATTERN_MAX) || rest[0] == '\0')
+        return false;
+    if (form == FORM_ROUTE && equals != NULL && (size_t)(equals - item) >= FILTER_PATTERN_MAX)
         return false;
     return form == FORM_COLUMNS ||
            (equals != NULL && equals != rest && equals[1] != '\0' && strchr(equals + 1, '=') == NULL);
@@ -73,12 +66,32 @@ static int check_form(const char *option, const struct cdc_option_list *list, en
         const char *item = list->items[i];
         /* What is written into lines must be UTF-8, and what is not would match no name. */
         if (!cdc_utf8_valid(item, strlen(item)))
-            return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not valid UTF-8", option, item);
-        if (!has_form(item, form))
-            return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item,
-                                 form == FORM_COLUMNS ? "[TABLE:]COLUMN,COLUMN" : "OLD=NEW");
+            cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not valid UTF-8", option, item);
+        else if (!has_form(item, form))
+            cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item,
+                          form == FORM_COLUMNS ? "[TABLE:]COLUMN,COLUMN"
+                          : form == FORM_ROUTE ? "PATTERN=[SCHEMA.]NAME"
+                                               : "OLD=NEW");
+        else
+            continue;
+        return cdc_error_item(error, item, 0);
     }
     return 0;
+}
+
+static int check_route_column(const struct cdc_filter_settings *settings, struct cdc_error *error)
+{
+    const char *column = settings->route_column;
+
+    if (settings->routes.count == 0 && (column != NULL || settings->route_unique))
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--route-column and --route-unique go with --route");
+    if (column == NULL)
+        return 0;
+    if (settings->route_unique)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--route-unique adds no column that --route-column could name");
+    return column[0] != '\0' && cdc_utf8_valid(column, strlen(column))
+               ? 0
+               : cdc_error_set(error, CDC_EXIT_USAGE, "--route-column: \"%s\" is no name in UTF-8", column);
 }
 
 static int take_settings(struct cdc_filter *filter, const struct cdc_filter_settings *settings, struct cdc_error *error)
@@ -89,7 +102,8 @@ static int take_settings(struct cdc_filter *filter, const struct cdc_filter_sett
             return -1;
     if (check_form("--columns", &settings->keep_columns, FORM_COLUMNS, error) != 0 ||
         check_form("--drop-columns", &settings->drop_columns, FORM_COLUMNS, error) != 0 ||
-        check_form("--rename", &settings->rename_tables, FORM_RENAME_TABLE, error) != 0)
+        check_form("--rename", &settings->rename_tables, FORM_RENAME_TABLE, error) != 0 ||
+        check_form("--route", &settings->routes, FORM_ROUTE, error) != 0 || check_route_column(settings, error) != 0)
         return -1;
     return check_form("--rename-column", &settings->rename_columns, FORM_RENAME_COLUMN, error);
 }
@@ -104,7 +118,8 @@ struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, st
     }
     filter->plans.settings = &filter->settings;
     if (take_settings(filter, settings, error) == 0) {
-        if (plans_init(&filter->plans) == 0)
+        filter->steps = calloc(settings->n_steps + 1, sizeof *filter->steps);
+        if (filter->steps != NULL && plans_init(&filter->plans) == 0)
             return filter;
         cdc_error_memory(error);
     }
@@ -118,8 +133,9 @@ void cdc_filter_free(struct cdc_filter *filter)
         return;
     plans_free(&filter->plans);
     counts_free(&filter->counts);
-    cdc_buf_free(&filter->steps[0]);
-    cdc_buf_free(&filter->steps[1]);
+    for (size_t i = 0; filter->steps != NULL && i < filter->settings.n_steps; i++)
+        cdc_buf_free(&filter->steps[i]);
+    free(filter->steps);
     cdc_buf_free(&filter->line);
     free(filter);
 }
@@ -158,8 +174,6 @@ static bool passes(const struct cdc_filter *filter, const struct plan *plan, con
     return op == CDC_OP_SCHEMA || !filter->ops_limited || filter->ops[op];
 }
 
-/* -- steps --------------------------------------------------------------------------- */
-
 /* An unusually long line's memory is not kept. */
 static void empty(struct cdc_buf *buf)
 {
@@ -167,34 +181,19 @@ static void empty(struct cdc_buf *buf)
     cdc_buf_shrink(buf, KEPT);
 }
 
-static int take_changed(struct cdc_event *event, const struct cdc_buf *line, struct cdc_error *error)
-{
-    if (line->failed)
-        return cdc_error_memory(error);
-    return cdc_event_parse(event, line->data, line->len, error);
-}
-
-/* 1: *event is what the steps have made of it; 0: one of them has dropped it; -1. */
-static int take_steps(struct cdc_filter *filter, struct cdc_event *event, struct cdc_error *error)
-{
-    for (size_t i = 0, turn = 0; i < filter->settings.n_steps; i++) {
-        const struct cdc_filter_step *step = &filter->settings.steps[i];
-        struct cdc_buf *out = &filter->steps[turn];
-        empty(out);
-        switch (step->event(step->state, event, out, error)) {
-        case CDC_STEP_FAILED: return -1;
-        case CDC_STEP_DROPPED: return 0;
-        case CDC_STEP_KEPT: break;
-        case CDC_STEP_CHANGED:
-            if (take_changed(event, out, error) != 0)
-                return -1;
-            turn = !turn;
-        }
-    }
-    return 1;
-}
-
 /* -- format -------------------------------------------------------------------------- */
+
+/* Whoever reads a truncate in another form empties the table. */
+static int check_part(const struct cdc_event *event, struct cdc_error *error)
+{
+    if (event->op != CDC_OP_TRUNCATE || cdc_json_is_null(event->part))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "rows of one of the tables that are \"%.*s\" are to go, and --to has no line that leaves the others",
+                  (int)event->table.n, event->table.p);
+    return cdc_error_hint(error, "leave such lines out with --op, where the rows may stay, or write the table without "
+                                 "--route");
+}
 
 static int format_lines(struct cdc_filter *filter, const struct cdc_buf *lines, struct cdc_buf *out,
                         struct cdc_error *error)
@@ -206,7 +205,7 @@ static int format_lines(struct cdc_filter *filter, const struct cdc_buf *lines, 
     for (const char *line = lines->data, *lf; line < end; line = lf + 1) {
         struct cdc_event event;
         lf = memchr(line, '\n', (size_t)(end - line));
-        if (cdc_event_parse(&event, line, (size_t)(lf - line), error) != 0)
+        if (cdc_event_parse(&event, line, (size_t)(lf - line), error) != 0 || check_part(&event, error) != 0)
             return -1;
         int got = format->event(format->state, &event, out, error);
         if (got < 0)
@@ -289,6 +288,10 @@ static int pass_event(struct cdc_filter *filter, struct plan *plan, struct line_
             ((!filter->settings.allow_unknown && columns_check_unknown(plan, event, error) != 0) ||
              columns_check_names(plan, event, error) != 0))
             return -1;
+        if (plan->routed != NULL &&
+            (route_check(plan, event, error) != 0 ||
+             (event->op == CDC_OP_SCHEMA && route_take_schema(&filter->plans, plan, event, error) != 0)))
+            return -1;
         n = edits_collect(edits, plan, event);
     }
     struct cdc_buf *lines = begin_lines(filter, out);
@@ -296,6 +299,73 @@ static int pass_event(struct cdc_filter *filter, struct plan *plan, struct line_
     cdc_buf_byte(lines, '\n');
     int left = end_lines(filter, out, 1, error);
     return left < 0 ? -1 : note(count, event, 1, left, error);
+}
+
+static int pass(struct cdc_filter *filter, struct plan *plan, struct line_count *count, const struct cdc_event *event,
+                struct cdc_buf *out, struct cdc_error *error)
+{
+    if (event->op == CDC_OP_SCHEMA && filter->came_plan != NULL)
+        plans_note_columns(&filter->plans, filter->came_plan, filter->came, event);
+    if (event->op == CDC_OP_SCHEMA && plan != NULL && plan != filter->came_plan)
+        plans_note_columns(&filter->plans, plan, event, event);
+    if (cdc_event_is_of_database(event) &&
+        (filter->settings.rename_tables.count > 0 || filter->settings.routes.count > 0))
+        return pass_database(filter, count, event, out, error);
+    return pass_event(filter, plan, count, event, out, error);
+}
+
+/* The steps may have made it one of another table. */
+static int pass_made(struct cdc_filter *filter, struct line_count *count, const struct cdc_event *event,
+                     struct cdc_buf *out, struct cdc_error *error)
+{
+    struct plan *plan = NULL;
+
+    if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
+        return -1;
+    return pass(filter, plan, count, event, out, error);
+}
+
+/* What the line is after all steps before the one of that number goes on through the others. Returns how many lines left, -1. */
+static int take_steps(struct cdc_filter *filter, size_t number, struct line_count *count, const struct cdc_event *event,
+                      struct cdc_buf *out, struct cdc_error *error);
+
+static int take_lines(struct cdc_filter *filter, size_t number, struct line_count *count, const struct cdc_buf *lines,
+                      struct cdc_buf *out, struct cdc_error *error)
+{
+    const char *end = lines->data + lines->len;
+    int n = 0;
+
+    if (lines->failed)
+        return cdc_error_memory(error);
+    for (const char *line = lines->data, *lf; line < end; line = lf + 1) {
+        struct cdc_event event;
+        lf = memchr(line, '\n', (size_t)(end - line));
+        lf = lf != NULL ? lf : end;
+        int got = cdc_event_parse(&event, line, (size_t)(lf - line), error) == 0
+                      ? take_steps(filter, number, count, &event, out, error)
+                      : -1;
+        if (got < 0)
+            return -1;
+        n += got;
+    }
+    return n;
+}
+
+static int take_steps(struct cdc_filter *filter, size_t number, struct line_count *count, const struct cdc_event *event,
+                      struct cdc_buf *out, struct cdc_error *error)
+{
+    if (number == filter->settings.n_steps)
+        return pass_made(filter, count, event, out, error);
+    const struct cdc_filter_step *step = &filter->settings.steps[number];
+    struct cdc_buf *lines = &filter->steps[number];
+
+    empty(lines);
+    switch (step->event(step->state, event, lines, error)) {
+    case CDC_STEP_DROPPED: return note(count, event, 0, 0, error);
+    case CDC_STEP_KEPT: return take_steps(filter, number + 1, count, event, out, error);
+    case CDC_STEP_CHANGED: return take_lines(filter, number + 1, count, lines, out, error);
+    default: return -1;
+    }
 }
 
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
@@ -314,13 +384,10 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
         return -1;
     if (!passes(filter, plan, event))
         return note(count, event, 0, 0, error);
-    struct cdc_event made = *event;
-    int passed = take_steps(filter, &made, error);
-    if (passed <= 0)
-        return passed < 0 ? -1 : note(count, event, 0, 0, error);
-    if (cdc_event_is_of_database(event) && filter->settings.rename_tables.count > 0)
-        return pass_database(filter, count, &made, out, error);
-    return pass_event(filter, plan, count, &made, out, error);
+    filter->came = event;
+    filter->came_plan = plan;
+    return filter->settings.n_steps == 0 ? pass(filter, plan, count, event, out, error)
+                                         : take_steps(filter, 0, count, event, out, error);
 }
 
 void cdc_filter_skipped(struct cdc_filter *filter)
@@ -331,13 +398,13 @@ void cdc_filter_skipped(struct cdc_filter *filter)
 size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out)
 {
     static const char *const options[LISTS] = {
-        "-t", "-T", "--columns", "--drop-columns", "--rename", "--rename-column"};
+        "-t", "-T", "--columns", "--drop-columns", "--rename", "--rename-column", "--route"};
     size_t n = 0;
 
     for (int i = 0; filter->plans.n > 0 && i < LISTS; i++) {
         const struct cdc_option_list *list = plans_list(&filter->plans, (enum table_list)i);
         for (size_t k = 0; k < list->count; k++)
-            if (!filter->plans.used[i][k])
+            if (plans_is_unmatched(&filter->plans, (enum table_list)i, k))
                 cdc_buf_printf(out, "%s%s '%s'", n++ == 0 ? "" : ", ", options[i], list->items[k]);
     }
     for (size_t i = 0; filter->plans.n > 0 && i < filter->settings.n_steps; i++) {

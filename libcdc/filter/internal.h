@@ -6,7 +6,16 @@
 #include <cdc/filter.h>
 
 /* The lists of settings that name tables. */
-enum table_list { LIST_TABLE, LIST_EXCLUDE, LIST_COLUMNS, LIST_DROP, LIST_RENAME, LIST_RENAME_COLUMN, LISTS };
+enum table_list {
+    LIST_TABLE,
+    LIST_EXCLUDE,
+    LIST_COLUMNS,
+    LIST_DROP,
+    LIST_RENAME,
+    LIST_RENAME_COLUMN,
+    LIST_ROUTE,
+    LISTS
+};
 
 /* Bytes of a pattern before a list of columns, with its NUL: more than two names of any database in quotes. */
 #define FILTER_PATTERN_MAX 1024
@@ -20,6 +29,17 @@ struct rename {
     struct cdc_span from, to; /* BORROWED too */
 };
 
+/* Of a table that --route brings under a name with others. */
+struct routed {
+    bool unique;                 /* no column is added */
+    const char *column;          /* BORROWED */
+    struct cdc_buf member, part; /* `"source_table":"shop1.orders"`; `,"part":{...}` */
+    struct cdc_buf name, db;     /* of its source, as they stood in its first line */
+    struct cdc_buf columns,
+        keys;                /* as it would leave alone, of its newest schema line; without the column that is added */
+    struct cdc_buf together; /* the columns of all tables of that name, without brackets, its own first */
+};
+
 /* What happens to the lines of one table. */
 struct plan {
     struct cdc_span schema, table; /* owned copies, as they stand in the lines */
@@ -30,6 +50,7 @@ struct plan {
     struct rename *renames;
     size_t n_renames;
     char *new_schema, *new_table;              /* NULL: unchanged */
+    struct routed *routed;                     /* NULL: --route does not name it */
     struct cdc_span plain_schema, plain_table; /* the table's own names, unescaped; owned */
 };
 
@@ -40,6 +61,8 @@ struct plans {
     size_t n, capacity;  /* a power of two */
     struct plan *last;   /* lines of one table come in runs */
     bool *used[LISTS];   /* of each item: a table has come that it names */
+    /* Of each item of a list that names columns: a schema line of such a table has come, and of each name whether one had it. */
+    bool *described[LISTS], **seen[LISTS];
 };
 /* Room for `used`. 0 or -1 without memory. */
 int plans_init(struct plans *plans);
@@ -47,9 +70,44 @@ const struct cdc_option_list *plans_list(const struct plans *plans, enum table_l
 /* The plan of the event's table, made at its first line. BORROWED; NULL without memory, or CONFIG when --rename gives the
  * table the name that another one has. */
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);
+/* A schema line has come, as the source has written it and as the steps have left it. */
+void plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
+                        const struct cdc_event *made);
+/* Is there a name in the item that no table, or no table that it is for, has had? */
+bool plans_is_unmatched(const struct plans *plans, enum table_list which, size_t item);
 void plans_free(struct plans *plans); /* what is in it */
 /* Is that table, its names unescaped, the left side of an item of --rename? */
 bool plans_item_renames(const char *text, struct cdc_span schema, struct cdc_span table);
+/* A table may have two plans, where its name is spelled in two ways. */
+bool plans_are_one_table(const struct plan *a, const struct plan *b);
+/* Do both leave under one name? */
+bool plans_get_one_name(const struct plan *a, const struct plan *b);
+
+/* -- route.c -- */
+const char *route_column(const struct cdc_filter_settings *settings);
+/* Does an item of --route name that table, whose names are unescaped? */
+bool plans_item_routes(const char *item, struct cdc_span schema, struct cdc_span table);
+/* Gives a plan its name, unless --rename has. 0 or -1 without memory. */
+int route_plan(const struct cdc_filter_settings *settings, struct plan *plan);
+void route_free(struct routed *routed);
+/* Appends `shop1.` and `shop1.orders`, the texts of the column that is added. */
+void route_append_schema(struct cdc_buf *out, struct cdc_span schema);
+void route_append_name(struct cdc_buf *out, struct cdc_span schema, struct cdc_span table);
+/* Before the line of a routed table leaves. CONFIG where a sink would take it for a line about rows of other tables, DATA for a row
+ * that comes before the schema line. */
+int route_check(struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
+/* After route_take_schema: append the lists that the line gets. */
+void route_append_columns(struct cdc_buf *out, const struct plan *plan);
+void route_append_keys(struct cdc_buf *out, const struct plan *plan);
+
+/* -- route_schema.c -- */
+/* Of a schema line. CONFIG where its columns and those of other tables of that name cannot be one table's. */
+int route_take_schema(const struct plans *plans, struct plan *plan, const struct cdc_event *event,
+                      struct cdc_error *error);
+
+/* -- route_type.c -- */
+/* Of two columns of a schema line that are to be one, that whose type holds the values of both; p NULL: neither's does. */
+struct cdc_span route_wider_type(struct cdc_span one, struct cdc_span two);
 
 /* -- columns.c: what a plan says of columns -- */
 /* Append a row, a list of names, and the columns of the schema line. */
@@ -58,19 +116,34 @@ void columns_append_row(struct cdc_buf *out, const struct plan *plan, const stru
 void columns_append_names(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
                           struct cdc_span names);
 void columns_append_list(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event);
+/* Does the column leave? raw: as it stands in the line. */
+bool columns_keep(const struct plan *plan, const struct cdc_event *event, struct cdc_span raw);
+/* Its name after us, as a JSON string. */
+void columns_append_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw);
 /* Of a schema line: CONFIG when it lacks a column that is named for this very table; when two columns get one name. */
+bool columns_has(const struct cdc_event *schema, struct cdc_span plain);
 int columns_check_unknown(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
 int columns_check_names(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
 
 /* -- edits.c -- */
-enum edit_kind { EDIT_ROW, EDIT_NAMES, EDIT_COLUMNS, EDIT_TEXT, EDIT_EVENTS };
+enum edit_kind {
+    EDIT_ROW,
+    EDIT_NAMES,
+    EDIT_COLUMNS,
+    EDIT_TEXT,
+    EDIT_EVENTS,
+    EDIT_MEMBER, /* of a routed table: the member that is added to an object, before its brace */
+    EDIT_ROUTED_COLUMNS,
+    EDIT_ROUTED_KEYS,
+    EDIT_PART
+};
 struct edit {
     struct cdc_span at; /* in the line */
     enum edit_kind kind;
     const char *text; /* of EDIT_TEXT */
     uint64_t number;  /* of EDIT_EVENTS */
 };
-#define EDITS_MAX 10
+#define EDITS_MAX 16
 /* Adds one where there is such a member (at.p is not NULL). There must be room. */
 void edits_add(struct edit *edits, size_t *n, struct edit edit);
 /* All of the line that its table's plan changes, at most EDITS_MAX: how many. */
@@ -107,5 +180,20 @@ void counts_free(struct counts *counts); /* what is in it */
  * moved to another database gets a line of its own. *lines: how many. CONFIG when nobody can say of which database a table was. */
 int plans_append_database(const struct plans *plans, const struct cdc_event *event, struct cdc_buf *out,
                           uint64_t *lines, struct cdc_error *error);
+
+/* -- the filter -- */
+struct cdc_filter {
+    struct cdc_filter_settings settings; /* BORROWED lists */
+    bool ops_limited;
+    /* The last op of the enum, so that every op has its place. */
+    bool ops[CDC_OP_HEARTBEAT + 1];
+    struct plans plans;
+    struct counts counts;
+    struct cdc_buf *steps; /* what each of the settings' steps has made of the event */
+    struct cdc_buf line;   /* the last of all, for the format */
+    /* The line in hand, before all steps, and the plan of its table. BORROWED for the call. */
+    const struct cdc_event *came;
+    const struct plan *came_plan;
+};
 
 #endif

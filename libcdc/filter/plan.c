@@ -116,19 +116,100 @@ static int want_renamed(struct plan *plan, const char *item)
 const struct cdc_option_list *plans_list(const struct plans *plans, enum table_list which)
 {
     const struct cdc_filter_settings *s = plans->settings;
-    const struct cdc_option_list *const lists[LISTS] = {&s->selection.include, &s->selection.exclude,
-                                                        &s->keep_columns,      &s->drop_columns,
-                                                        &s->rename_tables,     &s->rename_columns};
+    const struct cdc_option_list *const lists[LISTS] = {
+        &s->selection.include, &s->selection.exclude, &s->keep_columns, &s->drop_columns,
+        &s->rename_tables,     &s->rename_columns,    &s->routes};
 
     return lists[which];
+}
+
+static bool names_columns(enum table_list which)
+{
+    return which == LIST_COLUMNS || which == LIST_DROP || which == LIST_RENAME_COLUMN;
+}
+
+/* The next name of a list of them, or the old one of a rename; *text is "" after the last one. */
+static struct cdc_span next_name(enum table_list which, const char **text)
+{
+    size_t n = strcspn(*text, which == LIST_RENAME_COLUMN ? "=" : ",");
+    struct cdc_span name = cdc_span(*text, n);
+
+    *text = which == LIST_RENAME_COLUMN || (*text)[n] == '\0' ? "" : *text + n + 1;
+    return name;
+}
+
+static size_t count_names(enum table_list which, const char *text)
+{
+    size_t n = 0;
+
+    for (; *text != '\0'; n++)
+        (void)next_name(which, &text);
+    return n;
+}
+
+/* After TABLE. */
+static const char *names_of(const char *item)
+{
+    bool is_name;
+    size_t n = cdc_pattern_prefix(item, &is_name);
+
+    return n == SIZE_MAX ? item : item + n + 1;
+}
+
+static int init_list(struct plans *plans, enum table_list which)
+{
+    const struct cdc_option_list *list = plans_list(plans, which);
+
+    plans->used[which] = calloc(list->count + 1, sizeof(bool));
+    if (!names_columns(which))
+        return plans->used[which] != NULL ? 0 : -1;
+    plans->described[which] = calloc(list->count + 1, sizeof(bool));
+    plans->seen[which] = calloc(list->count + 1, sizeof(bool *));
+    if (plans->used[which] == NULL || plans->described[which] == NULL || plans->seen[which] == NULL)
+        return -1;
+    for (size_t k = 0; k < list->count; k++)
+        if ((plans->seen[which][k] = calloc(count_names(which, names_of(list->items[k])) + 1, sizeof(bool))) == NULL)
+            return -1;
+    return 0;
 }
 
 int plans_init(struct plans *plans)
 {
     for (int i = 0; i < LISTS; i++)
-        if ((plans->used[i] = calloc(plans_list(plans, (enum table_list)i)->count + 1, sizeof(bool))) == NULL)
+        if (init_list(plans, (enum table_list)i) != 0)
             return -1;
     return 0;
+}
+
+void plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
+                        const struct cdc_event *made)
+{
+    for (int i = 0; came->columns.p != NULL && i < LISTS; i++) {
+        const struct cdc_option_list *list = plans_list(plans, (enum table_list)i);
+        for (size_t k = 0; names_columns((enum table_list)i) && k < list->count; k++) {
+            const char *rest = applies(list->items[k], plan->plain_schema, plan->plain_table);
+            if (rest == NULL)
+                continue;
+            plans->described[i][k] = true;
+            for (size_t n = 0; *rest != '\0'; n++) {
+                struct cdc_span name = next_name((enum table_list)i, &rest);
+                plans->seen[i][k][n] = plans->seen[i][k][n] || columns_has(came, name) || columns_has(made, name);
+            }
+        }
+    }
+}
+
+bool plans_is_unmatched(const struct plans *plans, enum table_list which, size_t item)
+{
+    if (!plans->used[which][item])
+        return true;
+    if (!names_columns(which) || !plans->described[which][item])
+        return false;
+    size_t n = count_names(which, names_of(plans_list(plans, which)->items[item]));
+    for (size_t i = 0; i < n; i++)
+        if (!plans->seen[which][item][i])
+            return true;
+    return false;
 }
 
 static bool names(const struct cdc_filter_settings *s, enum table_list which, const char *item, const struct plan *plan)
@@ -137,6 +218,8 @@ static bool names(const struct cdc_filter_settings *s, enum table_list which, co
         return cdc_selection_matches(&s->selection, item, plan->plain_schema, plan->plain_table);
     if (which == LIST_RENAME)
         return plans_item_renames(item, plan->plain_schema, plan->plain_table);
+    if (which == LIST_ROUTE)
+        return plans_item_routes(item, plan->plain_schema, plan->plain_table);
     return applies(item, plan->plain_schema, plan->plain_table) != NULL;
 }
 
@@ -166,6 +249,8 @@ static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, str
     for (size_t i = 0; i < s->rename_tables.count; i++)
         if (plan_table_rename(plan, s->rename_tables.items[i], schema, table) != 0)
             return -1;
+    if (route_plan(s, plan) != 0)
+        return -1;
     /* A table that no --columns names keeps all of its columns. */
     plan->keeps_some = plan->keep.n > 0;
     plan->edits_rows = plan->keeps_some || plan->drop.n > 0 || plan->n_renames > 0;
@@ -186,6 +271,7 @@ static void free_plan(struct plan *plan)
     free(plan->renames);
     free(plan->new_schema);
     free(plan->new_table);
+    route_free(plan->routed);
     free(plan);
 }
 
@@ -229,13 +315,12 @@ static struct cdc_span table_after(const struct plan *plan)
     return plan->new_table != NULL ? cdc_span_text(plan->new_table) : plan->plain_table;
 }
 
-/* A table may have two plans, where its name is spelled in two ways. */
-static bool is_same_table(const struct plan *a, const struct plan *b)
+bool plans_are_one_table(const struct plan *a, const struct plan *b)
 {
     return cdc_span_equal(a->plain_table, b->plain_table) && cdc_span_equal(a->plain_schema, b->plain_schema);
 }
 
-static bool get_one_name(const struct plan *a, const struct plan *b)
+bool plans_get_one_name(const struct plan *a, const struct plan *b)
 {
     return cdc_span_equal(table_after(a), table_after(b)) && cdc_span_equal(schema_after(a), schema_after(b));
 }
@@ -243,17 +328,21 @@ static bool get_one_name(const struct plan *a, const struct plan *b)
 /* Two tables of one name are one to every sink: rows with the same key go over each other, a TRUNCATE of one empties both. */
 static int check_name(const struct plans *plans, const struct plan *plan, struct cdc_error *error)
 {
-    if (plans->settings->rename_tables.count == 0 || !plan->selected) /* the source's own names differ */
+    /* The source's own names differ. */
+    if ((plans->settings->rename_tables.count == 0 && plans->settings->routes.count == 0) || !plan->selected)
         return 0;
     for (size_t i = 0; i < plans->capacity; i++) {
         const struct plan *other = plans->slots[i];
         if (other == NULL || !other->selected || (other->new_table == NULL && plan->new_table == NULL) ||
-            is_same_table(other, plan) || !get_one_name(other, plan))
+            plans_are_one_table(other, plan) || !plans_get_one_name(other, plan) ||
+            (other->routed != NULL && plan->routed != NULL))
             continue;
         struct cdc_span name = table_after(plan), one = other->plain_table, two = plan->plain_table;
-        cdc_error_set(error, CDC_EXIT_CONFIG, "--rename gives tables \"%.*s\" and \"%.*s\" one name, \"%.*s\"",
-                      (int)one.n, one.p, (int)two.n, two.p, (int)name.n, name.p);
-        return cdc_error_hint(error, "give them two names, or leave one of them out with -T");
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s gives tables \"%.*s\" and \"%.*s\" one name, \"%.*s\"",
+                      plan->routed != NULL || other->routed != NULL ? "--route" : "--rename", (int)one.n, one.p,
+                      (int)two.n, two.p, (int)name.n, name.p);
+        return cdc_error_hint(error, "give them two names, leave one of them out with -T, or name both with --route, "
+                                     "which brings several tables into one");
     }
     return 0;
 }
@@ -333,6 +422,11 @@ void plans_free(struct plans *plans)
     for (size_t i = 0; i < plans->capacity; i++)
         free_plan(plans->slots[i]);
     free(plans->slots);
-    for (int i = 0; i < LISTS; i++)
+    for (int i = 0; i < LISTS; i++) {
+        for (size_t k = 0; plans->seen[i] != NULL && k < plans_list(plans, (enum table_list)i)->count; k++)
+            free(plans->seen[i][k]);
         free(plans->used[i]);
+        free(plans->described[i]);
+        free(plans->seen[i]);
+    }
 }

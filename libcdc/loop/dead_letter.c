@@ -3,7 +3,8 @@
  *
  *   {"reason":"at byte offset 512 of the input: bad JSON at byte 17 ...","line":"{\"op\":\"c\", ..."}
  *
- * The offset moves past a refused line, so it never comes again: this file is then the only place that has it. */
+ * The offset moves past a refused line, so it never comes again: this file is then the only place that has it. Where it must not be seen
+ * (redacted), "line" is null, and "of" says which one it was, in the form of an event without its row. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -138,19 +139,16 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
     return -1;
 }
 
-int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char *reason, struct cdc_error *error)
+static void begin_letter(struct dead_letter *file, const char *reason)
 {
-    if (file == NULL)
-        return 0;
     file->buf.len = 0;
     cdc_buf_lit(&file->buf, "{\"reason\":");
     cdc_json_append_message(&file->buf, reason);
     cdc_buf_lit(&file->buf, ",\"line\":");
-    /* Longer than --max-line: its bytes were passed over and are gone. */
-    if (line.p == NULL)
-        cdc_buf_lit(&file->buf, "null");
-    else
-        cdc_json_append_text(&file->buf, line.p, line.n);
+}
+
+static int end_letter(struct dead_letter *file, struct cdc_error *error)
+{
     cdc_buf_lit(&file->buf, "}\n");
     if (file->buf.failed)
         return cdc_error_memory(error);
@@ -161,6 +159,60 @@ int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char
         return io_error(file, error);
     file->dirty = true;
     return 0;
+}
+
+int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char *reason, struct cdc_error *error)
+{
+    if (file == NULL)
+        return 0;
+    begin_letter(file, reason);
+    /* Longer than --max-line: its bytes were passed over and are gone. */
+    if (line.p == NULL)
+        cdc_buf_lit(&file->buf, "null");
+    else
+        cdc_json_append_text(&file->buf, line.p, line.n);
+    return end_letter(file, error);
+}
+
+/* Which line it was, for who may look at the source. */
+static void append_names(struct cdc_buf *out, const struct cdc_event *event)
+{
+    const struct {
+        const char *name;
+        struct cdc_span raw;
+    } members[] = {{"name", event->name}, {"db", event->db}, {"schema", event->schema}, {"table", event->table}};
+    bool first = true;
+
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        if (members[i].raw.p != NULL) {
+            cdc_buf_printf(out, "%s\"%s\":\"", first ? "" : ",", members[i].name);
+            cdc_buf_span(out, members[i].raw);
+            cdc_buf_byte(out, '"');
+            first = false;
+        }
+}
+
+int dead_letter_write_redacted(struct dead_letter *file, struct cdc_span line, const char *reason,
+                               struct cdc_error *error)
+{
+    struct cdc_event event;
+    struct cdc_error ignored = {0};
+
+    if (file == NULL)
+        return 0;
+    begin_letter(file, reason);
+    cdc_buf_lit(&file->buf, "null");
+    if (line.p != NULL && cdc_event_parse(&event, line.p, line.n, &ignored) == 0 && event.op != CDC_OP_UNKNOWN &&
+        event.pos.p != NULL) {
+        cdc_buf_lit(&file->buf, ",\"of\":{\"op\":\"");
+        cdc_buf_span(&file->buf, event.op_text);
+        cdc_buf_lit(&file->buf, "\",\"pos\":\"");
+        cdc_buf_span(&file->buf, event.pos);
+        cdc_buf_lit(&file->buf, "\",\"source\":{");
+        append_names(&file->buf, &event);
+        cdc_buf_lit(&file->buf, "}}");
+    }
+    return end_letter(file, error);
 }
 
 int dead_letter_sync(struct dead_letter *file, struct cdc_error *error)

@@ -45,6 +45,9 @@ struct dead_letter;
 /* Appends to a file that is there. path NULL: *result becomes NULL. *result RETURNS NEW (dead_letter_close). */
 int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_error *error);
 int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char *reason, struct cdc_error *error);
+/* The same without the line: of an event its op, pos and table ("of"). */
+int dead_letter_write_redacted(struct dead_letter *file, struct cdc_span line, const char *reason,
+                               struct cdc_error *error);
 int dead_letter_sync(struct dead_letter *file, struct cdc_error *error);
 void dead_letter_close(struct dead_letter *file);
 

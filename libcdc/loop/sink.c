@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "libcdc/loop/internal.h"
+#include "libcdc/loop/replay.h"
 #include <cdc/line.h>
 #include <cdc/retry.h>
 #include <cdc/sink.h>
@@ -31,6 +32,8 @@ struct cdc_sink_loop {
     uint64_t number, offset; /* of the line that is being taken in */
     struct streams streams;
     struct dead_letter *dead_letter;
+    struct refused *refused;
+    struct replay *replay; /* NULL: lines come from the input */
     uint64_t batch_changes, run_changes, dropped;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished, delivery_failed;
@@ -44,6 +47,11 @@ struct cdc_sink_loop {
 
 /* -- delivering ------------------------------------------------------------- */
 
+static int sync_refused(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    return dead_letter_sync(loop->dead_letter, error) == 0 ? refused_sync(loop->refused, error) : -1;
+}
+
 /* The order is the guarantee: destination durable, refused lines durable (a delivery may refuse some), then the offset.
  * A destination that holds the offset itself moves it in its own delivery, so what was refused before that is durable
  * first. */
@@ -52,8 +60,8 @@ static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
     if (streams_set_offsets(&loop->streams, &loop->metrics.seq, error) != 0)
         return -1;
     loop->delivery_failed = loop->stored = true;
-    if (dead_letter_sync(loop->dead_letter, error) != 0 || loop->ops->deliver(loop->sink, loop->offsets, error) != 0 ||
-        dead_letter_sync(loop->dead_letter, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
+    if (sync_refused(loop, error) != 0 || loop->ops->deliver(loop->sink, loop->offsets, error) != 0 ||
+        sync_refused(loop, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
         return -1;
     loop->delivery_failed = false;
     streams_delivered(&loop->streams);
@@ -113,6 +121,10 @@ int cdc_sink_reject_line(struct cdc_sink_context *context, struct cdc_span line,
 {
     struct cdc_sink_loop *loop = context->loop;
 
+    if (loop->replay != NULL) {
+        replay_refuse(loop->replay, number, reason);
+        return 0;
+    }
     /* The line is not taken in, and the offset stays before its transaction: with the cause fixed, it comes again. */
     if (strcmp(loop->settings->on_error, "stop") == 0) {
         cdc_error_set(error, CDC_EXIT_DATA, "line %llu: %s", (unsigned long long)number, reason);
@@ -121,7 +133,9 @@ int cdc_sink_reject_line(struct cdc_sink_context *context, struct cdc_span line,
     }
     loop->metrics.skipped++;
     cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu skipped: %s", (unsigned long long)number, reason);
-    return dead_letter_write(loop->dead_letter, line, reason, error);
+    if (dead_letter_write(loop->dead_letter, line, reason, error) != 0)
+        return -1;
+    return loop->dead_letter != NULL ? refused_note(loop->refused, line, number, error) : 0;
 }
 
 static int bad_line(struct cdc_sink_loop *loop, struct cdc_span line, const char *reason, struct cdc_error *error)
@@ -147,7 +161,8 @@ static int implied_boundary(struct cdc_sink_loop *loop, struct sink_stream *stre
 /* A line goes to the destination. What is complete before it stays apart: of a line that fails, a part may be done. */
 static int hand_over(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
 {
-    if (at_boundary(loop) && set_rollback_point(loop, error) != 0)
+    if ((at_boundary(loop) && set_rollback_point(loop, error) != 0) ||
+        refused_touch(loop->refused, event, loop->number, error) != 0)
         return -1;
     loop->in_event = true;
     if (loop->ops->event(loop->sink, event, error) != 0)
@@ -485,6 +500,59 @@ static void withdraw_if_refused(struct cdc_sink_loop *loop, int result, const st
         cdc_offset_file_withdraw(loop->offsets);
 }
 
+/* The file of refused lines, beside the offset file; it is looked at in every run that has such a file. */
+static int open_refused(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    const char *offsets = cdc_offset_file_path(loop->offsets);
+    struct cdc_buf path = CDC_BUF_INIT;
+
+    if (offsets == NULL)
+        return 0;
+    cdc_buf_text(&path, offsets);
+    cdc_buf_text(&path, ".refused");
+    cdc_buf_byte(&path, '\0');
+    int result = path.failed ? cdc_error_memory(error)
+                             : refused_open(&loop->refused, path.data, cdc_offset_file_is_new(loop->offsets),
+                                            loop->dead_letter != NULL, error);
+    cdc_buf_free(&path);
+    return result;
+}
+
+static int run_replay(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    struct replay replay = {.ops = loop->ops,
+                            .sink = loop->sink,
+                            .settings = loop->settings,
+                            .offsets = loop->offsets,
+                            .control = loop->control,
+                            .log = loop->log,
+                            .metrics = &loop->metrics,
+                            .report = &loop->report,
+                            .number = &loop->number};
+
+    if (cdc_offset_file_is_new(loop->offsets))
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "nothing was refused so far with this offset file");
+    if (open_refused(loop, error) != 0)
+        return -1;
+    replay.refused = loop->refused;
+    if (loop->refused == NULL)
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--replay needs the offset file of the sink that refused the lines");
+    loop->replay = &replay;
+    int result = replay_run(&replay, error);
+    loop->replay = NULL;
+    return result;
+}
+
+static int run_input(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    loop->reader = cdc_line_reader_new(loop->settings->input_fd, loop->settings->max_line, error);
+    if (loop->reader == NULL || dead_letter_open(&loop->dead_letter, loop->settings->dead_letter, error) != 0 ||
+        open_refused(loop, error) != 0 || show_that_we_are_there(loop, error) != 0)
+        return -1;
+    return run(loop, error);
+}
+
 int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_sink_settings *settings,
                  struct cdc_offset_file *offsets, struct cdc_control *control, const struct cdc_log *log,
                  struct cdc_error *error)
@@ -498,8 +566,6 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
                                  .streams = {.offsets = offsets}};
     /* Every sink begins with its context (cdc/sink.h), so a pointer to the one is a pointer to the other. */
     struct cdc_sink_context *context = sink;
-    int result = -1;
-
     loop.metrics.lag_bytes = loop.metrics.lag_ms = -1;
     loop.report = (struct loop_report){.metrics_file = settings->metrics_file,
                                        .tool = settings->tool,
@@ -511,10 +577,14 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     /* cppcheck-suppress autoVariables ; for as long as the loop runs */
     control->context = &loop.report;
     *context = (struct cdc_sink_context){settings, control, log, &loop.metrics, &loop};
-    loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
-    if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0 &&
-        show_that_we_are_there(&loop, error) == 0)
-        result = run(&loop, error);
+    /* Of a line that is refused again, no part stays. */
+    struct cdc_sink_settings replaying = *settings;
+    if (settings->replay != NULL) {
+        replaying.on_error = "skip";
+        /* cppcheck-suppress autoVariables ; for as long as the loop runs */
+        context->settings = &replaying;
+    }
+    int result = settings->replay != NULL ? run_replay(&loop, error) : run_input(&loop, error);
     withdraw_if_refused(&loop, result, error);
     /* An error without a text is none to speak of (the reader of the output is gone), and stays. */
     if (result != 0 && control->stop && cdc_error_is_transient(error) && error->text[0] != '\0') {
@@ -527,6 +597,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     control->waiting = NULL;
     loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
+    refused_free(loop.refused);
     cdc_line_reader_free(loop.reader);
     cdc_buf_free(&loop.held.bytes);
     streams_free(&loop.streams);

@@ -19,6 +19,7 @@ struct stage_loop {
     const struct cdc_log *log;
     struct cdc_line_reader *reader;
     struct cdc_writer *writer;
+    struct dead_letter *dead_letter;
     struct cdc_metrics metrics;
     struct loop_report report;
     int64_t stop_deadline;
@@ -28,30 +29,46 @@ struct stage_loop {
 
 /* -- one line ---------------------------------------------------------------- */
 
-static int refuse(struct stage_loop *loop, const struct cdc_error *why, struct cdc_error *error)
+/* What is there of the line in that file; p NULL: its bytes are gone. */
+static int keep(struct stage_loop *loop, struct cdc_span line, const struct cdc_error *why, struct cdc_error *error)
+{
+    char reason[1200];
+
+    snprintf(reason, sizeof reason, "line %llu at byte offset %llu of the input: %s",
+             (unsigned long long)cdc_line_reader_number(loop->reader),
+             (unsigned long long)cdc_line_reader_offset(loop->reader), why->text);
+    return loop->settings->redact ? dead_letter_write_redacted(loop->dead_letter, line, reason, error)
+                                  : dead_letter_write(loop->dead_letter, line, reason, error);
+}
+
+static int refuse(struct stage_loop *loop, struct cdc_span line, const struct cdc_error *why, struct cdc_error *error)
 {
     unsigned long long number = cdc_line_reader_number(loop->reader);
     unsigned long long offset = cdc_line_reader_offset(loop->reader);
 
-    if (!loop->settings->skip_errors) {
+    bool lost = line.p == NULL && loop->dead_letter != NULL;
+    if (!loop->settings->skip_errors || lost) {
         cdc_error_set(error, CDC_EXIT_DATA, "line %llu at byte offset %llu of the input: %s", number, offset,
                       why->text);
+        if (lost)
+            cdc_error_hint(error, "a dead letter has the line, and this one's bytes are gone: raise --max-line");
         return why->hint[0] != '\0' ? cdc_error_hint(error, "%s", why->hint) : -1;
     }
     loop->metrics.skipped++;
     if (loop->ops->skipped != NULL)
         loop->ops->skipped(loop->stage);
     cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu at byte offset %llu skipped: %s", number, offset, why->text);
-    return 0;
+    return loop->dead_letter != NULL ? keep(loop, line, why, error) : 0;
 }
 
 /* What the stage says of a line that it cannot take. */
-static int judge(struct stage_loop *loop, const struct cdc_error *why, struct cdc_error *error)
+static int judge(struct stage_loop *loop, struct cdc_span line, const struct cdc_error *why, struct cdc_error *error)
 {
     if (why->status == CDC_EXIT_DATA)
-        return refuse(loop, why, error);
-    cdc_error_set(error, why->status, "%s", why->text);
-    return why->hint[0] != '\0' ? cdc_error_hint(error, "%s", why->hint) : -1;
+        return refuse(loop, line, why, error);
+    if (error != NULL && error->status == 0)
+        *error = *why;
+    return -1;
 }
 
 static int take_event(struct stage_loop *loop, struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
@@ -103,7 +120,7 @@ static int take_text(struct stage_loop *loop, struct cdc_span line, struct cdc_e
         return 0;
     out->len = before;
     loop->metrics.lines_out = lines_out;
-    return judge(loop, &why, error);
+    return judge(loop, line, &why, error);
 }
 
 static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_long, struct cdc_error *error)
@@ -112,15 +129,17 @@ static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_lon
 
     loop->metrics.lines_in++;
     loop->metrics.bytes_in += line.n + 1;
-    return too_long ? refuse(loop, &why, error) : take_text(loop, line, error);
+    return too_long ? refuse(loop, cdc_span(NULL, 0), &why, error) : take_text(loop, line, error);
 }
 
 /* -- the loop ------------------------------------------------------------------ */
 
-/* Writes all, waiting for the reader; a second signal ends the wait. */
+/* Writes all, waiting for the reader; a second signal ends the wait. What was refused is durable before anything that came after it
+ * leaves: a sink that has stored that lets the source forget both. */
 static int write_all(struct stage_loop *loop, struct cdc_error *error)
 {
-    if (loop->ops->before_write != NULL && loop->ops->before_write(loop->stage, error) != 0)
+    if (dead_letter_sync(loop->dead_letter, error) != 0 ||
+        (loop->ops->before_write != NULL && loop->ops->before_write(loop->stage, error) != 0))
         return -1;
     int left = cdc_writer_finish(loop->writer, loop->control, -1, error);
 
@@ -226,7 +245,8 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
     /* cppcheck-suppress autoVariables ; for as long as the loop runs */
     control->context = &loop.report;
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
-    if (loop.reader != NULL && (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL) {
+    if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0 &&
+        (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL) {
         loop_report_removed(log, loop.writer);
         result = run(&loop, error);
     }
@@ -235,6 +255,7 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
     if (ops->report != NULL)
         ops->report(stage, log);
     cdc_writer_free(loop.writer);
+    dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);
     cdc_buf_free(&loop.converted);
     return result;

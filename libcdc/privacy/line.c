@@ -2,6 +2,7 @@
 /* A line is written anew from the members that cdc-event(5) has. Others are left out, and so is all but the last of a member that
  * is repeated: nobody could say what is in them. */
 #include "libcdc/privacy/internal.h"
+#include <cdc/part.h>
 
 /* Which lines have a member. */
 enum { ROW = 1, SCHEMA = 2, TRUNCATE = 4, DDL = 8, ALL = ROW | SCHEMA | TRUNCATE | DDL };
@@ -15,7 +16,8 @@ enum kind {
     KIND_NULLS,
     KIND_COLUMNS,
     KIND_STATEMENT,
-    KIND_TABLES
+    KIND_TABLES,
+    KIND_PART
 };
 static const struct member {
     const char *name;
@@ -44,6 +46,7 @@ static const struct member {
     {NAME("read"), KIND_COPY, SCHEMA | TRUNCATE, SPAN(read), 1},
     {NAME("since"), KIND_NUMBER, SCHEMA, NO_SPAN, 0},
     {NAME("except"), KIND_TABLES, TRUNCATE, NO_SPAN, 0},
+    {NAME("part"), KIND_PART, SCHEMA | TRUNCATE, SPAN(part), 0},
     {NAME("ddl"), KIND_STATEMENT, DDL, NO_SPAN, 0},
     {NAME("db"), KIND_COPY, DDL, NO_SPAN, 0},
 };
@@ -268,6 +271,46 @@ static void append_tables(struct pass *pass, struct cdc_span names)
     cdc_buf_free(&db);
 }
 
+/* -- part ----------------------------------------------------------------------------------------- */
+
+static int part_is_lost(const struct table *table, struct cdc_span raw, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "column \"%.*s\" says of which table a row of \"%.*s\" is, and does not leave so that it still would",
+                  (int)raw.n, raw.p, (int)table->plain_table.n, table->plain_table.p);
+    return cdc_error_hint(error,
+                          "list it, with --mask COLUMN=hash or --tokenize if it must not be seen; a database that "
+                          "was dropped needs it as it is");
+}
+
+/* Which rows the line is about must be said as the rows have it: of {"column":"source_table","value":"shop1.orders"} the value becomes
+ * what that column's does. */
+static int append_part(struct pass *pass, struct cdc_span value)
+{
+    struct cdc_part part;
+    int got = cdc_part_read(&part, pass->event, pass->error);
+
+    if (got < 0)
+        return -1;
+    const struct column *column = got == 1 && pass->table != NULL ? table_column(pass->table, part.column) : NULL;
+    if (got == 1 && pass->table != NULL &&
+        (!table_allows(&pass->privacy->tables, pass->table, part.column) ||
+         (column != NULL && (!action_keeps_identity(column->action) || part.value.p == NULL))))
+        return part_is_lost(pass->table, part.column, pass->error);
+    if (column == NULL) {
+        cdc_buf_span(pass->out, value);
+        return 0;
+    }
+    cdc_buf_lit(pass->out, "{\"column\":");
+    append_name(pass->out, part.column);
+    cdc_buf_lit(pass->out, ",\"value\":");
+    if (value_append(pass->privacy, pass->out, pass->event, pass->table, column, cdc_json_member(value, "value"),
+                     cdc_span(NULL, 0), false, pass->error) != 0)
+        return -1;
+    cdc_buf_byte(pass->out, '}');
+    return 0;
+}
+
 /* -- source ---------------------------------------------------------------------------------------- */
 
 static bool is_source_member(struct cdc_span name, size_t *next)
@@ -368,6 +411,7 @@ static int append_member(struct pass *pass, const struct member *member, struct 
     case KIND_COLUMNS: schema_append_columns(pass->privacy, pass->table, value, out); return 0;
     case KIND_STATEMENT: cdc_buf_lit(out, "\"\""); return 0;
     case KIND_TABLES: append_tables(pass, value); return 0;
+    case KIND_PART: return append_part(pass, value);
     default:
         cdc_buf_byte(out, '[');
         append_names(pass, value, member->kind == KIND_NULLS);

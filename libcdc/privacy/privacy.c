@@ -201,8 +201,38 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
     return rules_unmatched(&((struct cdc_privacy *)state)->rules, more, out);
 }
 
+static enum cdc_step_clarity explain(void *state, const struct cdc_event *event, struct cdc_span name,
+                                     struct cdc_buf *out)
+{
+    static const char *const words[] = {
+        [ACTION_NULL] = "masked: null", [ACTION_REDACT] = "masked: redact", [ACTION_PARTIAL] = "masked: partial",
+        [ACTION_HASH] = "masked: hash", [ACTION_TOKENIZE] = "tokenized",    [ACTION_ENCRYPT] = "encrypted for"};
+    struct cdc_privacy *privacy = state;
+    struct cdc_error ignored = {0};
+    const struct table *table = tables_find(&privacy->tables, event, &ignored);
+    const struct column *column = table != NULL && name.p != NULL ? table_column(table, name) : NULL;
+
+    if (table == NULL || name.p == NULL)
+        return CDC_CLEAR_AS_BEFORE;
+    if (privacy->settings.decrypt && table_opens(table, name))
+        cdc_buf_lit(out, "decrypted");
+    if (!table_allows(&privacy->tables, table, name)) {
+        cdc_buf_lit(out, "not in --only");
+        return CDC_CLEAR_NOT;
+    }
+    if (column == NULL || column->action > ACTION_ENCRYPT)
+        return CDC_CLEAR_AS_BEFORE;
+    cdc_buf_text(out, words[column->action]);
+    if (column->action == ACTION_ENCRYPT)
+        cdc_buf_printf(out, " %.*s", (int)table->subject.n, table->subject.p);
+    return column->action == ACTION_PARTIAL ? CDC_CLEAR_IN_PART : CDC_CLEAR_NOT;
+}
+
 struct cdc_filter_step cdc_privacy_step(struct cdc_privacy *privacy)
 {
-    return (struct cdc_filter_step){
-        .event = take_event, .unmatched = unmatched, .refuses_unknown = !privacy->settings.decrypt, .state = privacy};
+    return (struct cdc_filter_step){.event = take_event,
+                                    .unmatched = unmatched,
+                                    .refuses_unknown = !privacy->settings.decrypt,
+                                    .state = privacy,
+                                    .explain = explain};
 }

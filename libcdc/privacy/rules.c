@@ -7,7 +7,8 @@
 
 static int bad_form(const char *option, const char *item, const char *form, struct cdc_error *error)
 {
-    return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item, form);
+    cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item, form);
+    return cdc_error_item(error, item, 0);
 }
 
 /* How many; 0 where two commas, or one at an end, would be a column without a name. */
@@ -40,8 +41,10 @@ static int take_item(struct rules *rules, struct rule rule, struct cdc_span text
     rule.n_names = count_names(rule.names);
     if ((has_pattern && n == 0) || rule.n_names == 0 || (rule.action == ACTION_SUBJECT && rule.n_names > 1))
         return bad_form(rule.option, rule.item, form, error);
-    if (!cdc_utf8_valid(rule.item, strlen(rule.item)))
-        return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not valid UTF-8", rule.option, rule.item);
+    if (!cdc_utf8_valid(rule.item, strlen(rule.item))) {
+        cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not valid UTF-8", rule.option, rule.item);
+        return cdc_error_item(error, rule.item, 0);
+    }
     rule.pattern = has_pattern ? cdc_span_copy(cdc_span(text.p, n)) : NULL;
     rule.seen = calloc(rule.n_names, sizeof *rule.seen);
     items[rules->n++] = rule;

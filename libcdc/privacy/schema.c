@@ -29,7 +29,8 @@ static int is_missing(const struct table *table, struct cdc_span name, const str
     cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%.*s\" has no column \"%.*s\"%s, which %s '%s' names",
                   (int)table->plain_table.n, table->plain_table.p, (int)name.n, name.p, seen ? " any more" : "",
                   rule->option, rule->item);
-    return cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
+    cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
+    return cdc_error_item(error, name.p, 0);
 }
 
 /* Of a name that was misspelt, or is another one since, the values would leave as they are. */
@@ -52,11 +53,13 @@ static int check_conflicts(const struct table *table, struct cdc_error *error)
     for (size_t i = 0; i < table->n_columns; i++)
         for (size_t k = 0; k < i; k++) {
             const struct column *one = &table->columns[k], *two = &table->columns[i];
-            if (one->action != two->action && cdc_span_equal(one->name, two->name))
-                return cdc_error_set(error, CDC_EXIT_CONFIG,
-                                     "column \"%.*s\" of table \"%.*s\" is named by %s '%s' and by %s '%s'",
-                                     (int)one->name.n, one->name.p, (int)table->plain_table.n, table->plain_table.p,
-                                     one->rule->option, one->rule->item, two->rule->option, two->rule->item);
+            if (one->action == two->action || !cdc_span_equal(one->name, two->name))
+                continue;
+            cdc_error_set(error, CDC_EXIT_CONFIG,
+                          "column \"%.*s\" of table \"%.*s\" is named by %s '%s' and by %s '%s'", (int)one->name.n,
+                          one->name.p, (int)table->plain_table.n, table->plain_table.p, one->rule->option,
+                          one->rule->item, two->rule->option, two->rule->item);
+            return cdc_error_item(error, two->name.p, 0);
         }
     return 0;
 }
@@ -76,9 +79,10 @@ int key_is_lost(const struct table *table, struct cdc_span raw, const struct col
                       "column \"%.*s\" is of the key of table \"%.*s\": with %s '%s' no two rows could be told apart",
                       (int)raw.n, raw.p, (int)table->plain_table.n, table->plain_table.p, column->rule->option,
                       column->rule->item);
-    return cdc_error_hint(error, column == NULL
-                                     ? "list it, with --mask COLUMN=hash if it must not be seen, or leave out the table"
-                                     : "use --mask COLUMN=hash, or --tokenize");
+    cdc_error_hint(error, column == NULL
+                              ? "list it, with --mask COLUMN=hash if it must not be seen, or leave out the table"
+                              : "use --mask COLUMN=hash, or --tokenize");
+    return column != NULL ? cdc_error_item(error, column->name.p, 0) : -1;
 }
 
 static int check_key(const struct cdc_privacy *privacy, const struct table *table, const struct cdc_event *event,

@@ -21,6 +21,7 @@ GET and PUT of /INDEX/_mapping, PUT of /INDEX and GET of /INDEX,... for ids take
                        PUT writes it there; with the status in FOLDER/mapping-status where that is there (`PUT STATUS`: no GET). A PUT of /INDEX
                        with FOLDER/made there makes that the mapping, as if somebody else had made the index a moment
                        ago. The id of an index is `id`, or what FOLDER/uuid has.
+GET of / is not in the log either: it has the cluster_uuid `cluster`, or what FOLDER/cluster has.
 Without a script each _bulk is answered with 200 for each item."""
 import json
 import os
@@ -187,10 +188,20 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404, (), b'{"error":{"type":"index_not_found_exception"},"status":404}')
 
+    def cluster(self):
+        uuid = "cluster"
+        if os.path.exists(os.path.join(folder, "cluster")):
+            with open(os.path.join(folder, "cluster"), encoding="utf-8") as file:
+                uuid = file.read().strip()
+        self.answer(200, (), json.dumps({"cluster_name": "test", "cluster_uuid": uuid}).encode())
+
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if "/_mapping" in self.path or self.command == "PUT" or "settings.index.uuid" in self.path:
             self.mapping(self.path.split("/")[1].split("?")[0], body)
+            return
+        if self.command == "GET" and self.path == "/":
+            self.cluster()
             return
         step = next_step()
         record = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},

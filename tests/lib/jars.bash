@@ -45,6 +45,7 @@ server_setting() {
     postgresql-14 | postgresql-16 | postgresql-17.6) echo "CDC_PG_BIN=$2/bin" ;;
     postgresql-*) echo "CDC_PG_TREE=$(tree_of "$1")" ;;
     mysql-5.7 | mysql-8.0 | mariadb-11.4) echo "CDC_MYSQL_PREFIX=$2" ;;
+    *search-*) echo "CDC_SEARCH=$1" ;;
     *) echo "CDC_MYSQL_FLAVOR=$1" ;;
     esac
 }

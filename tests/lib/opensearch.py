@@ -13,8 +13,8 @@ import urllib.error
 import urllib.request
 
 
-def call(url, body=None):
-    request = urllib.request.Request(url, data=None if body is None else json.dumps(body).encode(),
+def call(url, body=None, method=None):
+    request = urllib.request.Request(url, data=None if body is None else json.dumps(body).encode(), method=method,
                                      headers={"Content-Type": "application/json"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=60) as answer:
@@ -31,7 +31,7 @@ def emit(answer):
 def watch(url, index, folder):
     with open(os.path.join(folder, "looks"), "w", encoding="ascii", buffering=1) as looks:
         while not os.path.exists(os.path.join(folder, "enough")):
-            call(f"{url}/{index}/_refresh", {})
+            call(f"{url}/{index}/_refresh", method="POST")
             answer = call(f"{url}/{index}/_search", {"size": 0, "track_total_hits": True})
             looks.write(f"{answer['hits']['total']['value']}\n")
 
@@ -41,7 +41,7 @@ def main():
     if action == "watch":
         watch(url, index, sys.argv[4])
         return
-    call(f"{url}/{index}/_refresh", {})
+    call(f"{url}/{index}/_refresh", method="POST")
     if action == "search":
         emit(call(f"{url}/{index}/_search", {"query": {"query_string": {"query": sys.argv[4], "default_operator": "AND"}}}))
         return

@@ -20,6 +20,7 @@ COLUMNS = {
     "y": "id || '|' || n",
     "l": "id || '|' || n",
     "d": "id || '|' || n",
+    "x": "c || '|' || e || '|' || n",
 }
 # A column of t that comes and goes.
 HAS_Z = "select count(*) from pg_attribute where attrelid = 's.t'::regclass and attname = 'z' and not attisdropped"
@@ -32,10 +33,12 @@ create table s.p1 partition of s.p for values from (minvalue) to (60);
 create table s.p2 partition of s.p for values from (60) to (maxvalue);
 alter table s.p1 alter v set storage external; alter table s.p2 alter v set storage external;
 create collation s.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-create table s.y (id text collate s.nocase primary key, n int);
+create table s.y (id text collate s.nocase primary key, n int, v text); alter table s.y alter v set storage plain;
+create table s.x (c varchar collate "und-x-icu", e numeric, m timestamptz, n int, v text, primary key (c, e, m)); alter table s.x alter v set storage plain;
 create table s.l (id int, n int); alter table s.l replica identity full;
 create table s.d (id int primary key deferrable, n int); alter table s.d replica identity full;
-insert into s.y select 'Key ' || g, 0 from generate_series(-1000, 1000) g;
+insert into s.y select 'Key ' || g, 0, repeat(md5(g::text), 200) from generate_series(-1000, 1000) g;
+insert into s.x select (array['Ä', 'a', '', 'Z', 'é'])[g % 5 + 1] || g % 7, g / 4.0, '2026-01-01'::timestamptz + g % 3 * interval '1.5 s', g, repeat('x', 3000) from generate_series(1, 4000) g;
 insert into s.l select g / 3, 0 from generate_series(-3000, 3000) g;
 insert into s.d select g, 0 from generate_series(-1000, 1000) g;
 insert into s.p select g, 0, repeat('p' || g, 900) from generate_series(-1000, 1000) g;
@@ -64,8 +67,12 @@ def change(rng, span):
             f"delete from s.p where id = {at}",
             f"update s.y set n = n + 1 where id = 'key {at}'",
             f"update s.y set id = '{rng.choice(['KEY', 'key', 'Key'])} {rng.choice([at, at, other])}' where id = 'key {at}'",
-            f"insert into s.y values ('key {at}', {other}) on conflict do nothing",
+            f"insert into s.y values ('key {at}', {other}, 'new') on conflict do nothing",
             f"delete from s.y where id = 'key {at}'",
+            f"update s.x set n = n + 1 where e = abs({at}) / 4.0",
+            f"update s.x set c = (array['ä', 'A', 'ab', 'z', 'E'])[{rng.randint(1, 5)}] || n % 9, e = e + {rng.choice([-50, 0, 0.25, 300])} where n = abs({at})",
+            f"insert into s.x values ('a{other % 9}', {other} / 8.0, now(), {at}, 'new') on conflict do nothing",
+            f"delete from s.x where n = abs({at})",
             f"update s.l set n = n + 1 where ctid = (select ctid from s.l where id = {at} limit 1)",
             f"update s.l set id = {other} where id = {at}",
             f"insert into s.l values ({at}, 0), ({at}, 0)",
@@ -75,7 +82,7 @@ def change(rng, span):
             f"insert into s.d values ({at}, {other})",
             f"delete from s.d where id = {at}",
         ],
-        [25, 10, 10, 10, 5, 15, 5, 5, 5, 10, 10, 8, 5, 5, 5, 5, 5, 3, 5, 2, 5, 5, 5, 5, 5, 3],
+        [25, 10, 10, 10, 5, 15, 5, 5, 5, 10, 10, 8, 5, 5, 5, 5, 5, 3, 6, 8, 5, 3, 5, 2, 5, 5, 5, 5, 5, 3],
     )[0]
 
 
@@ -221,7 +228,7 @@ def main():
         while time.time() < end:
             time.sleep(rng.random() * 2.5)
             if rng.random() < 0.7:
-                asked += line.again(*rng.choice([["t"], ["k"], ["t", "k"], ["o"], ["p"], ["y"], ["l", "d"]]))
+                asked += line.again(*rng.choice([["t"], ["k"], ["t", "k"], ["o"], ["p"], ["y"], ["x"], ["x", "y"], ["l", "d"]]))
             if rng.random() < given.changes:
                 alter(rng, client)
             if rng.random() < given.crash:

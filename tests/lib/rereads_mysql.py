@@ -14,7 +14,8 @@ from rereads_line import COPIES, Line, rows_copied, run, wait_equal
 
 
 class MySQL:
-    """Beside it a table with a key of a date, a time and an unsigned number, and one of a single row that everybody changes."""
+    """Beside it a table with a key of a date, a time and an unsigned number, and one of a single row that everybody changes; x and y
+    have keys of texts, where case, accents and blanks at the end make no difference, with numbers and times whose order the server tells."""
 
     stream = "mysql-binlog"
     columns = {
@@ -23,6 +24,8 @@ class MySQL:
         "o": "concat_ws('|', id, n)",
         "d": "concat_ws('|', day, replace(moment, ' ', 'T'), id, n)",
         "h": "concat_ws('|', hex(id), n)",
+        "x": "concat_ws('|', hex(id), n, length(v))",
+        "y": "concat_ws('|', hex(convert(c using utf8mb4)), d, m, n)",
     }
     copied = {
         "t": "id || '|' || n || '|' || v || '|' || w",
@@ -30,19 +33,25 @@ class MySQL:
         "o": "id || '|' || n",
         "d": "day || '|' || moment || '|' || id || '|' || n",
         "h": "hex(id) || '|' || n",
+        "x": "hex(id) || '|' || n || '|' || length(v)",
+        "y": "hex(c) || '|' || d || '|' || m || '|' || n",
     }
-    again = [["t"], ["k"], ["t", "k"], ["o"], ["d"], ["h", "d"]]
+    again = [["t"], ["k"], ["t", "k"], ["o"], ["d"], ["h", "d"], ["x"], ["y", "x"]]
     tables = """create database s; use s; set sql_mode = '';
 create table t (id int primary key, n int, v text, w text);
 create table k (u binary(16), a bigint, b int, v text, primary key (a, u));
 create table o (id int primary key, n int);
 create table d (day date, moment datetime(2), id bigint unsigned, n int, primary key (day, moment, id));
 create table h (id varbinary(9) primary key, n int);
+create table x (id varchar(20) character set utf8mb4 primary key, n int, v text);
+create table y (c char(5) character set latin1 collate latin1_german2_ci, d decimal(6,2), m time, n int, primary key (c, d, m));
 create table ten (n int) as select 0 n union select 1 union select 2 union select 3 union select 4 union select 5 union select 6 union select 7 union select 8 union select 9;
 create table g as select a.n + 10 * b.n + 100 * c.n + 1000 * e.n n from ten a, ten b, ten c, ten e;
 insert into t select n - 2000, 0, repeat(sha2(n, 256), 40), 'w' from g where n <= 6000;
 insert into k select unhex(left(sha2(n, 256), 32)), n % 50 - 25, n, repeat(concat('k', n), 700) from g where n between 1 and 3000;
 insert into d select date_add('2020-01-01', interval n % 40 day), date_add('2021-01-01 00:00:00.5', interval n % 7 second), 18446744073709551615 - n, 0 from g where n between 1 and 2000;
+insert into x select concat(elt(n % 5 + 1, 'a', 'B', 'É', 'ß ', 'z'), left(sha2(n, 256), 2), n), 0, repeat('x', n % 700) from g where n between 1 and 3000;
+insert into y select elt(n % 4 + 1, 'ä', 'AF', 'b', 'A '), n / 100, sec_to_time(n % 90), n from g where n between 1 and 2000;
 drop table ten, g;
 insert into h values ('a', 0), ('a\\0', 0), ('', 0)
 """
@@ -51,6 +60,7 @@ insert into h values ('a', 0), ('a\\0', 0), ('', 0)
     @staticmethod
     def change(rng, span):
         at, other = rng.randint(*span), rng.randint(*span)
+        x = f"where id >= concat(elt({rng.randint(1, 5)}, 'A', 'b', 'é', 'ß ', 'Z'), '{rng.randint(0, 255):02X}') order by id limit {rng.randint(1, 3)}"
         return rng.choices(
             [
                 f"update t set n = n + 1 where id = {at}",
@@ -66,8 +76,15 @@ insert into h values ('a', 0), ('a\\0', 0), ('', 0)
                 f"update d set n = n + 1 where id = 18446744073709551615 - {rng.randint(1, 2000)}",
                 f"update ignore d set day = date_add(day, interval {rng.choice([-5, 5])} day) where id % 300 = {rng.randint(0, 299)}",
                 "update h set n = n + 1",
+                f"update x set n = n + 1 {x}",
+                f"update ignore x set id = concat(if(n % 2, upper(left(id, 1)), lower(left(id, 1))), substr(id, 2)), n = n + 1 {x}",
+                f"update ignore x set id = concat(elt({rng.randint(1, 5)}, 'A', 'b', 'e', 'ß ', 'Z '), substr(id, 2)), v = 'moved' {x}",
+                f"delete from x {x}",
+                f"insert ignore into x values (concat(elt({rng.randint(1, 5)}, 'á', 'b', 'E', 'SS', 'z'), '{rng.randint(0, 255):02x}', {at}), {at}, 'new')",
+                f"update ignore y set n = n + 1, d = d + {rng.choice([-7, 0.25, 7])} where c = '{rng.choice(['AE', 'af', 'B', 'a'])}' and d >= {rng.randint(-9, 25)} order by d limit 2",
+                f"update ignore y set c = '{rng.choice(['ä', 'AF', 'B', 'b ', 'a'])}', m = addtime(m, '00:00:0{rng.randint(0, 9)}') where n % 500 = {rng.randint(0, 499)}",
             ],
-            [25, 10, 10, 10, 5, 15, 5, 5, 5, 10, 5, 3, 15],
+            [25, 10, 10, 10, 5, 15, 5, 5, 5, 10, 5, 3, 15, 10, 8, 8, 4, 8, 8, 4],
         )[0]
 
 

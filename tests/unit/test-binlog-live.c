@@ -6,6 +6,8 @@
 #include "connectors/mysql/event/event.h"
 #include "tests/unit/binlog-events.h"
 
+#include <strings.h>
+
 /* -- keys -- */
 
 static struct my_column integer = {.kind = MY_KIND_INTEGER}, fixed = {.kind = MY_KIND_BINARY, .type = MY_TYPE_STRING},
@@ -36,10 +38,61 @@ static void test_keys(void)
     check(ORDER(fixed, "a", "a\0") == 0 && ORDER(fixed, "a", "a\0\1") < 0, "of a fixed length: zeros fill them up");
     check(ORDER(day, "\"0999-12-31\"", "\"2026-01-01\"") < 0, "dates");
     struct cdc_buf key = CDC_BUF_INIT;
-    struct my_column other = {.kind = MY_KIND_TEXT};
+    struct my_column other = {.kind = MY_KIND_FLOAT};
     check(!my_live_key_add(&key, &other, cdc_span("\"a\"", 3)) && !my_live_key_add(&key, &integer, cdc_span("", 0)) &&
               !my_live_key_add(&key, &integer, cdc_span("-", 1)) && !my_live_key_add(&key, &integer, cdc_span("1a", 2)),
           "what is no such key");
+    cdc_buf_free(&key);
+}
+
+/* A server that knows no case, and will not be asked for ever. */
+static size_t answers;
+static bool no_case(void *context, size_t k, struct cdc_span a, struct cdc_span b, int *order)
+{
+    (void)context;
+    if (k != 1 || answers == 0)
+        return false;
+    answers--;
+    *order = a.n == b.n ? strncasecmp(a.p, b.p, a.n) : a.n < b.n ? -1 : 1;
+    return true;
+}
+
+static int compare_asked(struct my_live *asked, const char *a, const char *b)
+{
+    struct cdc_buf keys[2] = {CDC_BUF_INIT, CDC_BUF_INIT};
+    const char *texts[2] = {a, b};
+    for (int i = 0; i < 2; i++)
+        if (!my_live_key_add(&keys[i], asked->kind[0], cdc_span(texts[i], 1)) ||
+            !my_live_key_add(&keys[i], asked->kind[1], cdc_span_text(texts[i] + 1)))
+            abort();
+    int order = my_live_compare(asked, text_of(&keys[0]), text_of(&keys[1]));
+    cdc_buf_free(&keys[0]);
+    cdc_buf_free(&keys[1]);
+    return order;
+}
+
+static void test_asked(void)
+{
+    static const struct my_column uuid = {.kind = MY_KIND_UUID};
+    struct my_live asked = {.kind = {&variable, &uuid}, .n_key = 2, .order = no_case};
+    answers = 3;
+    check(compare_asked(&asked, "aX", "bY") < 0 && compare_asked(&asked, "aX", "aX") == 0 && answers == 3,
+          "what the bytes tell is not asked for");
+    check(compare_asked(&asked, "aX", "ay") < 0 && compare_asked(&asked, "ax", "aX") == 0 &&
+              compare_asked(&asked, "aY", "ax") > 0 && answers == 0 && !asked.why,
+          "the server's order, and its equality");
+    (void)compare_asked(&asked, "ax", "ay");
+    check(asked.why, "a server that does not say: the read begins anew");
+    asked = (struct my_live){.kind = {&variable, &uuid}, .n_key = 2, .order = no_case, .asked = MY_LIVE_ASKED_MAX};
+    answers = 1;
+    (void)compare_asked(&asked, "ax", "ay");
+    check(asked.why && answers == 1, "and so it does where there would be no end of questions");
+    struct cdc_buf key = CDC_BUF_INIT;
+    static struct my_column name = {.kind = MY_KIND_TEXT, .type = MY_TYPE_VARCHAR};
+    name.charset = my_charset_named("latin1");
+    check(my_live_is_asked(&name) && my_live_key_add(&key, &name, cdc_span("a\0", 2)) && key.len == 5 &&
+              memcmp(key.data, "6100", 5) == 0,
+          "a text as a statement can have it");
     cdc_buf_free(&key);
 }
 
@@ -186,6 +239,7 @@ static void test_truncated(void)
 int main(void)
 {
     test_keys();
+    test_asked();
     test_changes();
     test_touched();
     test_truncated();

@@ -130,9 +130,17 @@ static void documents(void)
     has_all("[\"a\"]", "null", false);
     has_all("[1]", "{\"1\":1}", false);
     has_all("[]", "{}", true);
-    es_document_action(&out, "index", "shop.t", cdc_span_text("a\"b"), -3);
+    es_document_action(&out, "index", "shop.t", cdc_span_text("a\"b"), -3, NULL);
     is("an action", cdc_span(out.data, out.len),
        "{\"index\":{\"_index\":\"shop.t\",\"_id\":\"a\\\"b\",\"version\":-3,\"version_type\":\"external_gte\"}}\n");
+    out.len = 0;
+    es_document_action(&out, "index", "t",
+                       cdc_span_text("7\xff"
+                                     "a\"c"),
+                       1, "p\"q");
+    is("an action with a routing and a pipeline", cdc_span(out.data, out.len),
+       "{\"index\":{\"_index\":\"t\",\"_id\":\"7\",\"routing\":\"a\\\"c\",\"pipeline\":\"p\\\"q\",\"version\":1,"
+       "\"version_type\":\"external_gte\"}}\n");
     cdc_buf_free(&out);
 }
 

@@ -123,22 +123,17 @@ static int deliver(struct cdc_error *error)
     memory_begin();
     struct cdc_offset_file *offsets = cdc_offset_file_open(path_of("o"), "cdc-sink-http", error);
     if (offsets != NULL && http_url_split(text, &url, error) == 0) {
+        struct http_node node = {url.clean, url.shown, url.user, url.password, url.local};
         struct http_settings settings = {.mode = mode,
                                          .webhook_format = format,
-                                         .peer = {.url = url.clean,
-                                                  .shown = url.shown,
-                                                  .user = url.user,
-                                                  .password = url.password,
-                                                  .headers = {headers, 1},
-                                                  .local = url.local,
-                                                  .timeout = 30},
+                                         .peer = {.nodes = &node, .n_nodes = 1, .headers = {headers, 1}, .timeout = 30},
                                          .index = "{table}",
                                          .batch_bytes = 100000,
                                          .batch_events = 3,
                                          .requests = at_once,
                                          .key_changes_path = journal,
                                          .index_ids_path = ids};
-        if (settings.peer.url[strlen(settings.peer.url) - 1] == '/')
+        if (url.clean[strlen(url.clean) - 1] == '/')
             url.clean[strlen(url.clean) - 1] = '\0';
         sink = http_sink_open(&settings, error);
         if (sink != NULL)

@@ -740,8 +740,8 @@ static struct pg_live pieces_of(const char *xids)
     struct pg_visible visible = {.json = NULL};
     struct cdc_error error = {0};
     char json[96];
-    const struct pg_live_key seven = {{UINT64_C(7) ^ (UINT64_C(1) << 63)}},
-                             nineteen = {{UINT64_C(19) ^ (UINT64_C(1) << 63)}};
+    const struct pg_live_key seven = {.words = {UINT64_C(7) ^ (UINT64_C(1) << 63)}},
+                             nineteen = {.words = {UINT64_C(19) ^ (UINT64_C(1) << 63)}};
     snprintf(json, sizeof json, "{\"lsn\":\"0/1994770\",\"xids\":\"%s\"}", xids);
     pg_live_take_piece(&live, &seven, &visible);
     check(pg_live_passed(&live, 1), "a piece that has seen nothing is passed at once", "", "");
@@ -808,13 +808,49 @@ static void test_pieces(void)
     with_pieces("a move within what is not read yet", UNSEEN, 'U', 'K', "t98|n", "t99|tx", "");
 }
 
+/* A server that has an order of its own: the lower number is the greater one. It answers so many times. */
+static size_t answers;
+static bool backwards(void *context, const struct pg_live_key *a, const struct pg_live_key *b, int *order)
+{
+    (void)context;
+    *order = atoi(b->text.data) - atoi(a->text.data);
+    return answers > 0 && answers-- > 0;
+}
+
+static void with_asked(const char *what, const char *values, size_t asks, const char *want, bool breaks)
+{
+    struct pg_live live = {.schema = "public", .name = "t", .column = {"id"}, .n_key = 1, .order = backwards};
+    struct pg_visible visible = {.json = NULL};
+    struct pg_live_key seven = {.text = CDC_BUF_INIT};
+    cdc_buf_append(&seven.text, "7", 2);
+    pg_live_take_piece(&live, &seven, &visible);
+    pg_live_passed(&live, 1);
+    pg_live_key_free(&seven);
+    answers = asks;
+    fresh(NULL);
+    pgoutput_set_live(decoder, &live, NULL);
+    begin_with(16384, 'd', "id*:23,v:25");
+    change_message('I', 16384, 0, NULL, values);
+    must_feed();
+    expect_keys(what, want);
+    check(!live.broken == !breaks && answers == 0, what, live.broken ? live.broken : "", "and no more questions");
+    pg_live_clear(&live);
+}
+static void test_asked(void)
+{
+    with_asked("the server says that it comes first", "t8|tx", 1, "c {\"id\":8}", false);
+    with_asked("and that it comes later: for what is done, and for what is read", "t6|tx", 2, "", false);
+    with_asked("the same bytes are not asked for", "t7|tx", 0, "c {\"id\":7}", false);
+    with_asked("a server that does not say: it begins anew", "t8|tx", 0, "", true);
+}
+
 /* A table in one piece; of another key than it was described with. */
 static void with_whole(const char *what, const char *xids, bool whole, char tag, const char *values, const char *want)
 {
     struct pg_live live = {.schema = "public", .name = "t", .column = {"other"}, .n_key = 1, .whole = whole};
     struct pg_visible visible = {.json = NULL};
     struct cdc_error error = {0};
-    const struct pg_live_key seven = {{UINT64_C(7) ^ (UINT64_C(1) << 63)}};
+    const struct pg_live_key seven = {.words = {UINT64_C(7) ^ (UINT64_C(1) << 63)}};
     char json[96];
     snprintf(json, sizeof json, "{\"lsn\":\"0/1994770\",\"xids\":\"%s\"}", xids);
     check(pg_visible_parse(&visible, cdc_span_text(json), &error) == 0, "what it sees", error.text, "");
@@ -1007,6 +1043,7 @@ int main(void)
     test_visible_of_another_log();
     test_rounds();
     test_pieces();
+    test_asked();
     test_whole();
     test_broken_pieces();
     test_stop();

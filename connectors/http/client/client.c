@@ -88,9 +88,6 @@ static int set_options(struct http_client *client)
     /* A name server that does not answer must not hold us when we leave. */
     bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
-    /* libcurl takes a proxy from the environment, also for this very machine, by which a proxy would mean itself. */
-    if (peer->local || peer->deny_private) /* a proxy would look the name up out of our sight */
-        bad |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (peer->ca != NULL)
         bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, peer->ca);
     if (peer->cert != NULL) {
@@ -101,11 +98,29 @@ static int set_options(struct http_client *client)
         bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_public);
         bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
     }
-    if (peer->user != NULL) {
-        bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, peer->user);
-        bad |= curl_easy_setopt(easy, CURLOPT_PASSWORD, peer->password != NULL ? peer->password : "");
-    }
+    return bad == CURLE_OK ? 0 : -1;
+}
+
+/* The next request goes to that node. 0 or -1. */
+static int turn_to(struct http_client *client, size_t index)
+{
+    const struct http_node *node = &client->peer.nodes[index];
+    CURL *easy = client->easy;
+    /* libcurl takes a proxy from the environment, also for this very machine, by which a proxy would mean itself; and a proxy
+     * would look a name up out of our sight. */
+    bool direct = node->local || client->peer.deny_private;
+    CURLcode bad = curl_easy_setopt(easy, CURLOPT_PROXY, direct ? "" : NULL);
+
+    client->node = index;
+    client->peer.url = node->url;
+    client->peer.shown = node->shown;
+    snprintf(client->waits_for, sizeof client->waits_for, "%.200s to answer", node->shown);
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, node->user);
+    bad |= curl_easy_setopt(easy, CURLOPT_PASSWORD,
+                            node->user == NULL       ? NULL
+                            : node->password != NULL ? node->password
+                                                     : "");
     return bad == CURLE_OK ? 0 : -1;
 }
 
@@ -130,10 +145,9 @@ static int check_files(const struct http_peer *peer, struct cdc_error *error)
 
 static int open_easy(struct http_client *client, struct cdc_error *error)
 {
-    snprintf(client->waits_for, sizeof client->waits_for, "%.200s to answer", client->peer.shown);
     if ((client->easy = curl_easy_init()) == NULL)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
-    if (set_options(client) != 0)
+    if (set_options(client) != 0 || turn_to(client, client->shared->node) != 0)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "this libcurl lacks an option that is needed");
     return 0;
 }
@@ -274,8 +288,31 @@ static CURLcode perform(struct http_client *client)
     return client->done ? (CURLcode)client->code : failed != CURLM_OK ? CURLE_FAILED_INIT : CURLE_ABORTED_BY_CALLBACK;
 }
 
+/* The node that is to have the request is looked at first, where that is due. 1: it may have it, 0: it does not answer now, -1. */
+static int choose_node(struct http_client *client, const struct http_request *request, struct cdc_error *error)
+{
+    struct http_shared *shared = client->shared;
+    size_t node = request->node > 0 ? request->node - 1 : shared->node;
+    int good = 1;
+
+    if (node != client->node && turn_to(client, node) != 0)
+        return cdc_error_memory(error);
+    client->curl_error[0] = client->denied[0] = '\0';
+    if (request->node == 0 && shared->check != NULL && !shared->checked[node])
+        good = shared->check(shared->check_context, node, client->curl_error, sizeof client->curl_error, error);
+    if (request->node == 0 && good == 1)
+        shared->checked[node] = true;
+    return good;
+}
+
 int http_client_begin(struct http_client *client, const struct http_request *request, struct cdc_error *error)
 {
+    int chosen = choose_node(client, request, error);
+
+    client->response.len = 0;
+    client->too_long = client->header_whole = client->done = false;
+    if (chosen != 1)
+        return chosen;
     if (request->attempt != NULL && request->attempt(request->attempt_context, error) != 0)
         return -1;
     struct curl_slist *headers = make_headers(client, request);
@@ -288,12 +325,10 @@ int http_client_begin(struct http_client *client, const struct http_request *req
         curl_slist_free_all(headers);
         return cdc_error_memory(error);
     }
-    client->response.len = 0;
     client->request = *request;
     client->header_list = headers;
-    client->too_long = client->header_whole = client->done = false;
-    client->curl_error[0] = client->denied[0] = '\0';
-    curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(client->shared->timeout * 1000));
+    double timeout = request->timeout > 0 ? request->timeout : client->shared->timeout;
+    curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(timeout * 1000));
     /* On a connection that it has kept, and that is closed without an answer, libcurl sends a request a second time by itself:
      * for all it knows the peer has never seen it. */
     curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
@@ -315,10 +350,13 @@ int http_client_begin(struct http_client *client, const struct http_request *req
 static int attempt(struct http_client *client, const struct http_request *request, CURLcode *code, long *status,
                    struct cdc_error *error)
 {
+    *status = 0;
+    *code = CURLE_COULDNT_CONNECT; /* its node was looked at, and does not answer */
     if (!client->under_way && http_client_begin(client, request, error) != 0)
         return -1;
+    if (!client->under_way)
+        return 0;
     *code = perform(client);
-    *status = 0;
     curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, status);
     leave(client);
     return client->response.failed ? cdc_error_memory(error) : 0;
@@ -482,6 +520,29 @@ void http_client_excerpt(const struct http_client *client, char *out, size_t siz
     free(copy);
 }
 
+/* It has not done with the request, where another node may. Said at 1, 2, 4, 8 ... rounds. Is there one that has not been tried in
+ * this round? The next attempt goes there. */
+static bool move_on(struct http_client *client, bool answered, const char *why)
+{
+    struct http_shared *shared = client->shared;
+    const struct http_peer *peer = &client->peer;
+
+    if (!answered)
+        shared->checked[client->node] = false; /* whatever answers there the next time */
+    if (peer->n_nodes < 2)
+        return false;
+    if (shared->node == client->node)
+        shared->node = (client->node + 1) % peer->n_nodes;
+    if (++client->tried >= peer->n_nodes) {
+        client->tried = 0;
+        return false;
+    }
+    if ((client->retry.attempts & (client->retry.attempts - 1)) == 0)
+        cdc_log_write(client->context->log, CDC_LOG_WARNING, "%s: %s; trying %s", peer->shown, why,
+                      peer->nodes[shared->node].shown);
+    return true;
+}
+
 /* An index server says in JSON why: a request that is too large for its memory, say, will be so the next time, too. A page of a
  * proxy says nothing. */
 static void say_status(const struct http_client *client, long status, char *out, size_t size)
@@ -493,11 +554,24 @@ static void say_status(const struct http_client *client, long status, char *out,
     snprintf(out, size, "HTTP status %ld%s%s", status, *text != '\0' ? ": " : "", text);
 }
 
+/* Why there is no answer, or none that ends the request. */
+static void say_why(const struct http_client *client, bool answered, CURLcode code, long status, char *out, size_t size)
+{
+    if (answered)
+        say_status(client, status, out, size);
+    else
+        snprintf(out, size, "%s",
+                 code == CURLE_OK                ? "the connection was closed within the answer"
+                 : client->curl_error[0] != '\0' ? client->curl_error
+                                                 : curl_easy_strerror(code));
+}
+
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
                                    struct cdc_error *error)
 {
     /* --retry-max counts the attempts of each request anew. */
     cdc_retry_init(&client->retry, client->context->settings->retry_max);
+    client->tried = 0;
     for (;;) {
         CURLcode code = CURLE_OK;
         char why[400];
@@ -512,18 +586,14 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         }
         if (!answered && lasting_error(client, code, error) != 0)
             return HTTP_GAVE_UP;
-        if (!answered && code == CURLE_OPERATION_TIMEDOUT)
+        if (!answered && code == CURLE_OPERATION_TIMEDOUT && request->timeout == 0)
             be_patient(client);
+        say_why(client, answered, code, *status, why, sizeof why);
+        bool elsewhere = request->node == 0 && (!answered || *status >= 500) && move_on(client, answered, why);
         if (request->once)
             return HTTP_NOT_NOW;
-        if (!answered)
-            snprintf(why, sizeof why, "%s",
-                     code == CURLE_OK                ? "the connection was closed within the answer"
-                     : client->curl_error[0] != '\0' ? client->curl_error
-                                                     : curl_easy_strerror(code));
-        else
-            say_status(client, *status, why, sizeof why);
-        if (http_client_wait(client, &client->retry, answered ? retry_after_ms(client) : 0, why, error) != 0)
+        if (!elsewhere &&
+            http_client_wait(client, &client->retry, answered ? retry_after_ms(client) : 0, why, error) != 0)
             return HTTP_GAVE_UP;
     }
 }

@@ -9,17 +9,25 @@
 #include <cdc/sink.h>
 
 #define HTTP_MORE_HEADERS 4
+#define HTTP_NODES_MAX 16
+
+/* A server, or one of a cluster, each of which takes any request. */
+struct http_node {
+    const char *url;             /* http:// or https://, without credentials */
+    const char *shown;           /* what messages call it: no path and no query, which may be secrets */
+    const char *user, *password; /* NULL: none */
+    bool local;                  /* this machine: no proxy is asked, whatever the environment says */
+};
 
 struct http_peer {
-    const char *url;                /* http:// or https://, without credentials */
-    const char *shown;              /* what messages call it: no path and no query, which may be secrets */
-    const char *user, *password;    /* NULL: none */
+    const struct http_node *nodes; /* all of the cluster, 1 to HTTP_NODES_MAX */
+    size_t n_nodes;
+    const char *url, *shown;        /* of the node that has the request in hand, or had the newest one */
     struct cdc_option_list headers; /* "Name: value", sent with every request */
     double timeout;                 /* seconds a request may take; doubled when it is too short */
     const char *ca;                 /* file with the certificates to trust; NULL: the machine's */
     const char *cert, *key;         /* files with a certificate of our own, and its key; NULL: none */
     bool deny_private;              /* no connection to an address that is not of the public internet */
-    bool local;                     /* this machine: no proxy is asked, whatever the environment says */
 };
 
 struct http_request {
@@ -39,13 +47,23 @@ struct http_request {
     bool begin_suffices;   /* the status says all: with a whole header the answer counts, though its body is longer
                                     than the limit, does not end in time, or breaks off. The connection is closed then. */
     bool once;             /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
+    size_t node;           /* only to this one, counted from 1, whether it was looked at or not; 0: to any */
+    double timeout;        /* seconds; 0: the peer's */
 };
+
+/* May a node have requests? 1; 0: it does not answer now, and why says more; -1. */
+typedef int http_check_node(void *context, size_t node, char *why, size_t size, struct cdc_error *error);
 
 /* What clients beside each other share. */
 struct http_shared {
     void *multi;    /* libcurl's handle, with the connections */
     double timeout; /* of the next request */
     int running;    /* transfers that have not ended */
+    size_t node;    /* that gets the next request: one is kept to for as long as it answers */
+    http_check_node
+        *check; /* before the first request to a node, and the first one after it has not answered; NULL: none */
+    void *check_context;
+    bool checked[HTTP_NODES_MAX];
 };
 
 struct http_client {
@@ -58,6 +76,7 @@ struct http_client {
     void *header_list;               /* of the request in hand */
     char waits_for[260];             /* "http://... to answer" */
     struct http_request request;     /* in hand */
+    size_t node, tried;              /* that has it, or had; how many have in turn not done with it */
     bool under_way;                  /* it was begun */
     bool done;                       /* its transfer has ended, with that code */
     int code;
@@ -76,7 +95,7 @@ enum http_outcome {
     HTTP_NOT_NOW       /* `once` only: no answer, or a status that passes by itself */
 };
 
-/* BORROWS all strings of peer, and context. http_client_close is for one whose opening failed as well. */
+/* BORROWS the nodes and all strings of peer, and context. http_client_close is for one whose opening failed as well. */
 int http_client_open(struct http_client *client, const struct http_peer *peer, struct cdc_sink_context *context,
                      struct cdc_error *error);
 void http_client_close(struct http_client *client);
@@ -87,7 +106,8 @@ int http_client_open_beside(struct http_client *client, struct http_client *firs
 int http_client_begin(struct http_client *client, const struct http_request *request, struct cdc_error *error);
 /* Lets the requests go on that are under way at this client, and beside it, as far as they can without waiting. */
 void http_client_turn(struct http_client *client);
-/* Sends, and sends again (with backoff, Retry-After honoured) as long as there is no answer, or 408, 425, 429 or 5xx. */
+/* Sends, and sends again (with backoff, Retry-After honoured) as long as there is no answer, or 408, 425, 429 or 5xx. Where there are
+ * several nodes, one that does not answer, or with 5xx, leaves it to the next, and the waiting is between rounds. */
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
                                    struct cdc_error *error);
 /* 0: the whole answer, with status 200. Else -1 with the error that outcome and status stand for. */

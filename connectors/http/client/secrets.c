@@ -32,14 +32,14 @@ static bool is_public(const char *header)
     return strncasecmp(header, "content-type:", 13) == 0 || strncasecmp(header, "accept", 6) == 0;
 }
 
-static void mask_login(const struct http_peer *peer, char *text, size_t n)
+static void mask_login(const struct http_node *node, char *text, size_t n)
 {
     struct cdc_buf pair = CDC_BUF_INIT, basic = CDC_BUF_INIT;
-    const char *password = peer->password != NULL ? peer->password : "";
+    const char *password = node->password != NULL ? node->password : "";
 
     if (strlen(password) >= PASSWORD_MIN)
         mask(text, n, password, strlen(password));
-    cdc_buf_text(&pair, peer->user);
+    cdc_buf_text(&pair, node->user);
     cdc_buf_byte(&pair, ':');
     cdc_buf_text(&pair, password);
     cdc_buf_base64(&basic, pair.data, pair.len);
@@ -56,18 +56,24 @@ static void mask_login(const struct http_peer *peer, char *text, size_t n)
         memset(text, '*', n);
 }
 
-void http_secrets_mask(const struct http_peer *peer, char *text, size_t n)
+static void mask_node(const struct http_node *node, char *text, size_t n)
 {
-    const char *host = strstr(peer->url, "://");
+    const char *host = strstr(node->url, "://");
     const char *path = host != NULL ? strpbrk(host + 3, "/?") : NULL;
 
     if (path != NULL)
         mask_parts(text, n, path, "/?&=");
+    if (node->user != NULL)
+        mask_login(node, text, n);
+}
+
+void http_secrets_mask(const struct http_peer *peer, char *text, size_t n)
+{
+    for (size_t i = 0; i < peer->n_nodes; i++)
+        mask_node(&peer->nodes[i], text, n);
     for (size_t i = 0; i < peer->headers.count; i++) {
         const char *value = strchr(peer->headers.items[i], ':');
         if (value != NULL && !is_public(peer->headers.items[i]))
             mask_parts(text, n, value + 1, " \t");
     }
-    if (peer->user != NULL)
-        mask_login(peer, text, n);
 }

@@ -117,8 +117,8 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
         return ES_DONE;
     if (status == 404 && was_delete) /* not there, as it should be */
         return ES_DONE;
-    /* What a processor `fail` of an ingest pipeline says has status 500, and is of the document. */
-    if (strcmp(result->type, "fail_processor_exception") == 0)
+    /* A processor `fail` of an ingest pipeline, and a mapping that does not fit, have status 500, and are of the document. */
+    if (strcmp(result->type, "fail_processor_exception") == 0 || strcmp(result->type, "mapper_exception") == 0)
         return ES_REFUSED;
     /* 429: the index's queue is full. */
     if (status == 408 || status == 425 || status == 429 || status >= 500)
@@ -140,6 +140,15 @@ static int64_t newer_version(const struct es_result *result)
     if (result->status != 409)
         return -1;
     return p != NULL ? strtoll(p + sizeof begin - 1, NULL, 10) : 0;
+}
+
+/* 7 of the same; -1 where it does not say. */
+static int64_t refused_version(const struct es_result *result)
+{
+    static const char begin[] = "provided [";
+    const char *p = strstr(result->reason, begin);
+
+    return result->status == 409 && p != NULL ? strtoll(p + sizeof begin - 1, NULL, 10) : -1;
 }
 
 /* "2" */
@@ -175,6 +184,8 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
                                  .dropped = strcmp(text_of(action, "result"), "noop") == 0};
     result->verdict = judge(result, was_delete);
     result->newer = newer_version(result);
+    if (!number_of(action, "_version", &result->version))
+        result->version = refused_version(result);
     result->shard = shard_of(why);
     return 1;
 }
@@ -304,12 +315,21 @@ int es_answer_next_hit(struct es_page *page, bool whole, struct es_hit *hit, str
         return 0;
     if (!json_is_string(text))
         return senseless("_search has a hit without \"_id\"", error);
+    const json_t *routing = json_object_get(object, "_routing");
     hit->id = cdc_span(json_string_value(text), json_string_length(text));
+    hit->routing = cdc_span(json_string_value(routing), json_string_length(routing));
     bool all = number_of(object, "_version", &hit->version);
     all &= number_of(object, "_seq_no", &hit->mark.number);
     all &= number_of(object, "_primary_term", &hit->mark.term);
     return all || !whole ? 1
                          : senseless("_search has a hit without \"_version\", \"_seq_no\" or \"_primary_term\"", error);
+}
+
+struct cdc_span es_answer_hit_text(const struct es_page *page, const char *name)
+{
+    const json_t *object = json_array_get(page->hits.list, page->hits.next - 1),
+                 *text = json_object_get(json_object_get(object, "_source"), name);
+    return json_is_string(text) ? cdc_span(json_string_value(text), json_string_length(text)) : cdc_span(NULL, 0);
 }
 
 int es_answer_newest(struct es_newest *newest, struct cdc_span body, struct cdc_error *error)

@@ -44,8 +44,9 @@ struct es_result {
     /* Where it was written, which an ingest pipeline may have changed; p and index NULL where that was not asked for. */
     struct cdc_span id;
     const char *index;
-    bool dropped; /* a pipeline did not let it in: that counts as success */
-    int shard;    /* of the error; -1: it does not say */
+    int64_t version; /* that the document was written with, or was not for a newer one; -1: it does not say */
+    bool dropped;    /* a pipeline did not let it in: that counts as success */
+    int shard;       /* of the error; -1: it does not say */
 };
 /* How much an answer says: the peer was asked for `errors` alone, or for items as well. */
 enum es_bulk_answer { ES_BULK_BAD = -1, ES_BULK_ITEMS, ES_BULK_ALL_TAKEN, ES_BULK_SOME_NOT_TAKEN };
@@ -96,12 +97,14 @@ struct es_page {
 /* Closed by es_answer_close(&page->hits). */
 int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error *error);
 struct es_hit {
-    struct cdc_span id; /* BORROWED from the page */
-    int64_t version;    /* -1: it does not say */
+    struct cdc_span id, routing; /* BORROWED from the page; routing p NULL: none */
+    int64_t version;             /* -1: it does not say */
     struct es_mark mark;
 };
 /* 1: *hit is the next one, 0: no more, -1. whole: it must have all members, and not the id alone. */
 int es_answer_next_hit(struct es_page *page, bool whole, struct es_hit *hit, struct cdc_error *error);
+/* The text that the source of the newest hit has under that name; p NULL: it is not there, or no text. BORROWED from the page. */
+struct cdc_span es_answer_hit_text(const struct es_page *page, const char *name);
 
 /* -- _search for the document of the newest write -- */
 struct es_newest {

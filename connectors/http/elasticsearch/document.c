@@ -214,14 +214,19 @@ void es_document_join(struct cdc_buf *out, struct cdc_span after, struct cdc_spa
     cdc_buf_byte(out, '}');
 }
 
-void es_document_action(struct cdc_buf *body, const char *what, const char *index, struct cdc_span id, int64_t version)
+void es_document_action(struct cdc_buf *body, const char *what, const char *index, struct cdc_span address,
+                        int64_t version, const char *pipeline)
 {
     cdc_buf_lit(body, "{\"");
     cdc_buf_text(body, what);
     cdc_buf_lit(body, "\":{\"_index\":\"");
     cdc_buf_text(body, index); /* only a-z 0-9 - _ . */
-    cdc_buf_lit(body, "\",\"_id\":");
-    cdc_json_append_string(body, id.p, id.n);
+    cdc_buf_lit(body, "\",");
+    es_routing_append_members(body, address);
+    if (pipeline != NULL) {
+        cdc_buf_lit(body, ",\"pipeline\":");
+        cdc_json_append_text(body, pipeline, strlen(pipeline));
+    }
     cdc_buf_lit(body, ",\"version\":");
     cdc_buf_i64(body, version);
     /* _gte: lines of one transaction have one seq, and the later one must win; with plain external the second would

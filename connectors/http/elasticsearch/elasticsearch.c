@@ -44,8 +44,11 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
         es_batch_init(&sink->batch, settings, error) == 0 && es_flights_open(sink, settings, error) == 0 &&
         es_written_init(&sink->written, error) == 0 &&
         (sink->mappings = es_mappings_read(&settings->mappings, error)) != NULL &&
+        es_rules_read(&sink->routing, "--routing", "COLUMN", &settings->routing, error) == 0 &&
+        es_rules_read(&sink->pipelines, "--pipeline", "NAME", &settings->pipelines, error) == 0 &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
-        (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
+        (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL &&
+        es_cluster_open(sink, settings, error) == 0)
         return sink;
     es_sink_free(sink);
     return NULL;
@@ -57,8 +60,11 @@ void es_sink_free(struct es_sink *sink)
         return;
     cdc_tables_free(&sink->tables);
     es_flights_close(sink);
+    es_cluster_close(sink);
     es_batch_free(&sink->batch);
     es_mappings_free(sink->mappings);
+    es_rules_free(&sink->routing);
+    es_rules_free(&sink->pipelines);
     es_written_free(&sink->written);
     es_key_changes_free(sink->key_changes);
     es_index_ids_free(sink->index_ids);
@@ -192,11 +198,15 @@ static bool append_old_id(struct es_sink *sink, const struct cdc_event *event, s
 {
     struct cdc_buf *ids = &sink->scratch;
 
+    const struct es_table *table = (const struct es_table *)item->table;
+
     sink->rest.len = 0;
-    if (!append_old_key(&sink->rest, event))
+    bool moved = append_old_key(&sink->rest, event);
+    if (!moved && table->routing == NULL)
         return true;
-    if (!es_document_id(item->table, cdc_span(sink->rest.data, sink->rest.len), ids))
+    if (!es_document_id(item->table, moved ? cdc_span(sink->rest.data, sink->rest.len) : event->key, ids))
         return false;
+    es_routing_append_old(ids, table, event);
     item->old_n = ids->len - item->id_n;
     /* The same key in another spelling. */
     if (item->old_n == item->id_n && memcmp(ids->data, ids->data + item->id_n, item->id_n) == 0)
@@ -216,6 +226,7 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
     sink->scratch.len = 0;
     if (!es_document_id(item->table, event->key, &sink->scratch))
         return "the key is incomplete";
+    es_routing_append_new(&sink->scratch, (const struct es_table *)item->table, event);
     item->id_n = sink->scratch.len;
     /* For "d", no more is needed than the key. */
     item->kind = ES_DELETE;
@@ -278,6 +289,8 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
 {
     struct es_batch *batch = &sink->batch;
     struct es_item item = {.kind = ES_INDEX, .table = table, .seq = event->seq};
+    if (es_routing_check((struct es_table *)table, event, error) != 0)
+        return HTTP_TAKEN_FAILED;
     const char *why = read_row(sink, event, &item);
 
     if (sink->scratch.failed || sink->rest.failed)
@@ -320,11 +333,17 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
 static int empty(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error)
 {
     struct es_sweep all = {.index = table->source.target, .seq = event->seq, .all = true, .shard = -1};
+    struct cdc_part part;
+    int of_part = cdc_part_read(&part, event, error);
 
+    if (of_part < 0)
+        return -1;
+    all.part = of_part == 1 ? &part : NULL;
     /* Whether all documents can be found is looked at first. */
     if ((!table->no_index && es_owner_verify_table(sink, table, error) != 0) || es_sweep_index(sink, &all, error) != 0)
         return -1;
-    es_identity_forget(table);
+    if (all.part == NULL) /* documents of other parts keep their ids */
+        es_identity_forget(table);
     return 0;
 }
 
@@ -429,6 +448,15 @@ static enum http_taken take_database(struct es_sink *sink, const struct cdc_even
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
 }
 
+static void apply_rules(const struct es_sink *sink, struct es_table *table)
+{
+    if (table->has_rules)
+        return;
+    table->has_rules = true;
+    table->routing = es_rules_value(&sink->routing, &table->source);
+    table->sent_through = es_rules_value(&sink->pipelines, &table->source);
+}
+
 enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
     bool is_row = cdc_event_has_row(event);
@@ -447,7 +475,10 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
         return take_database(sink, event, error);
     struct cdc_table *table = event->op == CDC_OP_SCHEMA ? cdc_tables_define(&sink->tables, event, error)
                                                          : cdc_tables_of(&sink->tables, event, error);
-    if (table == NULL || claim(sink, event, table, error) != 0)
+    if (table == NULL)
+        return HTTP_TAKEN_FAILED;
+    apply_rules(sink, (struct es_table *)table);
+    if (claim(sink, event, table, error) != 0)
         return HTTP_TAKEN_FAILED;
     if (event->op == CDC_OP_SCHEMA)
         return take_schema(sink, event, (struct es_table *)table, error);

@@ -8,13 +8,16 @@
 #include "connectors/http/client/client.h"
 
 struct es_settings {
-    const char *index;               /* pattern with {db} {schema} {table} {name} */
-    const char *alias;               /* pattern of the name that readers use; NULL: none */
-    struct cdc_option_list mappings; /* [TABLE:]auto|none|FILE; the last one that matches a table counts */
-    size_t most_lines, most_bytes;   /* of a batch */
-    size_t requests;                 /* that are under way at once; 0 is 1 */
-    const char *key_changes_path;    /* journal (key_changes.h); NULL: none that lasts */
-    const char *index_ids_path;      /* which indexes were filled (index_ids.h); NULL: none that lasts */
+    const char *index;                /* pattern with {db} {schema} {table} {name} */
+    const char *alias;                /* pattern of the name that readers use; NULL: none */
+    bool new_cluster;                 /* it may be another one than that which was filled */
+    struct cdc_option_list mappings;  /* [TABLE:]auto|none|FILE; the last one that matches a table counts */
+    struct cdc_option_list routing;   /* [TABLE:]COLUMN, in the same way */
+    struct cdc_option_list pipelines; /* [TABLE:]NAME */
+    size_t most_lines, most_bytes;    /* of a batch */
+    size_t requests;                  /* that are under way at once; 0 is 1 */
+    const char *key_changes_path;     /* journal (key_changes.h); NULL: none that lasts */
+    const char *index_ids_path;       /* which indexes were filled (index_ids.h); NULL: none that lasts */
 };
 
 struct es_sink;

@@ -5,6 +5,8 @@
  *
  *   {"key":["id"],"columns":["id","code","note"]}
  *
+ * With --routing the column is there too ("routing":"tenant"): documents under another routing would not be found either.
+ *
  *   key code            another one: the index is to be filled anew
  *   key ident, no id    the column has another name, and the ids stay as they are
  *
@@ -21,7 +23,7 @@ static void append_name(struct cdc_buf *out, const char *mark, const struct cdc_
 }
 
 /* RETURNS NEW; NULL without memory. */
-static char *describe(const struct cdc_table *table)
+static char *describe(const struct cdc_table *table, const char *routing)
 {
     struct cdc_buf out = CDC_BUF_INIT;
 
@@ -31,7 +33,12 @@ static char *describe(const struct cdc_table *table)
     cdc_buf_lit(&out, "],\"columns\":[");
     for (size_t i = 0; i < table->n_columns; i++)
         append_name(&out, i > 0 ? "," : "", &table->columns[i]);
-    cdc_buf_lit(&out, "]}");
+    cdc_buf_byte(&out, ']');
+    if (routing != NULL) {
+        cdc_buf_lit(&out, ",\"routing\":");
+        cdc_json_append_text(&out, routing, strlen(routing));
+    }
+    cdc_buf_byte(&out, '}');
     cdc_buf_byte(&out, '\0');
     if (!out.failed)
         return out.data;
@@ -88,6 +95,31 @@ static int is_another_key(const struct cdc_table *table, const char *before, str
                                  "snapshot");
 }
 
+/* Is the routing of before that of today? A column may have got another name. */
+static bool has_same_routing(const char *before, const struct es_table *table)
+{
+    struct cdc_span all = cdc_span_text(before), raw = cdc_json_member_raw(all, "routing");
+
+    if (raw.p == NULL || table->routing == NULL)
+        return raw.p == NULL && table->routing == NULL;
+    return cdc_json_raw_is(raw, cdc_span_text(table->routing)) ||
+           (!is_column(&table->source, raw) && !has_name(cdc_json_member(all, "columns"), table->routing));
+}
+
+static int is_another_routing(const struct es_table *table, const char *before, struct cdc_error *error)
+{
+    struct cdc_span raw = cdc_json_member_raw(cdc_span_text(before), "routing");
+
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "the documents of index \"%s\" are %s%.*s, and by --routing they are %s%s now: what changes would not "
+        "find them",
+        table->source.target, raw.p != NULL ? "routed by " : "not routed", (int)raw.n, raw.p != NULL ? raw.p : "",
+        table->routing != NULL ? "routed by " : "not", table->routing != NULL ? table->routing : "");
+    return cdc_error_hint(error, "use the --routing that it was filled with; or fill the index anew: delete it, remove "
+                                 "this sink's offset file, and take a new snapshot");
+}
+
 int es_identity_check(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
 {
     const struct cdc_table *source = &table->source;
@@ -99,7 +131,9 @@ int es_identity_check(struct es_sink *sink, struct es_table *table, struct cdc_e
         before = es_index_ids_identity(sink->index_ids, source->target);
     if (before != NULL && !gives_same_ids(before, source))
         return is_another_key(source, before, error);
-    char *now = describe(source);
+    if (before != NULL && !has_same_routing(before, table))
+        return is_another_routing(table, before, error);
+    char *now = describe(source, table->routing);
     if (now == NULL)
         return cdc_error_memory(error);
     free(table->identity);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The file is only ever appended to, a line an index; of two lines for one index the later counts:
+/* The file is only ever appended to, a line an index and one for the cluster; of two lines for one the later counts:
+ *
+ *   {"cluster":"kq1Hd0dhQ7q3u0rjG5fYvQ"}
  *
  *   {"index":"shop-orders","uuid":"dJ3vXo1vQ1e2Zp0xNq8k9A","source":{"name":"shop","db":"shop","schema":"public","table":"orders"}}
  *
@@ -38,6 +40,7 @@ struct es_index_ids {
     char *path;
     uint64_t size;
     struct cdc_buf pending; /* after size, not written yet */
+    char *cluster;          /* NULL: not known */
     struct map ids;         /* by index */
     struct map homes;       /* the index, by source table */
     struct map identities;  /* by index; "null": none */
@@ -146,6 +149,31 @@ static void append_text(struct cdc_buf *out, const char *name, const char *text)
     cdc_json_append_text(out, text, strlen(text));
 }
 
+const char *es_index_ids_cluster(const struct es_index_ids *ids)
+{
+    return ids->cluster;
+}
+
+static int keep_cluster(struct es_index_ids *ids, char *uuid, struct cdc_error *error)
+{
+    if (uuid == NULL)
+        return cdc_error_memory(error);
+    free(ids->cluster);
+    ids->cluster = uuid;
+    return 0;
+}
+
+int es_index_ids_note_cluster(struct es_index_ids *ids, const char *uuid, struct cdc_error *error)
+{
+    if (ids->fd >= 0) {
+        append_text(&ids->pending, "{\"cluster\":", uuid);
+        cdc_buf_lit(&ids->pending, "}\n");
+        if (ids->pending.failed)
+            return cdc_error_memory(error);
+    }
+    return keep_cluster(ids, strdup(uuid), error);
+}
+
 int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, const char *source,
                       struct cdc_error *error)
 {
@@ -250,9 +278,13 @@ int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 /* 1: it is not one of ours. */
 static int load_line(struct es_index_ids *ids, struct cdc_span line, struct cdc_error *error)
 {
-    struct cdc_span index, id, source, identity, read, alias;
+    struct cdc_span index, id, source, identity, read, alias, cluster;
 
-    if (cdc_json_validate(line.p, line.n, NULL) != 0 || (index = cdc_json_member_raw(line, "index")).p == NULL)
+    if (cdc_json_validate(line.p, line.n, NULL) != 0)
+        return 1;
+    if ((cluster = cdc_json_member_raw(line, "cluster")).p != NULL)
+        return keep_cluster(ids, cdc_json_text(cluster, NULL), error);
+    if ((index = cdc_json_member_raw(line, "index")).p == NULL)
         return 1;
     read = cdc_json_member(line, "read");
     if (read.p != NULL && cdc_json_type(read) == CDC_JSON_OBJECT)
@@ -329,6 +361,7 @@ void es_index_ids_free(struct es_index_ids *ids)
         return;
     if (ids->fd >= 0)
         close(ids->fd);
+    free(ids->cluster);
     free_map(&ids->ids);
     free_map(&ids->homes);
     free_map(&ids->identities);

@@ -14,6 +14,10 @@ struct es_index_ids *es_index_ids_open(const char *path, struct cdc_error *error
 void es_index_ids_free(struct es_index_ids *ids);
 /* The id of that index; NULL: no document of this copy is in it. BORROWED until the next note. */
 const char *es_index_ids_get(const struct es_index_ids *ids, const char *index);
+/* The id of the cluster that they are in; NULL: it is not known. BORROWED, too. */
+const char *es_index_ids_cluster(const struct es_index_ids *ids);
+/* Kept, durable after es_index_ids_sync. */
+int es_index_ids_note_cluster(struct es_index_ids *ids, const char *uuid, struct cdc_error *error);
 /* The index that has the documents of that source table; NULL: none is known. source: as it was given to note. BORROWED, too. */
 const char *es_index_ids_home(const struct es_index_ids *ids, const char *source);
 /* Calls visit for each source table that has documents in an index, as it was given to note, until one returns another value than 0,

@@ -3,6 +3,7 @@
 #ifndef ES_INTERNAL_H
 #define ES_INTERNAL_H
 
+#include <cdc/part.h>
 #include <cdc/table.h>
 
 #include "connectors/http/elasticsearch/answer.h"
@@ -15,7 +16,7 @@
 #define ES_BULK_PATH "/_bulk?filter_path=errors"
 #define ES_BULK_ITEMS_PATH ES_BULK_PATH ",items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard"
 /* And what became of them, of indexes with an ingest pipeline, or of which that is not known yet. */
-#define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._id,items.*.result"
+#define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._id,items.*._version,items.*.result"
 
 /* -- index.c: names of indexes -- */
 /* option: for the message. USAGE. */
@@ -37,8 +38,9 @@ void es_document_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc
                       size_t *missing);
 /* Appends after and rest (both objects) as one object. */
 void es_document_join(struct cdc_buf *out, struct cdc_span after, struct cdc_span rest);
-/* Appends an action line. */
-void es_document_action(struct cdc_buf *body, const char *what, const char *index, struct cdc_span id, int64_t version);
+/* Appends an action line. address: the _id, or that and a routing (routing.c). pipeline: NULL for none. */
+void es_document_action(struct cdc_buf *body, const char *what, const char *index, struct cdc_span address,
+                        int64_t version, const char *pipeline);
 
 /* -- batch.c: lines of rows, and what is to be done with each -- */
 enum es_kind {
@@ -47,8 +49,8 @@ enum es_kind {
     ES_MERGE /* columns are missing: the index has them */
 };
 struct es_item {
-    size_t id, id_n; /* in ids */
-    size_t old_n;    /* the _id before a key change, right after id; 0: none */
+    size_t id, id_n; /* in ids: the address, which is the _id and maybe a routing (routing.c) */
+    size_t old_n;    /* that before the key or the routing changed, right after id; 0: none */
     const struct cdc_table *table;
     enum es_kind kind;
     uint64_t place;       /* in the journal of key changes, plus 1; 0: none */
@@ -146,6 +148,24 @@ int es_flights_settle(struct es_sink *sink, struct cdc_error *error);
 /* An event has come: what is under way gets its turn. */
 void es_flights_turn(struct es_sink *sink);
 
+struct es_rules {
+    struct es_rule {
+        char *pattern; /* NULL: every table */
+        const char *value;
+    } * items;
+    size_t n;
+};
+
+/* -- cluster.c: which cluster it is -- */
+struct es_cluster {
+    struct http_client client; /* for questions to one node */
+    bool may_be_new;           /* than the one that was filled, until it is known */
+    bool asked_all, told_hidden;
+};
+/* From then on each node is looked at before it gets a request. For es_cluster_close as well, if it fails. */
+int es_cluster_open(struct es_sink *sink, const struct es_settings *settings, struct cdc_error *error);
+void es_cluster_close(struct es_sink *sink);
+
 /* -- the sink -- */
 struct es_sink {
     struct http_client *client;
@@ -154,6 +174,7 @@ struct es_sink {
     bool alias_due;    /* a table has come since the aliases were led here */
     uint64_t n_late;   /* deliveries at which they could not be, for the time of the lines */
     struct es_mappings *mappings;
+    struct es_rules routing, pipelines;
     struct cdc_tables tables;
     struct es_batch batch;
     struct cdc_buf body, scratch, rest;
@@ -166,6 +187,7 @@ struct es_sink {
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     bool asked;        /* the request in hand asks for its items */
     struct es_flights flights;
+    struct es_cluster cluster;
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
     struct es_written written;
@@ -183,9 +205,13 @@ struct es_sink {
 };
 struct es_table {
     struct cdc_table source; /* must be first */
-    bool no_index;           /* its index is not there yet: made before its first document */
-    bool hidden;             /* it may not be looked at */
-    bool ownerless;          /* nothing can be kept in its mapping */
+    const char *routing;     /* the column that chooses the shard; NULL: the _id does */
+    const char
+        *sent_through; /* the ingest pipeline that its documents are sent through; NULL: that of the index, if any */
+    bool has_rules;    /* these two are known */
+    bool no_index;     /* its index is not there yet: made before its first document */
+    bool hidden;       /* it may not be looked at */
+    bool ownerless;    /* nothing can be kept in its mapping */
     bool touched;
     bool looked_at, pipeline; /* its settings are known in this run; it has an ingest pipeline */
     uint64_t read_in;         /* the number of the newest batch that has a line of it with op r */
@@ -204,7 +230,8 @@ struct es_table {
 enum http_outcome es_request_send(struct es_sink *sink, const struct http_request *request, long *status,
                                   struct cdc_error *error);
 
-/* PUT of the index, or of what it has ("/_mapping"), with sink->rest as the body. */
+/* PUT of the index, or of what it has ("/_mapping"), with sink->rest as the body. What the mapping does not allow is status 400,
+ * whatever the server says. */
 enum http_outcome es_request_put(struct es_sink *sink, const char *index, const char *what, long *status,
                                  struct cdc_error *error);
 
@@ -215,6 +242,28 @@ int es_request_on_shards(struct es_sink *sink, const char *index, const char *wh
 void es_request_smaller(struct es_sink *sink, size_t n);
 /* The error of a closed index. Always -1. */
 int es_request_closed(const char *index, struct cdc_error *error);
+
+/* -- rules.c: options of the form [TABLE:]VALUE -- */
+/* USAGE for what is none; what: VALUE, for the message. BORROWS the texts of items. es_rules_free also after a failure. */
+int es_rules_read(struct es_rules *rules, const char *option, const char *what, const struct cdc_option_list *items,
+                  struct cdc_error *error);
+void es_rules_free(struct es_rules *rules);
+/* NULL: none matches the table. */
+const char *es_rules_value(const struct es_rules *rules, const struct cdc_table *table);
+
+/* -- routing.c: documents whose shard is chosen by a column -- */
+/* The parts of an address; p NULL: no routing. */
+struct cdc_span es_routing_id(struct cdc_span address);
+struct cdc_span es_routing_value(struct cdc_span address);
+/* Appends to an _id what makes it an address with that routing; nothing for an empty one. */
+void es_routing_append(struct cdc_buf *out, struct cdc_span text);
+/* Appends "_id":"42","routing":"acme" */
+void es_routing_append_members(struct cdc_buf *out, struct cdc_span address);
+/* The same as es_routing_append, of the row after the event (before it, if it deletes), and before it. */
+void es_routing_append_new(struct cdc_buf *out, const struct es_table *table, const struct cdc_event *event);
+void es_routing_append_old(struct cdc_buf *out, const struct es_table *table, const struct cdc_event *event);
+/* CONFIG where the line lacks what is needed for these. */
+int es_routing_check(const struct es_table *table, const struct cdc_event *event, struct cdc_error *error);
 
 /* -- hstore.c: columns whose keys are to be no fields -- */
 /* Appends `,"dynamic_templates":[...]` for a mapping; nothing where there is no such column. */
@@ -308,11 +357,12 @@ int es_send_begin(struct es_sink *sink, struct cdc_error *error);
 struct es_sweep {
     const char *index;
     int64_t seq;
-    bool all;            /* unless they are newer; else those of before: with a smaller version, or: */
-    struct es_mark mark; /* not written after it, whatever their version */
-    int shard;           /* of that shard alone, since marks are of one; -1: of all */
-    uint64_t gone;       /* how many were deleted */
-    int64_t deadline;    /* sweep.c's own */
+    bool all;                    /* unless they are newer; else those of before: with a smaller version, or: */
+    struct es_mark mark;         /* not written after it, whatever their version */
+    const struct cdc_part *part; /* of its documents alone; NULL: of all */
+    int shard;                   /* of that shard alone, since marks are of one; -1: of all */
+    uint64_t gone;               /* how many were deleted */
+    int64_t deadline;            /* sweep.c's own */
 };
 /* Is that write the mark's, or one before it? */
 bool es_mark_is_before(struct es_mark write, struct es_mark mark);

@@ -42,10 +42,9 @@ static size_t build_mget(struct es_sink *sink, size_t from, size_t most)
             continue;
         cdc_buf_text(body, n++ == 0 ? "{\"_index\":\"" : ",{\"_index\":\"");
         cdc_buf_text(body, item->table->target);
-        cdc_buf_lit(body, "\",\"_id\":");
+        cdc_buf_lit(body, "\",");
         bool old = batch->looking ? item->old_n > 0 : item->base_old;
-        struct cdc_span id = old ? es_batch_old_id(batch, item) : es_batch_id(batch, item);
-        cdc_json_append_string(body, id.p, id.n);
+        es_routing_append_members(body, old ? es_batch_old_id(batch, item) : es_batch_id(batch, item));
         cdc_buf_byte(body, '}');
     }
     cdc_buf_lit(body, "]}");
@@ -198,7 +197,7 @@ static void tell_pipeline(const struct es_sink *sink, const struct es_table *tab
 {
     struct cdc_span settings = object_in(object_in(index, "settings"), "index");
 
-    if (!es_places_has_pipeline(settings))
+    if (!es_places_has_pipeline(settings) && table->sent_through == NULL)
         return;
     cdc_log_write(
         sink->client->context->log, CDC_LOG_WARNING,
@@ -324,6 +323,7 @@ int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_e
         (found = es_key_changes_find(sink->key_changes, event->name, event->pos, &sink->rest, error)) != 0)
         return found;
     if (item->base.p == NULL) {
+        struct cdc_span id = es_routing_id(es_batch_id(&sink->batch, item));
         sink->without_base++;
         sink->client->context->metrics->skipped++;
         /* Said at 1, 2, 4, 8 ... of them. */
@@ -331,8 +331,8 @@ int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_e
             cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
                           "index \"%s\": no document _id \"%.*s\" to complete for an update with unchanged columns; "
                           "nothing is written (%llu so far)",
-                          item->table->target, (int)(item->id_n < 80 ? item->id_n : 80),
-                          es_batch_id(&sink->batch, item).p, (unsigned long long)sink->without_base);
+                          item->table->target, (int)(id.n < 80 ? id.n : 80), id.p,
+                          (unsigned long long)sink->without_base);
         return 0;
     }
     if (item->base_version > event->seq) /* this line, and later ones, were applied before */

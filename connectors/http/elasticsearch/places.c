@@ -15,15 +15,16 @@
 
 bool es_places_watched(const struct es_table *table)
 {
-    return !table->looked_at || table->pipeline;
+    return !table->looked_at || table->pipeline || table->sent_through != NULL;
 }
 
 static int is_elsewhere(const struct es_table *table, const char *what, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\": an ingest pipeline writes its documents %s",
                   table->source.target, what);
-    return cdc_error_hint(error,
-                          "take that out of the pipeline, and start again: it must leave _id and _index as they are");
+    return cdc_error_hint(
+        error,
+        "take that out of the pipeline, and start again: it must leave _id, _index, _routing and _version as they are");
 }
 
 int es_places_check(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,
@@ -31,11 +32,17 @@ int es_places_check(const struct es_batch *batch, const struct es_item *item, co
 {
     struct es_table *table = (struct es_table *)item->table;
 
-    if (item->sent != ES_SENT_INDEX || result->status >= 300)
+    if (item->sent != ES_SENT_INDEX)
         return 0;
     if (result->dropped)
         return 1;
-    if (result->id.p != NULL && !cdc_span_equal(result->id, es_batch_id(batch, item)))
+    /* A lower one is not written at all, for the document that is there. */
+    if (es_places_watched(table) && result->version >= 0 &&
+        result->version != (item->version > 0 ? item->version : item->seq))
+        return is_elsewhere(table, "with another _version", error);
+    if (result->status >= 300)
+        return 0;
+    if (result->id.p != NULL && !cdc_span_equal(result->id, es_routing_id(es_batch_id(batch, item))))
         return is_elsewhere(table, "under another _id", error);
     if (result->index == NULL || (table->place != NULL && strcmp(result->index, table->place) == 0))
         return 0;

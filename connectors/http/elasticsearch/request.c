@@ -42,6 +42,15 @@ int es_request_closed(const char *index, struct cdc_error *error)
     return cdc_error_hint(error, "open it, and start again");
 }
 
+/* What is asked of a field that is there as something else is a 500 to Elasticsearch, and would be so for ever:
+ *
+ *   {"error":{"type":"mapper_exception","reason":"the [enabled] parameter can't be updated ..."},"status":500} */
+static bool is_of_the_mapping(const struct http_request *request, struct cdc_span answer)
+{
+    (void)request;
+    return es_answer_is_error(answer, "mapper_exception");
+}
+
 enum http_outcome es_request_put(struct es_sink *sink, const char *index, const char *what, long *status,
                                  struct cdc_error *error)
 {
@@ -49,10 +58,15 @@ enum http_outcome es_request_put(struct es_sink *sink, const char *index, const 
     struct http_request request = {.method = "PUT",
                                    .path = path,
                                    .content_type = "application/json",
-                                   .body = cdc_span(sink->rest.data, sink->rest.len)};
+                                   .body = cdc_span(sink->rest.data, sink->rest.len),
+                                   .lasts = is_of_the_mapping};
 
     snprintf(path, sizeof path, "/%s%s", index, what);
-    return es_request_send(sink, &request, status, error);
+    enum http_outcome outcome = es_request_send(sink, &request, status, error);
+    if (outcome == HTTP_ANSWERED && *status >= 500 &&
+        is_of_the_mapping(&request, cdc_span(sink->client->response.data, sink->client->response.len)))
+        *status = 400;
+    return outcome;
 }
 
 int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error)

@@ -19,9 +19,14 @@
  * a delete at the end has that version, too. What was written after the begin is left: of this read, or of lines after it that come
  * again. The same begin that comes again is that of the first time, another one is a new attempt.
  *
+ * A table that was put together from several (cdc/part.h) is read in parts, each by itself. What is kept of each is kept under
+ * "INDEX/PART", a name that no index has, and under the index's own name {"column":"source_table"}, which tells of what part a
+ * row is. Documents of other parts stay as they are.
+ *
  * The end may come again, whole or half done, and finds nothing then that is to go. One whose begin is not known (a stage before us
  * has dropped it) is about smaller versions alone. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "connectors/http/elasticsearch/internal.h"
 
@@ -92,11 +97,37 @@ static const char *id_of(const struct es_sink *sink, const struct es_table *tabl
     return id != NULL && !table->hidden ? id : "";
 }
 
+/* Appends the name under which the read is kept that the line belongs to, with a NUL. event NULL: of the whole index. */
+static void append_name(struct cdc_buf *out, const struct es_sink *sink, const struct es_table *table,
+                        const struct cdc_event *event)
+{
+    const char *index = table->source.target, *text = es_index_ids_read(sink->index_ids, index);
+    struct cdc_span raw = {NULL, 0};
+    char *column = NULL;
+
+    if (event != NULL && event->part.p != NULL)
+        raw = cdc_json_member_raw(event->part, "value");
+    else if (event != NULL && cdc_event_has_row(event) && text != NULL &&
+             (column = cdc_json_member_text(cdc_span_text(text), "column")) != NULL)
+        raw = cdc_json_string_raw(cdc_part_of_row(event, column));
+    cdc_buf_text(out, index);
+    if (raw.p != NULL) {
+        cdc_buf_byte(out, '/');
+        cdc_json_unescape(out, raw);
+    }
+    cdc_buf_byte(out, '\0');
+    free(column);
+}
+
 /* The read of that seq whose begin is kept. p NULL: there is none, or it is of another index of that name. While the log goes on
  * with the table ("live") the lines of the read have growing ones. */
-static struct cdc_span read_of(const struct es_sink *sink, const struct es_table *table, int64_t wanted)
+static struct cdc_span read_of(const struct es_sink *sink, const struct es_table *table, const struct cdc_event *event)
 {
-    const char *text = es_index_ids_read(sink->index_ids, table->source.target);
+    struct cdc_buf name = CDC_BUF_INIT;
+    append_name(&name, sink, table, event);
+    const char *text = !name.failed ? es_index_ids_read(sink->index_ids, name.data) : NULL;
+    cdc_buf_free(&name);
+    int64_t wanted = event->seq;
     struct cdc_span object = cdc_span_text(text != NULL ? text : "{}"), uuid = cdc_json_member_raw(object, "uuid"),
                     shards = cdc_json_member(object, "shards");
     int64_t seq;
@@ -112,7 +143,7 @@ static struct cdc_span read_of(const struct es_sink *sink, const struct es_table
 static struct cdc_span shards_of(const struct es_sink *sink, const struct es_table *table,
                                  const struct cdc_event *event)
 {
-    struct cdc_span read = read_of(sink, table, event->seq);
+    struct cdc_span read = read_of(sink, table, event);
 
     if (read.p == NULL || cdc_span_compare(cdc_json_member_raw(read, "pos"), event->pos) >= 0)
         return cdc_span(NULL, 0);
@@ -147,6 +178,40 @@ static struct es_mark mark_of_shard(struct cdc_span shards, int shard)
     return (struct es_mark){-1, -1};
 }
 
+/* Of the index: that it has parts. Once one of them was read while the log went on, that is so of the index. */
+static int note_column(struct es_sink *sink, const struct es_table *table, const struct cdc_event *event,
+                       struct cdc_error *error)
+{
+    const char *index = table->source.target, *id = id_of(sink, table);
+    bool live = cdc_span_is(event->read, "live") || es_reread_goes_on(sink, table);
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    cdc_buf_lit(&text, "{\"uuid\":");
+    cdc_json_append_text(&text, id, strlen(id));
+    cdc_buf_lit(&text, ",\"column\":");
+    cdc_buf_span(&text, cdc_json_member(event->part, "column"));
+    cdc_buf_text(&text, live ? ",\"live\":true}" : "}");
+    cdc_buf_byte(&text, '\0');
+    const char *known = es_index_ids_read(sink->index_ids, index);
+    int result = text.failed ? cdc_error_memory(error) : 0;
+    if (result == 0 && (known == NULL || strcmp(known, text.data) != 0))
+        result = es_index_ids_note_read(sink->index_ids, index, text.data, error);
+    cdc_buf_free(&text);
+    return result;
+}
+
+static int note_read(struct es_sink *sink, const struct es_table *table, const struct cdc_event *event,
+                     const char *read, struct cdc_error *error)
+{
+    struct cdc_buf name = CDC_BUF_INIT;
+
+    append_name(&name, sink, table, event);
+    int result =
+        name.failed ? cdc_error_memory(error) : es_index_ids_note_read(sink->index_ids, name.data, read, error);
+    cdc_buf_free(&name);
+    return result == 0 && event->part.p != NULL ? note_column(sink, table, event, error) : result;
+}
+
 static int note_begin(struct es_sink *sink, const struct es_table *table, const struct cdc_event *event,
                       struct cdc_error *error)
 {
@@ -166,7 +231,7 @@ static int note_begin(struct es_sink *sink, const struct es_table *table, const 
     if (result >= 0 && text.failed)
         result = cdc_error_memory(error);
     if (result == 1)
-        result = es_index_ids_note_read(sink->index_ids, index, text.data, error);
+        result = note_read(sink, table, event, text.data, error);
     cdc_buf_free(&text);
     return result < 0 ? -1 : es_index_ids_sync(sink->index_ids, error);
 }
@@ -192,7 +257,12 @@ static int sweep(struct es_sink *sink, struct es_sweep *sweep, struct cdc_span s
 int es_reread_end(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error)
 {
     struct es_sweep old = {.index = table->source.target, .seq = event->seq, .mark = {-1, -1}, .shard = -1};
+    struct cdc_part part;
 
+    int of_part = cdc_part_read(&part, event, error);
+    if (of_part < 0)
+        return -1;
+    old.part = of_part == 1 ? &part : NULL;
     if (table->no_index) /* there was none at the begin, and no row since */
         return 0;
     /* Where the log went on meanwhile, the first rows of the read are older than its end. */
@@ -210,19 +280,28 @@ int es_reread_begin(struct es_sink *sink, struct es_table *table, const struct c
 {
     struct es_sweep old = {.index = table->source.target, .seq = event->seq, .mark = {-1, -1}, .shard = -1};
 
-    /* Whatever the key was: documents with other ids than those of the read go, now or at its end. */
-    es_identity_forget(table);
+    struct cdc_part part;
+    int of_part = cdc_part_read(&part, event, error);
+
+    if (of_part < 0)
+        return -1;
+    if (of_part == 1 && part.value.p == NULL)
+        return cdc_error_set(error, CDC_EXIT_DATA, "\"part\" of a table that is read again names more than one");
+    old.part = of_part == 1 ? &part : NULL;
+    /* Whatever the key was: documents with other ids than those of the read go, now or at its end. Not those of other parts. */
+    if (old.part == NULL)
+        es_identity_forget(table);
     if (table->no_index)
         return 0;
     if (es_owner_verify_table(sink, table, error) != 0)
         return -1;
-    struct cdc_span read = read_of(sink, table, event->seq);
+    struct cdc_span read = read_of(sink, table, event);
     bool again = read.p != NULL && cdc_span_equal(cdc_json_member_raw(read, "pos"), event->pos);
     if (!again && note_begin(sink, table, event, error) != 0)
         return -1;
     if (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live"))
         return 0;
-    read = read_of(sink, table, event->seq);
+    read = read_of(sink, table, event);
     return sweep(sink, &old, read.p != NULL ? cdc_json_member(read, "shards") : read, error);
 }
 
@@ -249,8 +328,11 @@ bool es_reread_has_row(const struct es_sink *sink, size_t index)
 
 bool es_reread_goes_on(const struct es_sink *sink, const struct es_table *table)
 {
-    struct cdc_span read = read_of(sink, table, INT64_MAX);
-    return read.p != NULL && cdc_json_member(read, "live").p != NULL;
+    const char *text = es_index_ids_read(sink->index_ids, table->source.target);
+    struct cdc_span read = cdc_span_text(text != NULL ? text : "{}"), uuid = cdc_json_member_raw(read, "uuid");
+
+    return cdc_json_member(read, "live").p != NULL && uuid.p != NULL &&
+           cdc_json_raw_is(uuid, cdc_span_text(id_of(sink, table)));
 }
 
 /* Asks for the documents of at most LOOK_MAX items that are behind, from `from` on. *to is the first that is not among them. Returns
@@ -268,8 +350,8 @@ static size_t build_look(struct es_sink *sink, size_t from, size_t *to)
         struct cdc_span id = es_batch_id(batch, &batch->items[i]);
         cdc_buf_text(&sink->body, n++ == 0 ? "{\"_index\":\"" : ",{\"_index\":\"");
         cdc_buf_text(&sink->body, batch->items[i].table->target);
-        cdc_buf_lit(&sink->body, "\",\"_source\":false,\"_id\":");
-        cdc_json_append_string(&sink->body, id.p, id.n);
+        cdc_buf_lit(&sink->body, "\",\"_source\":false,");
+        es_routing_append_members(&sink->body, id);
         cdc_buf_byte(&sink->body, '}');
     }
     cdc_buf_lit(&sink->body, "]}");

@@ -23,7 +23,8 @@ static void append_index(struct es_sink *sink, struct es_item *item, const struc
                          struct cdc_span rest)
 {
     es_document_action(&sink->body, "index", item->table->target, es_batch_id(&sink->batch, item),
-                       item->version > 0 ? item->version : event->seq);
+                       item->version > 0 ? item->version : event->seq,
+                       ((const struct es_table *)item->table)->sent_through);
     es_document_join(&sink->body, event->after, rest);
     cdc_buf_byte(&sink->body, '\n');
     item->sent = ES_SENT_INDEX;
@@ -33,7 +34,7 @@ static void append_index(struct es_sink *sink, struct es_item *item, const struc
 
 static void append_delete(struct es_sink *sink, struct es_item *item, struct cdc_span id, int64_t seq)
 {
-    es_document_action(&sink->body, "delete", item->table->target, id, seq);
+    es_document_action(&sink->body, "delete", item->table->target, id, seq, NULL);
     item->sent = ES_SENT_DELETE;
 }
 
@@ -148,7 +149,7 @@ static int refuse(struct es_sink *sink, size_t index, const struct es_result *re
 {
     char reason[600];
     const struct es_item *item = &sink->batch.items[index];
-    struct cdc_span id = es_batch_id(&sink->batch, item);
+    struct cdc_span id = es_routing_id(es_batch_id(&sink->batch, item));
 
     snprintf(reason, sizeof reason, "index \"%.100s\" refuses _id \"%.*s\" (status %lld): %.80s: %.200s",
              item->table->target, (int)(id.n < 80 ? id.n : 80), id.p, (long long)result->status, result->type,

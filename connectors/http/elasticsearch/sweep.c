@@ -4,6 +4,7 @@
  * version above the documents', so that rows inserted later in the same transaction, or delivered again, would be taken
  * for older ones and dropped. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/internal.h"
@@ -11,9 +12,10 @@
 #define PAGE                                                                                                           \
     "{\"size\":2000,\"_source\":false,\"version\":true,\"seq_no_primary_term\":true,\"query\":{\"match_all\":{}},"     \
     "\"sort\":[\"_doc\"]}"
+#define PAGE_OF_PART ",\"version\":true,\"seq_no_primary_term\":true,\"query\":{\"match_all\":{}},\"sort\":[\"_doc\"]}"
 #define FILTER                                                                                                         \
-    "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._seq_no,"              \
-    "hits.hits._primary_term"
+    "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._routing,hits.hits._version,hits.hits._"  \
+    "seq_no,hits.hits._primary_term,hits.hits._source"
 #define GRACE_MS 5000 /* that a sweep goes on after a signal, as the loop does for a transaction */
 
 /* What a step came to. */
@@ -129,6 +131,40 @@ static int64_t version_to_go(const struct es_sweep *sweep, const struct es_hit *
     return es_mark_is_before(hit->mark, sweep->mark) ? hit->version : -1;
 }
 
+/* Also of one of somebody else. */
+static void append_delete(struct es_sink *sink, const struct es_sweep *sweep, const struct es_hit *hit, int64_t version)
+{
+    struct cdc_buf address = CDC_BUF_INIT;
+
+    cdc_buf_span(&address, hit->id);
+    es_routing_append(&address, hit->routing);
+    es_document_action(&sink->body, "delete", sweep->index, cdc_span(address.data, address.len), version, NULL);
+    sink->body.failed |= address.failed;
+    cdc_buf_free(&address);
+}
+
+/* Is the document of the part? 1, 0, -1: it does not say. */
+static int is_of_part(const struct es_sweep *sweep, const struct es_page *page, const struct es_hit *hit,
+                      struct cdc_error *error)
+{
+    if (sweep->part == NULL)
+        return 1;
+    char *column = cdc_json_text(sweep->part->column, NULL);
+    struct cdc_span text = column != NULL ? es_answer_hit_text(page, column) : cdc_span(NULL, 0);
+    bool no_memory = column == NULL;
+    free(column);
+    if (no_memory)
+        return cdc_error_memory(error);
+    if (text.p != NULL)
+        return cdc_part_has(sweep->part, text);
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "index \"%s\": document \"%.*s\" does not have \"%.*s\" in its _source, which says of which table at "
+                  "the source it is",
+                  sweep->index, (int)(hit->id.n < 100 ? hit->id.n : 100), hit->id.p, (int)sweep->part->column.n,
+                  sweep->part->column.p);
+    return cdc_error_hint(error, "keep that field in _source, and fill the index anew where it was filled without it");
+}
+
 /* Deletes those documents of a page that are to go, in requests that are no larger than others. */
 static enum step delete_hits(struct es_sink *sink, struct es_page *page, struct es_sweep *sweep,
                              struct cdc_error *error)
@@ -140,10 +176,13 @@ static enum step delete_hits(struct es_sink *sink, struct es_page *page, struct 
     sink->body.len = 0;
     while ((got = es_answer_next_hit(page, !sweep->all, &hit, error)) == 1) {
         int64_t version = version_to_go(sweep, &hit);
+        int ours = is_of_part(sweep, page, &hit, error);
+        if (ours < 0)
+            return FAILED;
         step = GO_ON;
-        if (version < 0)
+        if (version < 0 || !ours)
             continue;
-        es_document_action(&sink->body, "delete", sweep->index, hit.id, version); /* also one of somebody else */
+        append_delete(sink, sweep, &hit, version);
         if (sink->body.len < sink->body_limit)
             continue;
         if ((step = post_deletes(sink, sweep, error)) != GO_ON)
@@ -205,6 +244,18 @@ static struct cdc_span scroll_body(struct es_sink *sink, const char *more)
     return cdc_span(sink->rest.data, sink->rest.len);
 }
 
+/* The body of the first request: of a part, the column that tells its documents is asked for. */
+static struct cdc_span page_body(struct es_sink *sink, const struct es_sweep *sweep)
+{
+    if (sweep->part == NULL)
+        return cdc_span(PAGE, sizeof PAGE - 1);
+    sink->rest.len = 0;
+    cdc_buf_lit(&sink->rest, "{\"size\":2000,\"_source\":[\"");
+    cdc_buf_span(&sink->rest, sweep->part->column);
+    cdc_buf_lit(&sink->rest, "\"]" PAGE_OF_PART);
+    return cdc_span(sink->rest.data, sink->rest.len);
+}
+
 /* Asked to stop: it is done with within the grace time, or begins again with the line, which comes again. */
 static int check_stop(const struct es_sink *sink, struct es_sweep *sweep, struct cdc_error *error)
 {
@@ -235,7 +286,8 @@ static enum step delete_all(struct es_sink *sink, struct es_sweep *sweep, struct
         snprintf(shard, sizeof shard, "preference=_shards:%d&", sweep->shard);
     /* A name of an index has at most 255 bytes (index.c), so the path fits. */
     snprintf(path, sizeof path, "/%s/_search?scroll=5m&%s" FILTER, sweep->index, shard);
-    step = ask(sink, sweep->index, path, cdc_span(PAGE, sizeof PAGE - 1), error);
+    struct cdc_span page = page_body(sink, sweep);
+    step = !sink->rest.failed ? ask(sink, sweep->index, path, page, error) : (cdc_error_memory(error), FAILED);
     while (step == GO_ON) {
         uint64_t before = sweep->gone;
         /* The scroll keeps the state of its beginning: deleting while it runs makes it skip nothing. */

@@ -90,7 +90,8 @@ bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, stru
 static int refuse(struct es_sink *sink, size_t index, struct cdc_error *error)
 {
     const struct es_item *item = &sink->batch.items[index];
-    struct cdc_span id = item->old_n > 0 ? es_batch_old_id(&sink->batch, item) : es_batch_id(&sink->batch, item);
+    struct cdc_span id =
+        es_routing_id(item->old_n > 0 ? es_batch_old_id(&sink->batch, item) : es_batch_id(&sink->batch, item));
 
     cdc_error_set(
         error, CDC_EXIT_CONFIG,

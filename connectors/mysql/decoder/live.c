@@ -4,6 +4,7 @@
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/value/value.h"
 
+#include <cdc/retry.h>
 #include <string.h>
 
 /* -- keys -- */
@@ -17,6 +18,19 @@ bool my_live_is_ordered(const struct my_column *column)
     case MY_KIND_TIMESTAMP: return true;
     case MY_KIND_YEAR: return column->type_name && strcmp(column->type_name, "year(2)") != 0;
     case MY_KIND_BINARY: return column->type == MY_TYPE_STRING || column->type == MY_TYPE_VARCHAR;
+    default: return false;
+    }
+}
+
+bool my_live_is_asked(const struct my_column *column)
+{
+    switch (column->kind) {
+    case MY_KIND_TEXT: return column->charset && (column->type == MY_TYPE_STRING || column->type == MY_TYPE_VARCHAR);
+    case MY_KIND_DECIMAL:
+    case MY_KIND_TIME:
+    case MY_KIND_UUID:
+    case MY_KIND_INET4:
+    case MY_KIND_INET6: return true;
     default: return false;
     }
 }
@@ -65,13 +79,28 @@ static bool add_time(struct cdc_buf *key, struct cdc_span json)
     return true;
 }
 
+/* As a statement can have it: X'6162', or what stands between the quotes. */
+static bool add_asked(struct cdc_buf *key, const struct my_column *column, struct cdc_span value)
+{
+    bool text = column->kind == MY_KIND_TEXT;
+    for (size_t i = 0; i < value.n; i++)
+        if (text)
+            cdc_buf_hex(key, (uint8_t)value.p[i], 2);
+        else if (value.p[i] != '"')
+            cdc_buf_byte(key, value.p[i]);
+    cdc_buf_byte(key, '\0');
+    return text || value.n > 0;
+}
+
 bool my_live_key_add(struct cdc_buf *key, const struct my_column *column, struct cdc_span value)
 {
     switch (column->kind) {
     case MY_KIND_INTEGER:
     case MY_KIND_YEAR: return add_integer(key, value);
     case MY_KIND_BINARY: return add_bytes(key, column, value);
-    default: return my_live_is_ordered(column) && add_time(key, value);
+    default:
+        return my_live_is_asked(column) ? add_asked(key, column, value)
+                                        : my_live_is_ordered(column) && add_time(key, value);
     }
 }
 
@@ -79,6 +108,61 @@ int my_live_key_compare(struct cdc_span a, struct cdc_span b)
 {
     int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
     return order != 0 ? order : a.n < b.n ? -1 : a.n > b.n;
+}
+
+/* -- the order that the server tells -- */
+
+/* Where the value that a key begins with ends, its end with it. */
+static size_t length_of(const struct my_column *column, struct cdc_span key)
+{
+    size_t n = 0;
+    if (!column || column->kind == MY_KIND_INTEGER || column->kind == MY_KIND_YEAR)
+        return key.n < 9 ? key.n : 9;
+    if (column->kind == MY_KIND_BINARY) {
+        while (n + 1 < key.n && (key.p[n] != 0 || key.p[n + 1] != 0))
+            n += key.p[n] == 0 ? 2 : 1;
+        return n + 1 < key.n ? n + 2 : key.n;
+    }
+    while (n < key.n && key.p[n] != 0)
+        n++;
+    return n < key.n ? n + 1 : n;
+}
+
+static struct cdc_span take(struct cdc_span *key, size_t n)
+{
+    struct cdc_span value = cdc_span(key->p, n);
+    key->p += n;
+    key->n -= n;
+    return value;
+}
+
+/* Their bytes differ. */
+static int ask(struct my_live *live, size_t k, struct cdc_span a, struct cdc_span b)
+{
+    int order = 0;
+    if (live->why)
+        return 0;
+    int64_t began = cdc_clock_ms();
+    if (live->asked >= MY_LIVE_ASKED_MAX)
+        my_live_spoil(live, "too many of its rows change at a time");
+    else if (!live->order(live->context, k, cdc_span(a.p, a.n - 1), cdc_span(b.p, b.n - 1), &order))
+        my_live_spoil(live, "the server does not say which of two keys comes first");
+    live->asked += 1 + MY_LIVE_ASKED_MS * (size_t)(cdc_clock_ms() - began);
+    return order;
+}
+
+int my_live_compare(struct my_live *live, struct cdc_span a, struct cdc_span b)
+{
+    int order = 0;
+    if (!live->order)
+        return my_live_key_compare(a, b);
+    for (size_t k = 0; order == 0 && k < live->n_key && a.n > 0 && b.n > 0; k++) {
+        struct cdc_span one = take(&a, length_of(live->kind[k], a)), other = take(&b, length_of(live->kind[k], b));
+        order = my_live_key_compare(one, other);
+        if (order != 0 && live->kind[k] && my_live_is_asked(live->kind[k]))
+            order = ask(live, k, one, other);
+    }
+    return order != 0 ? order : a.n == 0 && b.n > 0 ? -1 : a.n > 0 && b.n == 0;
 }
 
 static bool add_cell(struct cdc_buf *key, const struct my_column *column, const struct my_cell *cell)
@@ -89,14 +173,22 @@ static bool add_cell(struct cdc_buf *key, const struct my_column *column, const 
     uint64_t unconvertible = 0;
     char text[128];
     struct cdc_buf json = {text, 0, sizeof text, false};
-    if (!my_live_is_ordered(column))
+    if (!my_live_is_ordered(column) && !my_live_is_asked(column))
         return false;
-    if (column->kind == MY_KIND_BINARY)
+    if (column->kind == MY_KIND_BINARY || column->kind == MY_KIND_TEXT)
         return cell->n >= column->length_size && my_live_key_add(key, column,
                                                                  cdc_span((const char *)cell->p + column->length_size,
                                                                           cell->n - (size_t)column->length_size));
     return my_value_append(&json, column, &cursor, &plain, &unconvertible, &ignored) == 0 && !json.failed &&
            my_live_key_add(key, column, cdc_span(json.data, json.len));
+}
+
+/* What the server is asked to compare is of the type that was described. */
+static bool is_of_kind(const struct my_column *column, const struct my_column *kind)
+{
+    if (!kind || (my_live_is_ordered(column) && my_live_is_ordered(kind)))
+        return true;
+    return column->kind == kind->kind && (column->kind != MY_KIND_TEXT || column->charset == kind->charset);
 }
 
 /* The key of a row, in scratch. */
@@ -109,7 +201,7 @@ static bool key_of(struct my_live *live, const struct my_table *table, const str
                (!table->columns[i].name || strcmp(table->columns[i].name, live->column[k]) != 0))
             i++;
         if (i == table->n_columns || !cells[i].p || cells[i].null || cells[i].partial ||
-            !add_cell(&live->scratch, &table->columns[i], &cells[i]))
+            !is_of_kind(&table->columns[i], live->kind[k]) || !add_cell(&live->scratch, &table->columns[i], &cells[i]))
             return false;
     }
     return live->n_key > 0 && !live->scratch.failed;
@@ -134,6 +226,7 @@ void my_live_forget_touched(struct my_live *live)
 {
     live->unsure = live->touched = false;
     live->least.len = 0;
+    live->asked = 0;
 }
 
 void my_live_spoil(struct my_live *live, const char *why)
@@ -143,23 +236,29 @@ void my_live_spoil(struct my_live *live, const char *why)
     live->hidden |= live->begun;
 }
 
+/* Some rows, nobody knows which: the empty key is before all others. */
+static void touch_all(struct my_live *live)
+{
+    live->touched = true;
+    live->least.len = 0;
+}
+
 /* The row with the key in scratch. */
 static void touch(struct my_live *live)
 {
-    if (live->touched && my_live_key_compare(span_of(&live->scratch), span_of(&live->least)) >= 0)
+    if (live->touched && live->least.len == 0)
+        return;
+    if (live->order && live->asked >= MY_LIVE_ASKED_MAX) {
+        touch_all(live);
+        return;
+    }
+    if (live->touched && my_live_compare(live, span_of(&live->scratch), span_of(&live->least)) >= 0)
         return;
     live->touched = true;
     live->least.len = 0;
     cdc_buf_append_buf(&live->least, &live->scratch);
     if (live->least.failed)
         my_live_spoil(live, "there is no memory left");
-}
-
-/* Some rows, nobody knows which: the empty key is before all others. */
-static void touch_all(struct my_live *live)
-{
-    live->touched = true;
-    live->least.len = 0;
 }
 
 /* -- which table -- */
@@ -203,7 +302,7 @@ static bool is_done(struct my_live *live, const struct my_table *table, const st
     if (live->unsure)
         touch(live);
     return live->all_done ||
-           (live->has_done && my_live_key_compare(span_of(&live->scratch), span_of(&live->done)) <= 0);
+           (live->has_done && my_live_compare(live, span_of(&live->scratch), span_of(&live->done)) <= 0);
 }
 
 static bool is_whole(const struct my_table *table, const struct my_cell *cells)
@@ -217,7 +316,7 @@ static bool is_whole(const struct my_table *table, const struct my_cell *cells)
 bool my_live_takes(struct my_decoder *decoder, struct my_live *live, const struct my_table *table,
                    enum my_rows_kind *kind)
 {
-    if (!live->begun && !live->unsure)
+    if (live->why || (!live->begun && !live->unsure))
         return !live->hidden;
     bool from = *kind != MY_ROWS_WRITE && is_done(live, table, decoder->before);
     bool to = *kind != MY_ROWS_DELETE && is_done(live, table, decoder->after);

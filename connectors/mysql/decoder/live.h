@@ -32,6 +32,11 @@
  *   Both      the same where a snapshot may lack what the log has: MariaDB where XA transactions are about, and MySQL without GTIDs
  *             there, and before 9 at any time (session/commits.h).
  *
+ * The order of a text is that of its collation, which the server alone knows. It is asked whether the key of a change comes after the
+ * last one that is out, by the same comparison, of the same two values, that cuts the pieces in its own statement (scan/key.h); so what
+ * it says there is what it says here. Values with the same bytes are equal without being asked for. Where many are to be compared while
+ * one piece waits, the read begins anew, or the piece is taken for changed, since each costs the time to the server and back.
+ *
  * The log tells of each statement that changes the table's form: with it the piece is left, and the read begins anew.
  *
  * Readers take the lines between the first one ("read":"live") and the last one ("read":"end") for the table as it will be. */
@@ -41,11 +46,22 @@
 #include "connectors/mysql/decoder/decoder.h"
 
 enum { MY_LIVE_KEY_MAX = 16 };
+/* Questions to the server while one piece waits, and 4 for each millisecond of answers: from a distant one they take 5 seconds. */
+enum { MY_LIVE_ASKED_MAX = 20000, MY_LIVE_ASKED_MS = 4 };
+
+/* The server's word on two values of the column k of the key, as my_live_key_add keeps them, without the NUL: *order is <0, 0 or >0.
+ * false: it does not say. */
+typedef bool my_live_order(void *context, size_t k, struct cdc_span a, struct cdc_span b, int *order);
 
 struct my_live {
     const char *db, *name;               /* BORROWED, as the names of: */
     const char *column[MY_LIVE_KEY_MAX]; /* the key, in the order of the read */
+    const struct my_column
+        *kind[MY_LIVE_KEY_MAX]; /* BORROWED: what it is of in the rows that are read; NULL: an integer */
     size_t n_key;
+    my_live_order *order; /* where the server is asked for it; NULL: the order is that of the bytes */
+    void *context;
+    size_t asked;                 /* times since the last piece; an answer that takes longer counts for more */
     bool begun;                   /* its first line is out; before, all changes come, unless: */
     bool hidden;                  /* nothing of the table comes until it begins (anew) */
     bool all_done, has_done;      /* all its rows are out; some are, up to: */
@@ -61,13 +77,18 @@ void my_live_clear(struct my_live *live);
 void my_live_forget_touched(struct my_live *live);
 /* Something has happened that no piece shows. */
 void my_live_spoil(struct my_live *live, const char *why);
-/* Is the order of such values known here? Integers, dates and times with a date, binary strings. Texts have that of their collation. */
+/* Is the order of such values known here? Integers, dates and times with a date, binary strings. */
 bool my_live_is_ordered(const struct my_column *column);
-/* Appends a value to a key, so that keys compare byte by byte as the server orders them. value: of binary strings the bytes, of others
- * the JSON. False where it is none. */
+/* Else, does the server tell it? Texts, numbers with decimals, times, and MariaDB's UUIDs and addresses. */
+bool my_live_is_asked(const struct my_column *column);
+/* Appends a value to a key, so that values of which the order is known compare byte by byte. Of others it is a text with a NUL after
+ * it: of texts the bytes in hexadecimal, else as the server prints it. value: of strings the bytes, of others the JSON. False where it
+ * is none. */
 bool my_live_key_add(struct cdc_buf *key, const struct my_column *column, struct cdc_span value);
-/* <0, 0, >0 */
+/* <0, 0, >0, of keys of which all is known here. */
 int my_live_key_compare(struct cdc_span a, struct cdc_span b);
+/* The same of the table's keys. Where the server does not say, live->why is set, and the answer is worth nothing. */
+int my_live_compare(struct my_live *live, struct cdc_span a, struct cdc_span b);
 
 /* The table that is read so; NULL: none. BORROWS. */
 void my_decoder_set_live(struct my_decoder *decoder, struct my_live *live);

@@ -10,6 +10,19 @@
 #define DUMP_FAILED ER_MASTER_FATAL_ERROR_READING_BINLOG /* 1236 */
 #define SAME_ID 4052
 
+/* A file that is listed, and cannot be opened now: not one that was purged, of which they say "could not find". A log that was turned
+ * off a moment ago (my_server_log_is_off). A disk that does not read, no memory, no key. */
+static bool may_pass(const char *text)
+{
+    static const char *const texts[] = {"Could not open log file",     "Binary log is not open",
+                                        "I/O error reading log event", "memory allocation failed reading log event",
+                                        "event decryption failure",    "Failed to decrypt"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcasestr(text, texts[i]))
+            return true;
+    return false;
+}
+
 enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
 {
     /* Everything that is wrong with a position comes as 1236, and only the text says what. MariaDB has a number
@@ -22,10 +35,7 @@ enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
         return MY_DUMP_TORN_FILE;
     if (strstr(text, "anonymous transaction"))
         return MY_DUMP_ANONYMOUS;
-    /* A file that is listed, and cannot be opened now: not one that was purged, of which they say "could not find". */
-    if (strstr(text, "Could not open log file"))
-        return MY_DUMP_NO_FAULT;
-    return MY_DUMP_LOST;
+    return may_pass(text) ? MY_DUMP_NO_FAULT : MY_DUMP_LOST;
 }
 
 /* What passes by itself is UNAVAILABLE, and tried again: limits of connections, shutdowns, broken connections, locks; and so is
@@ -112,6 +122,19 @@ static int dump_error(enum my_dump_fault fault, const char *text, const char *wh
                           "files of the pipeline and the copies, and begin with cdc-snapshot)");
 }
 
+int my_session_log_off_error(struct cdc_error *error, int status)
+{
+    cdc_error_set(
+        error, status,
+        "the server has turned its binary log off, for it could not write it: what was changed since is in no "
+        "log");
+    return cdc_error_hint(error, "its error log says why; start the server again%s",
+                          status == CDC_EXIT_LOST
+                              ? ", and take a new snapshot (remove the offset files of the pipeline "
+                                "and the copies, and begin with cdc-snapshot)"
+                              : "");
+}
+
 int my_session_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error)
 {
     if (is_about_certificates(number, text)) {
@@ -123,6 +146,10 @@ int my_session_error_of(unsigned number, const char *text, const char *what, str
     enum my_dump_fault fault = my_dump_fault_of(number, text);
     if (fault != MY_DUMP_NO_FAULT)
         return dump_error(fault, number == DUMP_FAILED ? text : NULL, what, error);
+    if (number == ER_NO_BINARY_LOGGING) {
+        my_session_log_off_error(error, CDC_EXIT_CONFIG);
+        return cdc_error_prefix(error, "%s", what);
+    }
     bool known;
     int status = status_of(number, &known);
     if (strstr(text, "init_connect command failed")) {

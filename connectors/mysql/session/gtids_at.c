@@ -70,11 +70,23 @@ static int gather(void *context, const struct my_event_header *header, struct cd
     }
 }
 
+static int text_of(const struct my_gtid_set *set, char **gtids, struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    my_gtid_set_append(&text, set);
+    cdc_buf_byte(&text, '\0');
+    if (text.failed) {
+        cdc_buf_free(&text);
+        return cdc_error_memory(error);
+    }
+    *gtids = text.data;
+    return 0;
+}
+
 /* MySQL: what stands at the file's head, and every transaction from there to the coordinates. */
 static int read_to(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error)
 {
     struct my_coord head = *coord;
-    struct cdc_buf text = CDC_BUF_INIT;
     struct gathering gathering = {.set = my_gtid_set_new(MY_FLAVOR_MYSQL, error), .head = coord->position <= 4};
     head.position = 4;
     struct my_coord end = head;
@@ -84,19 +96,60 @@ static int read_to(struct my_session *session, const struct my_coord *coord, cha
     if (result == 0 && !gathering.head && (gathering.open || my_coord_compare(&end, coord) != 0))
         result = cdc_error_set(error, CDC_EXIT_LOST, "%s:%llu is not where a transaction begins", coord->file,
                                (unsigned long long)coord->position);
-    if (result == 0) {
-        my_gtid_set_append(&text, gathering.set);
-        cdc_buf_byte(&text, '\0');
-        result = text.failed ? cdc_error_memory(error) : 0;
-    }
+    *gtids = NULL;
+    if (result == 0)
+        result = text_of(gathering.set, gtids, error);
     my_gtid_set_free(gathering.set);
     cdc_buf_free(&gathering.scratch);
-    *gtids = text.data;
-    if (result == 0)
-        return 0;
-    cdc_buf_free(&text);
+    return result;
+}
+
+/* -- MariaDB --------------------------------------------------------------------------------------------- */
+
+/* As the server counts: a transaction from its GTID on, of which coordinates between two are after the end. */
+static int gather_mariadb(void *context, const struct my_event_header *header, struct cdc_bytes body,
+                          const struct my_coord *coord, struct cdc_error *error)
+{
+    struct my_gtid_set *set = context;
+    struct my_gtid gtid;
+    (void)coord;
+    switch (header->type) {
+    case MY_EVENT_MARIADB_GTID_LIST: return my_gtid_set_decode(set, body, error);
+    case MY_EVENT_MARIADB_GTID:
+        return my_gtid_parse(header, body, &gtid, error) < 0 ? -1 : my_gtid_set_add(set, &gtid, error);
+    default: return 0;
+    }
+}
+
+int my_log_gtids_by_dump(MYSQL *mysql, const struct my_server *server, uint32_t replica_id,
+                         const struct my_coord *coord, char **gtids, struct cdc_error *error)
+{
+    struct my_gtid_set *set = my_gtid_set_new(MY_FLAVOR_MARIADB, error);
+    struct my_coord end;
     *gtids = NULL;
-    return -1;
+    if (!set)
+        return -1;
+    int result = my_log_read_file(mysql, server, replica_id, coord, gather_mariadb, set, &end, error);
+    bool there = result == 0 && my_coord_compare(&end, coord) == 0;
+    if (result < 0 && error->status == CDC_EXIT_LOST) {
+        cdc_error_clear(error); /* the file, or that offset in it */
+        result = 0;
+    }
+    if (there)
+        result = text_of(set, gtids, error);
+    my_gtid_set_free(set);
+    return result < 0 ? -1 : there;
+}
+
+/* 1, 0, -1 */
+static int read_by_dump(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error)
+{
+    MYSQL *dump = my_session_beside(session, error);
+    int found =
+        dump ? my_log_gtids_by_dump(dump, &session->server, my_log_replica_id(session), coord, gtids, error) : -1;
+    if (dump)
+        mysql_close(dump);
+    return found;
 }
 
 /* MariaDB keeps count itself. */
@@ -104,6 +157,8 @@ static int ask_for(struct my_session *session, const struct my_coord *coord, cha
 {
     MYSQL *sql = my_session_sql(session, error);
     int found = sql ? my_server_gtids_at(sql, coord, gtids, error) : -1;
+    if (found == 0)
+        found = read_by_dump(session, coord, gtids, error);
     if (found == 0)
         cdc_error_set(error, CDC_EXIT_LOST, "there is no %s:%llu in the server's log", coord->file,
                       (unsigned long long)coord->position);

@@ -186,20 +186,37 @@ static int ignore(void *context, const struct my_event_header *header, struct cd
     return 0;
 }
 
+/* From the head of the file of `to` up to there. */
+static int read_file(struct reading *reading, MYSQL *mysql, const struct my_server *server, uint32_t replica_id,
+                     const struct my_coord *to, struct cdc_error *error)
+{
+    enum my_dump_fault fault;
+    reading->coord = *to;
+    reading->coord.position = 4;
+    const struct my_coord from = reading->coord;
+    const struct my_dump_request request = {.from = &from, .to_end = true};
+    begin_file(reading, server);
+    int result = my_dump_begin(mysql, server, replica_id, &request, error);
+    return result < 0 ? -1 : take_events(reading, mysql, to, &fault, error);
+}
+
+int my_log_read_file(MYSQL *mysql, const struct my_server *server, uint32_t replica_id, const struct my_coord *to,
+                     my_log_visit *visit, void *context, struct my_coord *end, struct cdc_error *error)
+{
+    struct reading reading = {.visit = visit, .context = context};
+    int result = read_file(&reading, mysql, server, replica_id, to, error);
+    *end = reading.coord;
+    return result;
+}
+
 /* The file's first event, FORMAT_DESCRIPTION, says it. */
 int my_log_file_created(MYSQL *mysql, const struct my_server *server, uint32_t replica_id, const char *file,
                         uint32_t *created, struct cdc_error *error)
 {
-    struct reading reading = {.visit = ignore, .coord = {"", 4}};
-    enum my_dump_fault fault;
-    snprintf(reading.coord.file, sizeof reading.coord.file, "%s", file);
-    struct my_coord from = reading.coord, to = reading.coord;
-    to.position++;
-    begin_file(&reading, server);
-    const struct my_dump_request request = {.from = &from, .to_end = true};
-    int result = my_dump_begin(mysql, server, replica_id, &request, error);
-    if (result == 0)
-        result = take_events(&reading, mysql, &to, &fault, error);
+    struct reading reading = {.visit = ignore};
+    struct my_coord to = {"", 5};
+    snprintf(to.file, sizeof to.file, "%s", file);
+    int result = read_file(&reading, mysql, server, replica_id, &to, error);
     *created = reading.format.created;
     return result;
 }

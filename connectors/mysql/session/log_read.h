@@ -22,6 +22,14 @@ int my_log_read_after(struct my_session *session, const char *gtids, my_log_visi
 /* The GTID set that is complete at coordinates; "" where the server has none. LOST: no transaction begins there. RETURNS
  * NEW (free) */
 int my_log_gtids_at(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error);
+/* The set at coordinates of MariaDB's log, where the server itself does not say it (my_server_gtids_at): it gives up at an event that is
+ * larger than its max_allowed_packet. Reads their file up to there, over a connection that is of no other use then. 1 and RETURNS NEW; 0:
+ * the log has no such coordinates; -1. */
+int my_log_gtids_by_dump(MYSQL *mysql, const struct my_server *server, uint32_t replica_id,
+                         const struct my_coord *coord, char **gtids, struct cdc_error *error);
+/* From the head of the file of `to` up to there, over a connection that is of no other use then. end: where reading ended. */
+int my_log_read_file(MYSQL *mysql, const struct my_server *server, uint32_t replica_id, const struct my_coord *to,
+                     my_log_visit *visit, void *context, struct my_coord *end, struct cdc_error *error);
 /* When the server began that file, as it says itself: seconds since 1970; 0 when it does not say. The connection is of no
  * other use then. */
 int my_log_file_created(MYSQL *mysql, const struct my_server *server, uint32_t replica_id, const char *file,

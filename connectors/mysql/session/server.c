@@ -4,6 +4,7 @@
 #include "connectors/mysql/session/session.h"
 
 #include <cdc/hash.h>
+#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,13 +161,30 @@ static char *gtid_value(MYSQL *mysql, const char *sql, struct cdc_error *error)
     return value;
 }
 
+/* SHOW MASTER STATUS is a syntax error from MySQL 8.4 on, its successor is there since 8.2. MariaDB keeps the old name. */
+static const char *end_statement(const struct my_server *server)
+{
+    bool renamed = server->flavor == MY_FLAVOR_MYSQL && server->version >= 80200;
+    return renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
+}
+
+bool my_server_log_is_off(MYSQL *mysql, const struct my_server *server)
+{
+    if (mysql_query(mysql, end_statement(server)) != 0)
+        return mysql_errno(mysql) == ER_NO_BINARY_LOGGING;
+    MYSQL_RES *result = mysql_store_result(mysql);
+    bool off = result && mysql_num_rows(result) == 0;
+    mysql_free_result(result);
+    return off;
+}
+
 static int take_coord(MYSQL_RES *result, const char *position, struct my_coord *coord, struct cdc_error *error)
 {
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     memset(coord, 0, sizeof *coord);
     if (!row || !row[0] || !row[1]) {
         if (error->status == 0)
-            cdc_error_set(error, CDC_EXIT_CONFIG, "the server tells of no log file");
+            my_session_log_off_error(error, CDC_EXIT_CONFIG);
         return -1;
     }
     snprintf(coord->file, sizeof coord->file, "%s", row[0]);
@@ -177,17 +195,13 @@ static int take_coord(MYSQL_RES *result, const char *position, struct my_coord *
 int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
                   struct cdc_error *error)
 {
-    /* SHOW MASTER STATUS is a syntax error from MySQL 8.4 on, its successor is there since 8.2. MariaDB keeps the
-     * old name. */
-    bool renamed = server->flavor == MY_FLAVOR_MYSQL && server->version >= 80200;
     const char *sql =
         server->flavor == MY_FLAVOR_MARIADB ? "SELECT @@GLOBAL.gtid_binlog_pos" : "SELECT @@GLOBAL.gtid_executed";
     /* First the set, then the coordinates: what is committed between is read twice at the most, never passed over. */
     *gtids = gtid_value(mysql, sql, error);
     if (!*gtids)
         return -1;
-    MYSQL_RES *result = my_session_query(mysql, renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS",
-                                         "cannot ask for the end of the log", error);
+    MYSQL_RES *result = my_session_query(mysql, end_statement(server), "cannot ask for the end of the log", error);
     int status = take_coord(result, NULL, coord, error);
     mysql_free_result(result);
     if (status == 0)

@@ -35,6 +35,9 @@ char *my_server_name(MYSQL *mysql, enum my_flavor flavor, struct cdc_error *erro
 int my_server_check_name(MYSQL *mysql, enum my_flavor flavor, const char *name, struct cdc_error *error);
 /* Asks what it is; CONFIG when its log cannot be read (off, statement format ...), with the cure. */
 int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *error);
+/* A server that cannot make or write a file of its log may go on without one until it is started again (MariaDB; MySQL with
+ * binlog_error_action=IGNORE_ERROR): log_bin is ON, and changes are in no log. false, too, where the user may not ask. */
+bool my_server_log_is_off(MYSQL *mysql, const struct my_server *server);
 /* A global variable's value; "" when the server has none of that name. RETURNS NEW (free); NULL on errors. */
 char *my_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error);
 
@@ -48,7 +51,8 @@ int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coo
 /* GTID_SUBSET of two sets, each as text or as the name of a variable: "@@GLOBAL.gtid_executed". MySQL only. 1, 0 or -1. */
 int my_server_is_subset(MYSQL *mysql, const char *a, const char *b, struct cdc_error *error);
 
-/* The set at those coordinates of MariaDB's log (BINLOG_GTID_POS). 1 and RETURNS NEW; 0: the log has none such; -1. */
+/* The set at those coordinates of MariaDB's log (BINLOG_GTID_POS). 1 and RETURNS NEW; 0: the log has none such, or the server cannot say
+ * it (my_log_gtids_by_dump); -1. */
 int my_server_gtids_at(MYSQL *mysql, const struct my_coord *coord, char **gtids, struct cdc_error *error);
 
 /* How coordinates stand to the files that the server has. */

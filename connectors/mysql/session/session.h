@@ -93,4 +93,7 @@ void my_selection_free_kept(struct my_kept_selection *kept);
 /* Did that add the pattern to those of -T? */
 bool my_selection_is_own(const char *pattern);
 
+/* The error of a server that goes on without its log (my_server_log_is_off): always -1. */
+int my_session_log_off_error(struct cdc_error *error, int status);
+
 #endif

@@ -91,15 +91,19 @@ static int read_log_status(struct my_snapshot *run, struct cdc_error *error)
     return status;
 }
 
+static uint32_t dump_id(const struct my_snapshot *run)
+{
+    return my_replica_id(0, run->settings->name) ^ UINT32_C(0x20000000);
+}
+
 int my_consistent_point_file_created(struct my_snapshot *run, const char *file, uint32_t *created,
                                      struct cdc_error *error)
 {
     struct cdc_error asked = {0};
-    uint32_t replica_id = my_replica_id(0, run->settings->name) ^ UINT32_C(0x20000000);
     MYSQL *dump = my_guard_connect(run->guard, &run->settings->connection, error);
     if (!dump)
         return -1;
-    int status = my_log_file_created(dump, &run->server, replica_id, file, created, &asked);
+    int status = my_log_file_created(dump, &run->server, dump_id(run), file, created, &asked);
     my_guard_close(run->guard, dump);
     if (status == 0)
         return 0;
@@ -108,6 +112,20 @@ int my_consistent_point_file_created(struct my_snapshot *run, const char *file, 
         return 0;
     *error = asked;
     return -1;
+}
+
+int my_consistent_point_gtids_at(struct my_snapshot *run, MYSQL *sql, const struct my_coord *coord, char **gtids,
+                                 struct cdc_error *error)
+{
+    int found = my_server_gtids_at(sql, coord, gtids, error);
+    if (found != 0)
+        return found;
+    MYSQL *dump = my_guard_connect(run->guard, &run->settings->connection, error);
+    if (!dump)
+        return -1;
+    found = my_log_gtids_by_dump(dump, &run->server, dump_id(run), coord, gtids, error);
+    my_guard_close(run->guard, dump);
+    return found;
 }
 
 /* As read_log_status. When the file was begun is read before the position is, so a RESET between the two shows later: the
@@ -228,7 +246,7 @@ static int read_snapshot_coord(struct my_snapshot *run, MYSQL *mysql, struct cdc
 static int read_snapshot_gtids(struct my_snapshot *run, struct cdc_error *error)
 {
     char *gtids;
-    int found = my_server_gtids_at(run->workers[0].mysql, &run->point->coord, &gtids, error);
+    int found = my_consistent_point_gtids_at(run, run->workers[0].mysql, &run->point->coord, &gtids, error);
     if (found == 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server knows no GTIDs at %s:%llu of its log",
                              run->point->coord.file, (unsigned long long)run->point->coord.position);

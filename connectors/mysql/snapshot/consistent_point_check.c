@@ -68,7 +68,7 @@ static int check_file(struct my_snapshot *run, const struct my_consistent_point 
 static int check_mariadb(struct my_snapshot *run, const struct my_consistent_point *from, struct cdc_error *error)
 {
     char *text;
-    int found = my_server_gtids_at(run->sql, &from->coord, &text, error);
+    int found = my_consistent_point_gtids_at(run, run->sql, &from->coord, &text, error);
     if (found < 0)
         return -1;
     if (found == 0)
@@ -128,7 +128,11 @@ static int read_end(struct my_snapshot *run, struct my_seen *seen, struct cdc_er
         return 0;
     }
     if (run->server.flavor == MY_FLAVOR_MARIADB) {
-        int found = my_server_gtids_at(run->sql, &seen->coord, &gtids, error);
+        int found = my_consistent_point_gtids_at(run, run->sql, &seen->coord, &gtids, error);
+        if (found < 0 && error->status == CDC_EXIT_PERMISSION) {
+            cdc_error_clear(error);
+            found = 0;
+        }
         if (found <= 0)
             return found;
         free(seen->gtids);

@@ -157,6 +157,9 @@ char *my_consistent_point_canonical(enum my_flavor flavor, const char *gtids, st
 /* When that file of MySQL's log was begun; 0 when the user may not read the log, or the file is gone. */
 int my_consistent_point_file_created(struct my_snapshot *run, const char *file, uint32_t *created,
                                      struct cdc_error *error);
+/* The set at coordinates of MariaDB's log. sql: a session that has nothing under way. 1 and RETURNS NEW; 0: the log has none such; -1. */
+int my_consistent_point_gtids_at(struct my_snapshot *run, MYSQL *sql, const struct my_coord *coord, char **gtids,
+                                 struct cdc_error *error);
 
 /* -- consistent_point_check.c -- */
 /* Does the server's log still go on from the point of the first attempt? LOST: not any more. */

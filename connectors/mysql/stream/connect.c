@@ -208,14 +208,20 @@ static int check_named_columns(struct my_stream *stream, struct cdc_error *error
     return my_unmatched_columns(sql, &stream->settings.selection, first, stream->log, error);
 }
 
+static int begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    if (my_start_find(stream, from, error) < 0 || my_reading_begin(stream, error) < 0 ||
+        my_asked_compare_selection(stream, error) < 0 || my_stale_connect(stream, error) < 0 ||
+        my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
+        check_logged(stream, error) < 0 || check_named_columns(stream, error) < 0 ||
+        begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0)
+        return my_log_off_connect(stream, error);
+    return 0;
+}
+
 static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
-    if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
-        my_reading_begin(stream, error) < 0 || my_asked_compare_selection(stream, error) < 0 ||
-        my_stale_connect(stream, error) < 0 || my_bounds_settle(&stream->bounds, &stream->session, error) < 0 ||
-        ensure_decoder(stream, error) < 0 || check_logged(stream, error) < 0 ||
-        check_named_columns(stream, error) < 0 || begin_schema(stream, from != NULL, error) < 0 ||
-        start_dump(stream, error) < 0) {
+    if (my_session_read_server(&stream->session, error) < 0 || begin(stream, from, error) < 0) {
         my_stream_disconnect(stream);
         return -1;
     }
@@ -223,6 +229,7 @@ static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *
         warn(stream);
     stream->has_start = true;
     stream->last_receive = stream->last_line = cdc_clock_ms();
+    stream->log_due = stream->last_receive + MY_LOG_OFF_MS;
     return 0;
 }
 

@@ -94,8 +94,9 @@ struct my_stream {
     struct my_torn_file torn;
     struct my_stale stale;
     struct my_reading reading;
-    bool refused; /* the last dump met a transaction without a GTID */
-    bool more;    /* the decoder holds a payload */
+    int64_t log_due; /* when to ask whether the server still writes its log */
+    bool refused;    /* the last dump met a transaction without a GTID */
+    bool more;       /* the decoder holds a payload */
     bool ended, received;
     struct cdc_error late; /* told once the lines before it were taken */
     struct cdc_offset boundary;
@@ -168,6 +169,17 @@ int my_stale_end(void *source, struct cdc_error *error);
 /* The copy has all of the table as it is at this place of the log, and no columns of before. */
 int my_stale_was_read(struct my_stream *stream, const char *db, const char *table, struct cdc_error *error);
 
+/* All tables that are selected, and not omitted already: TEMPORARY, and stale.found has them; 0: there are none, or the server logs
+ * statements. */
+int my_stale_take_all(void *source, const char *why, struct cdc_error *error);
+
+/* -- log_off.c -- */
+#define MY_LOG_OFF_MS 5000 /* between two looks */
+/* A connection has failed: is it for that? A copy that is kept has all its tables marked then. Always -1. */
+int my_log_off_connect(struct my_stream *stream, struct cdc_error *error);
+/* Between transactions, when the log has nothing more, now and then: 1: it is off, and all tables are in stale.found; 0; -1. */
+int my_log_off_look(struct my_stream *stream, struct cdc_error *error);
+
 /* -- piece.c -- */
 void my_piece_clear(struct my_piece *piece);
 /* Reads the next piece of the table at hand; share: its rows are held for a moment (MySQL). 1; 0: it is too early; -1. */
@@ -200,6 +212,15 @@ void my_reading_clear(struct my_reading *reading);
 /* Describes the table that is read, as it is once all is done that has come by in the log (or later). 1: it can be read, or is gone;
  * 0: it cannot be read so; -1. */
 int my_reading_describe(struct my_stream *stream, struct cdc_error *error);
+
+/* -- reading_session.c -- */
+/* The session for the table's rows, made where there is none. */
+int my_reading_session(struct my_stream *stream, struct cdc_error *error);
+
+/* -- key_order.c -- */
+/* The table's key is in reading.live: where its order is the server's to tell, the server is asked from here on. 1; 0: it cannot tell;
+ * -1. */
+int my_key_order_begin(struct my_stream *stream, struct cdc_error *error);
 
 /* -- reading.c -- */
 /* Once, before any state is written: what our own has of tables that were read. */

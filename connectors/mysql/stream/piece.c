@@ -125,7 +125,7 @@ static int add_key(struct my_piece *piece, const struct my_scan *scan, struct cd
         struct cdc_buf json = {text, 0, sizeof text, false};
         uint64_t ignored = 0;
         struct cdc_span value = {(const char *)cell->p, cell->n};
-        if (column->kind != MY_KIND_BINARY) {
+        if (column->kind != MY_KIND_BINARY && column->kind != MY_KIND_TEXT) {
             if (my_cell_append(&json, column, cell, &plain, &ignored, error) < 0)
                 return -1;
             value = cdc_span(json.data, json.len);

@@ -162,29 +162,6 @@ void my_reading_attach(struct my_stream *stream)
 
 /* -- which tables can be --------------------------------------------------------------------------------------- */
 
-static int open_session(struct my_stream *stream, struct cdc_error *error)
-{
-    struct my_reading *reading = &stream->reading;
-    char *gtids = NULL;
-    if (reading->sql && mysql_ping(reading->sql) == 0)
-        return 0;
-    if (reading->sql)
-        mysql_close(reading->sql);
-    reading->sql = my_session_beside(&stream->session, error);
-    /* Texts of rows come as they are stored, in the charset of their column. */
-    if (!reading->sql ||
-        my_session_execute(reading->sql,
-                           "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', lock_wait_timeout = 1, "
-                           "innodb_lock_wait_timeout = 1, character_set_results = NULL",
-                           "cannot set up the session", error) < 0 ||
-        my_session_execute(reading->sql, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-                           "cannot set up the session", error) < 0 ||
-        my_server_end(reading->sql, &stream->session.server, &reading->least, &gtids, error) < 0)
-        return -1;
-    free(gtids);
-    return 0;
-}
-
 static int take_current(struct my_reading *reading, const struct cdc_stale_table *table, struct cdc_error *error)
 {
     reading->db = strdup(table->db);
@@ -293,18 +270,24 @@ static struct cdc_span key_at(const struct my_piece *piece, size_t row)
     return cdc_span(piece->keys.data + begin, piece->ends[row].key - begin);
 }
 
-/* How many of its rows are, for sure, what they are at this place of the log. */
-static size_t count_sure(const struct my_reading *reading)
+/* How many of its rows are, for sure, what they are at this place of the log. They are in order. */
+static size_t count_sure(struct my_reading *reading)
 {
     const struct my_piece *piece = &reading->piece;
-    const struct my_live *live = &reading->live;
-    size_t n = 0;
+    struct my_live *live = &reading->live;
+    size_t from = 0, to = piece->n;
     if (!live->touched)
         return piece->n;
     const struct cdc_span least = cdc_span(live->least.data ? live->least.data : "", live->least.len);
-    while (n < piece->n && my_live_key_compare(key_at(piece, n), least) < 0)
-        n++;
-    return n;
+    live->asked = 0;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (my_live_compare(live, key_at(piece, middle), least) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
 }
 
 static bool has_come(const struct my_stream *stream)
@@ -439,6 +422,10 @@ int my_reading_pass(struct my_stream *stream, struct cdc_buf *out, struct cdc_er
     if (!has_come(stream))
         return 0;
     size_t n = count_sure(reading);
+    if (live->why) {
+        restart(stream, live->why);
+        return 1;
+    }
     bool all = reading->piece.last && !live->touched;
     my_live_forget_touched(live);
     reading->phase = MY_READING_READS;
@@ -465,7 +452,7 @@ static int first_step(struct my_stream *stream, struct cdc_error *error)
     struct my_reading *reading = &stream->reading;
     if (!reading->name && take_current(reading, &reading->asked.tables[0], error) < 0)
         return -1;
-    if (open_session(stream, error) < 0)
+    if (my_reading_session(stream, error) < 0)
         return -1;
     if (reading->restarts > RESTARTS_MAX)
         return 0;
@@ -496,8 +483,7 @@ static int give_up(struct my_stream *stream, const char *why, struct cdc_error *
     return my_stale_take(stream, reading->db, reading->name, asked, error);
 }
 
-static const char cannot_be[] =
-    "it has no primary key of integers, dates and times, or binary strings, or its engine is not InnoDB";
+static const char cannot_be[] = "it has no primary key that it can be read by, or its engine is not InnoDB";
 
 /* A migration is seldom of one table: those that cannot be read either go with it, instead of one run for each. One that the server
  * does not let us look at now stays. */
@@ -538,7 +524,7 @@ static int read_step(struct my_stream *stream, struct cdc_error *error)
         restart(stream, reading->live.why);
         return 0;
     }
-    if (open_session(stream, error) < 0)
+    if (my_reading_session(stream, error) < 0)
         return -1;
     int after = reading->live.begun ? 1 : has_round_of_another(stream) ? 0 : is_after_all(stream, error);
     int got = after > 0 ? my_piece_read(stream, reading->spoiled >= SPOILED_MAX, error) : after;

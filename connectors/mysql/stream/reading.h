@@ -42,7 +42,8 @@ struct my_reading {
     struct my_table *table; /* as described for its rows */
     bool gone;              /* there is none of that name */
     struct my_key key;
-    struct cdc_buf columns; /* the same as columns.h has it */
+    char *collations[MY_LIVE_KEY_MAX]; /* of the texts in it; NULL */
+    struct cdc_buf columns;            /* the same as columns.h has it */
     struct my_live live;
     struct my_key_value after; /* rows after it are to be read; no values: all */
     struct my_piece piece;

@@ -52,8 +52,9 @@ static bool take_key(struct my_reading *reading)
         return false;
     for (size_t i = 0; i < reading->key.n; i++) {
         const struct my_column *column = my_key_column(&reading->key, i);
-        if (!my_live_is_ordered(column) || !column->key)
+        if (!(my_live_is_ordered(column) || my_live_is_asked(column)) || !column->key)
             return false;
+        live->kind[live->n_key] = column;
         live->column[live->n_key++] = column->name;
     }
     return true;
@@ -97,7 +98,7 @@ static int describe_columns(struct my_stream *stream, struct cdc_error *error)
     my_table_drop_hidden(reading->table);
     if (my_key_find(&reading->key, reading->table, reading->sql, error) < 0)
         return -1;
-    return take_key(reading);
+    return take_key(reading) ? my_key_order_begin(stream, error) : 0;
 }
 
 static int name_table(struct my_reading *reading, struct cdc_error *error)

@@ -8,6 +8,7 @@
  * nothing of t up to 43, and all of u. If a sink has not stored 41 (it was killed), the run after the mark sends it again, without t,
  * and ends there once more. */
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
 
 #include <cdc/json.h>
@@ -365,7 +366,7 @@ static int logs_rows(MYSQL *sql, const struct my_server *server, struct cdc_erro
     return rows;
 }
 
-static int stale_all(void *source, const char *why, struct cdc_error *error)
+int my_stale_take_all(void *source, const char *why, struct cdc_error *error)
 {
     struct my_stream *stream = source;
     MYSQL *sql = my_session_sql(&stream->session, error);
@@ -446,13 +447,17 @@ static int check_end(struct my_stream *stream, MYSQL *sql, const struct my_round
 
 /* MariaDB: are the same transactions before that place of the log? A server that was set back to a copy of itself goes on with others
  * in the same file. */
-static int check_place(struct my_stream *stream, MYSQL *sql, const struct my_round *round, struct cdc_error *error)
+static int check_place(struct my_stream *stream, const struct my_round *round, struct cdc_error *error)
 {
     char *gtids = NULL;
     if (stream->session.server.flavor != MY_FLAVOR_MARIADB ||
         !my_read_at_by_coord(&round->at, MY_GTID_OF_MARIADB, round->here))
         return 0;
-    int found = my_server_gtids_at(sql, &round->at.coord, &gtids, error);
+    int found = my_log_gtids_at(&stream->session, &round->at.coord, &gtids, error) == 0 ? 1 : -1;
+    if (found < 0 && error->status == CDC_EXIT_LOST) {
+        cdc_error_clear(error);
+        found = 0;
+    }
     struct my_gtid_set *set = found > 0 ? my_gtid_set_new(MY_FLAVOR_MARIADB, error) : NULL;
     int result = found == 0 ? lost(error) : set ? my_gtid_set_parse(set, cdc_span_text(gtids), error) : -1;
     if (result == 0 && !my_gtid_set_equal(set, round->at.set) && !my_gtid_set_is_rest(round->at.set, set))
@@ -469,7 +474,7 @@ static int check_server(struct my_stream *stream, const struct my_round *round, 
     if (!sql)
         return -1;
     if (stream->session.server.flavor == MY_FLAVOR_MARIADB || my_gtid_set_is_empty(round->at.set))
-        return check_end(stream, sql, round, error) < 0 ? -1 : check_place(stream, sql, round, error);
+        return check_end(stream, sql, round, error) < 0 ? -1 : check_place(stream, round, error);
     int known = my_server_is_subset(sql, round->at.gtids, "@@GLOBAL.gtid_executed", error);
     return known < 0 ? -1 : known > 0 ? 0 : lost(error);
 }
@@ -578,7 +583,7 @@ const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .omitted_of = omitted_of,
                                           .withhold = withhold,
                                           .stale = my_stale_take,
-                                          .stale_all = stale_all,
+                                          .stale_all = my_stale_take_all,
                                           .drop_column = drop_column,
                                           .was_dropped = was_dropped,
                                           .empty = empty,

@@ -255,6 +255,13 @@ static int end_if_asked(struct my_stream *stream, struct cdc_error *error)
     return asked <= 0 ? asked : end_here(stream, error);
 }
 
+/* The server may have stopped to write its log. */
+static int end_if_log_is_off(struct my_stream *stream, struct cdc_error *error)
+{
+    int off = my_log_off_look(stream, error);
+    return off <= 0 ? off : end_here(stream, error);
+}
+
 /* Where the log has no more for now: tables that are read again meanwhile. 1: the next piece may follow at once. */
 static int read_on(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -307,6 +314,8 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     got = end_if_asked(stream, error);
     if (got == 0)
         got = take_events(stream, out, limit, error);
+    if (got == 0 && !stream->ended)
+        got = end_if_log_is_off(stream, error);
     if (got == 0)
         got = read_on(stream, out, error);
     if (got < 0 && stream->torn.next.file[0] && out->len != before)

@@ -12,6 +12,10 @@ enum { WITHHELD_MAX = 64 }; /* at a time: where all tables are, one round for al
 void my_reading_free_table(struct my_reading *reading)
 {
     my_key_free(&reading->key);
+    for (size_t i = 0; i < MY_LIVE_KEY_MAX; i++) {
+        free(reading->collations[i]);
+        reading->collations[i] = NULL;
+    }
     my_table_free(reading->table);
     reading->table = NULL;
     reading->columns.len = 0;

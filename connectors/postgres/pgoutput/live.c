@@ -3,7 +3,9 @@
 #include "connectors/postgres/pgoutput/internal.h"
 #include "connectors/postgres/pgoutput/live.h"
 
+#include <cdc/retry.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { XIDS_MAX = 1 << 20 };
 
@@ -44,23 +46,63 @@ static bool read_uuid(const struct pg_cell *cell, uint64_t words[2])
     return digits == 32;
 }
 
+static bool add_value(const struct pg_live *live, size_t k, const struct pg_cell *cell, struct pg_live_key *key)
+{
+    if (!live->order)
+        return (live->is_uuid[k] ? read_uuid : read_integer)(cell, &key->words[2 * k]);
+    cdc_buf_append(&key->text, cell->p, cell->n);
+    cdc_buf_byte(&key->text, '\0');
+    return !key->text.failed;
+}
+
 bool pg_live_key_of(const struct pg_live *live, const struct pg_table *table, const struct pg_cell *cells,
                     struct pg_live_key *key)
 {
-    *key = (struct pg_live_key){{0}};
+    memset(key->words, 0, sizeof key->words);
+    key->text.len = 0;
     for (size_t k = 0; k < live->n_key; k++) {
         size_t i = 0;
         while (i < table->n_columns && strcmp(table->columns[i].name, live->column[k]) != 0)
             i++;
-        if (i == table->n_columns || cells[i].kind != 't' ||
-            !(live->is_uuid[k] ? read_uuid : read_integer)(&cells[i], &key->words[2 * k]))
+        if (i == table->n_columns || cells[i].kind != 't' || !add_value(live, k, &cells[i], key))
             return false;
     }
     return true;
 }
 
-static int compare(const struct pg_live *live, const struct pg_live_key *a, const struct pg_live_key *b)
+void pg_live_key_free(struct pg_live_key *key)
 {
+    cdc_buf_free(&key->text);
+}
+
+static void copy_key(struct pg_live *live, struct pg_live_key *to, const struct pg_live_key *from)
+{
+    memcpy(to->words, from->words, sizeof to->words);
+    to->text.len = 0;
+    cdc_buf_append_buf(&to->text, &from->text);
+    if (to->text.failed)
+        live->broken = "there is no memory left";
+}
+
+/* Where the server does not say, the read is broken. */
+static int ask(struct pg_live *live, const struct pg_live_key *a, const struct pg_live_key *b)
+{
+    int order = 0;
+    if (a->text.len == b->text.len && memcmp(a->text.data, b->text.data, a->text.len) == 0)
+        return 0;
+    int64_t began = cdc_clock_ms();
+    if (live->asked >= PG_LIVE_ASKED_MAX)
+        live->broken = "too many of its rows change at a time";
+    else if (!live->order(live->context, a, b, &order))
+        live->broken = "the server does not say which of two keys comes first";
+    live->asked += 1 + PG_LIVE_ASKED_MS * (size_t)(cdc_clock_ms() - began);
+    return order;
+}
+
+static int compare(struct pg_live *live, const struct pg_live_key *a, const struct pg_live_key *b)
+{
+    if (live->order)
+        return ask(live, a, b);
     for (size_t i = 0; i < 2 * live->n_key; i++)
         if (a->words[i] != b->words[i])
             return a->words[i] < b->words[i] ? -1 : 1;
@@ -72,6 +114,9 @@ static int compare(const struct pg_live *live, const struct pg_live_key *a, cons
 void pg_live_clear(struct pg_live *live)
 {
     pg_visible_clear(&live->visible);
+    pg_live_key_free(&live->done);
+    pg_live_key_free(&live->read);
+    pg_live_key_free(&live->scratch);
     free(live->xids);
     *live = (struct pg_live){.schema = NULL};
 }
@@ -89,8 +134,9 @@ void pg_live_take_piece(struct pg_live *live, const struct pg_live_key *key, str
 {
     live->begun = true;
     live->all_read = key == NULL;
+    live->asked = 0;
     if (key) {
-        live->read = *key;
+        copy_key(live, &live->read, key);
         live->has_read = true;
     }
     pg_visible_clear(&live->visible);
@@ -103,7 +149,7 @@ bool pg_live_passed(struct pg_live *live, uint64_t lsn)
     if (live->visible.json && lsn < live->visible.lsn)
         return false;
     pg_visible_clear(&live->visible);
-    live->done = live->read;
+    copy_key(live, &live->done, &live->read);
     live->has_done = live->has_read;
     return true;
 }
@@ -131,20 +177,20 @@ static void note(struct pgoutput *decoder, struct pg_live *live)
 /* Does a change of this row come? */
 static bool applies(struct pg_live *live, const struct pg_table *table, const struct pg_cell *cells)
 {
-    struct pg_live_key key;
+    const struct pg_live_key *key = &live->scratch;
     if (live->broken)
         return false;
     if (!live->begun)
         return true;
     if (live->whole || (live->seen && !live->has_done))
         return !live->seen;
-    if (!pg_live_key_of(live, table, cells, &key)) {
+    if (!pg_live_key_of(live, table, cells, &live->scratch)) {
         live->broken = "its key has another type";
         return false;
     }
-    if (live->has_done && compare(live, &key, &live->done) <= 0)
-        return true;
-    return (live->all_read || (live->has_read && compare(live, &key, &live->read) <= 0)) && !live->seen;
+    bool done = live->has_done && compare(live, key, &live->done) <= 0;
+    bool comes = done || (!live->seen && (live->all_read || (live->has_read && compare(live, key, &live->read) <= 0)));
+    return comes && !live->broken;
 }
 
 bool pg_live_omits(struct pgoutput *decoder, const struct pg_table *table)

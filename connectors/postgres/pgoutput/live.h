@@ -20,7 +20,11 @@
  * What has seen a change while no piece of before is done, has no row of it yet that needs it: such changes do not come, whatever
  * their key, which may be one that the table no longer has.
  *
- * A table without such a key is one piece (`whole`): all its rows are read in one view, and the log waits until they are out. Of each
+ * Keys are integers and uuids, whose order is known here. That of others, as of texts with their collation, the server is asked for, once
+ * or twice for each change: equal are those with the same bytes, and else it says. Where that would be too often while one piece
+ * waits, the read begins anew, in one piece.
+ *
+ * A table without a key is one piece (`whole`): all its rows are read in one view, and the log waits until they are out. Of each
  * change it is asked then whether that view has seen its transaction, and not what it is to which row:
  *
  *   the log   ... T1 |                  T2        T3 ...       so rows may have no key, or lie in partitions, or move as they like:
@@ -37,21 +41,31 @@
 #include "connectors/postgres/pgoutput/visible.h"
 
 enum { PG_LIVE_KEY_MAX = 8 };
+/* Questions to the server while one piece waits, and 4 for each millisecond of answers: from a distant one they take 5 seconds. */
+enum { PG_LIVE_ASKED_MAX = 20000, PG_LIVE_ASKED_MS = 4 };
 
-/* Integers and uuids: texts that are compared here as the server does. */
 struct pg_live_key {
-    uint64_t words[2 * PG_LIVE_KEY_MAX];
+    uint64_t words[2 * PG_LIVE_KEY_MAX]; /* integers and uuids: texts that are compared here as the server does */
+    struct cdc_buf text; /* instead of them, where the server is asked: its values, with a NUL after each; owned */
 };
+void pg_live_key_free(struct pg_live_key *key);
+/* The server's word on two such keys, by the same comparison as cuts the pieces in its statement: *order is <0, 0 or >0. false: it does
+ * not say. */
+typedef bool pg_live_order(void *context, const struct pg_live_key *a, const struct pg_live_key *b, int *order);
+
 struct pg_live {
     const char *schema, *name;           /* BORROWED, as the names of: */
     const char *column[PG_LIVE_KEY_MAX]; /* the key, in the order of the read */
     bool is_uuid[PG_LIVE_KEY_MAX];
     size_t n_key;
+    pg_live_order *order; /* of keys of other types; NULL: all are integers and uuids */
+    void *context;
+    size_t asked;            /* times since the last piece; an answer that takes longer counts for more */
     bool whole;              /* in one piece, whatever its key */
     bool begun;              /* its first line is out; before, all changes come */
     bool all_read;           /* no row is after `read` */
     bool has_done, has_read; /* the first pieces have come */
-    struct pg_live_key done, read;
+    struct pg_live_key done, read, scratch;
     struct pg_visible visible; /* what the newest piece has seen; json NULL: the log has passed it */
     bool seen;                 /* it has seen the open transaction */
     const char *broken; /* why it cannot go on, for people: nothing of the table comes until it begins anew; NULL */
@@ -59,7 +73,7 @@ struct pg_live {
     size_t n_xids, xids_capacity;
 };
 void pg_live_clear(struct pg_live *live);
-/* The key of a row; false where it is none of these. cells: of columns by name, as of table. */
+/* The key of a row; false where it is none of these. cells: of columns by name, as of table. key: {0}, or of an earlier call. */
 bool pg_live_key_of(const struct pg_live *live, const struct pg_table *table, const struct pg_cell *cells,
                     struct pg_live_key *key);
 /* Has the snapshot seen all that the log has brought? Then that is forgotten. */

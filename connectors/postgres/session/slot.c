@@ -95,32 +95,6 @@ int pg_slot_refuse_standby(PGconn *sql, const char *name, const struct pg_slot *
     return 1;
 }
 
-/* A slot that is to be made is one for standbys to copy. */
-static const char awaited_sql[] =
-    "SELECT string_agg(format('\"%s\", which %s', n.name, CASE WHEN p.slot_name IS NULL THEN 'does not exist' WHEN "
-    "p.slot_type <> 'physical' THEN 'is no physical one' WHEN p.invalidation_reason IS NOT NULL THEN 'was invalidated' "
-    "ELSE 'no standby reads' END), '; ') AS awaited FROM regexp_split_to_table(current_setting("
-    "'synchronized_standby_slots'), ',') AS s(part) CROSS JOIN LATERAL btrim(s.part, E' \\t\\n\"') AS n(name) LEFT "
-    "JOIN "
-    "pg_replication_slots p ON p.slot_name = n.name WHERE n.name <> '' AND NOT pg_is_in_recovery() AND NOT EXISTS "
-    "(SELECT 1 FROM pg_replication_slots o WHERE o.slot_name = $1 AND NOT o.failover) AND (p.slot_name IS NULL OR "
-    "p.slot_type <> 'physical' OR p.invalidation_reason IS NOT NULL OR NOT p.active)";
-
-int pg_slot_find_awaited(PGconn *sql, const char *name, struct cdc_buf *out, struct cdc_error *error)
-{
-    static const char what[] = "cannot ask which standbys are waited for";
-    if (PQserverVersion(sql) < 170000 || pg_is_standby(sql))
-        return 0;
-    PGresult *result = pg_query_rows(sql, awaited_sql, 1, &name, what, error);
-    if (!result)
-        return -1;
-    struct pg_answer row = {.result = result};
-    const char *awaited = pg_answer_text_or_null(&row, "awaited");
-    cdc_buf_text(out, awaited ? awaited : "");
-    PQclear(result);
-    return pg_answer_good(&row, what, error);
-}
-
 /* Says which transactions a new slot waits for: those with an xid, the oldest first. The connection that creates the
  * slot is busy, so another one asks. */
 static void log_waiting(const struct pg_settings *settings)

@@ -5,8 +5,6 @@
 
 #include "connectors/postgres/session/connection.h"
 
-#include <cdc/buf.h>
-
 struct pg_slot {
     bool exists, active, lost;
     bool synced; /* copied from the primary, now or before a promotion (17 and later) */
@@ -19,9 +17,6 @@ int pg_slot_read(PGconn *sql, const char *name, struct pg_slot *slot, struct cdc
  * its primary cannot be read before the standby is promoted. 1, and UNAVAILABLE, where the server is a standby without the slot, or
  * with a copy of it; 0; -1 */
 int pg_slot_refuse_standby(PGconn *sql, const char *name, const struct pg_slot *slot, struct cdc_error *error);
-/* The server sends changes of a slot that standbys copy (17 and later) only once all slots of synchronized_standby_slots have them.
- * Appends those of which no standby reads, in words; nothing where there is none. 0, or -1 when it could not be asked. */
-int pg_slot_find_awaited(PGconn *sql, const char *name, struct cdc_buf *out, struct cdc_error *error);
 /* Creates the slot on a replication connection; its snapshot is exported and lives until that connection's next
  * command. snapshot may be NULL (then none is exported). On a primary since 17 it is one for standbys to copy (failover). */
 int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint64_t *consistent_point,

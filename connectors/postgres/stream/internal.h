@@ -48,8 +48,8 @@ struct pg_watch {
     bool looked, asked, failed;
     bool changed; /* the answer that is coming in is another one */
     int64_t due, asked_at;
-    int64_t read_at;   /* when all that the server had was read */
-    bool told_awaited; /* that it waits for standbys, since then */
+    int64_t stands_since; /* the walsender waits for standbys; 0: it does not */
+    bool said_stands;
 };
 
 /* Tables whose rows of before are not the source's any more (stale.c, cdc/stale.h). */
@@ -84,6 +84,7 @@ struct pg_reading {
     struct pg_table *table; /* as described for its rows */
     char *form;             /* that it had before that */
     struct pg_live live;
+    char *question;               /* about two keys of it, where the server tells their order (key_order.c) */
     struct pg_scan_source source; /* of a table in one piece; its filter is ours */
     struct pg_scan scan;          /* its rows, while the phase is ROWS: nothing else is read meanwhile */
     char until[24];               /* transactions below were open, or over, when it was taken up */
@@ -317,9 +318,12 @@ int pg_reading_note(struct pg_stream *stream, const char *schema, const char *na
 /* Where in the log its next line is. */
 uint64_t pg_reading_place(const struct pg_stream *stream);
 
-/* -- reading_table.c: the table, for the files of reading -- */
+/* -- reading_session.c, key_order.c, reading_table.c: the table, for the files of reading -- */
 
+/* Makes the session where there is none. */
 int pg_reading_open_session(struct pg_stream *stream, struct cdc_error *error);
+/* The key of the table as described. 1: it can be read by it, in pieces; 0; -1. */
+int pg_reading_key(struct pg_stream *stream, struct cdc_error *error);
 /* What changes with each alteration of it, as form, beside what is seen. RETURNS NEW (PQclear) */
 PGresult *pg_reading_ask_form(struct pg_reading *reading, struct cdc_error *error);
 /* Before it is described. */

@@ -47,6 +47,25 @@ static void append_key(struct cdc_buf *out, const struct pg_live *live)
     }
 }
 
+static void append_words(struct cdc_buf *out, const struct pg_live *live, size_t i)
+{
+    const uint64_t *words = &live->read.words[2 * i];
+    if (live->is_uuid[i])
+        cdc_buf_printf(out, "'%016llx%016llx'", (unsigned long long)words[0], (unsigned long long)words[1]);
+    else
+        cdc_buf_printf(out, "'%lld'", (long long)(words[0] ^ (UINT64_C(1) << 63)));
+}
+
+/* As a text that is not known to be of any type, it is of the column's, and is compared by the column's collation. */
+static const char *append_text(struct cdc_buf *out, PGconn *sql, const char *text)
+{
+    char *literal = PQescapeLiteral(sql, text, strlen(text));
+    cdc_buf_text(out, literal ? literal : "");
+    out->failed |= !literal;
+    PQfreemem(literal);
+    return text + strlen(text) + 1;
+}
+
 static void append_bound(struct cdc_buf *out, const struct pg_reading *reading)
 {
     const struct pg_live *live = &reading->live;
@@ -55,13 +74,13 @@ static void append_bound(struct cdc_buf *out, const struct pg_reading *reading)
     cdc_buf_lit(out, " WHERE (");
     append_key(out, live);
     cdc_buf_lit(out, ") > (");
+    const char *text = live->read.text.data;
     for (size_t i = 0; i < live->n_key; i++) {
-        const uint64_t *words = &live->read.words[2 * i];
         cdc_buf_text(out, i ? "," : "");
-        if (live->is_uuid[i])
-            cdc_buf_printf(out, "'%016llx%016llx'", (unsigned long long)words[0], (unsigned long long)words[1]);
+        if (live->order)
+            text = append_text(out, reading->sql, text);
         else
-            cdc_buf_printf(out, "'%lld'", (long long)(words[0] ^ (UINT64_C(1) << 63)));
+            append_words(out, live, i);
     }
     cdc_buf_byte(out, ')');
 }
@@ -254,7 +273,7 @@ int pg_piece_write(struct pg_stream *stream, struct pg_piece *piece, bool first,
 {
     struct pg_reading *reading = &stream->reading;
     struct pg_live_lines lines = pg_piece_lines(stream);
-    struct pg_live_key last = {{0}};
+    struct pg_live_key last = {.text = CDC_BUF_INIT};
     size_t before = out->len;
     struct pg_cell *cells = calloc(reading->table->n_columns + 1, sizeof *cells);
     if (!cells)
@@ -263,13 +282,14 @@ int pg_piece_write(struct pg_stream *stream, struct pg_piece *piece, bool first,
         pg_live_begin_lines(&lines, out);
     int status = write_rows(reading, piece, &lines, cells, &last, out, error);
     free(cells);
-    if (status < 0) {
+    if (status == 0) {
+        pg_live_commit_line(&lines, out);
+        pg_piece_lines_are_out(stream, &lines);
+        pg_live_take_piece(&reading->live, piece->last ? NULL : &last, &piece->visible);
+        reading->total += piece->n;
+    } else {
         out->len = before;
-        return -1;
     }
-    pg_live_commit_line(&lines, out);
-    pg_piece_lines_are_out(stream, &lines);
-    pg_live_take_piece(&reading->live, piece->last ? NULL : &last, &piece->visible);
-    reading->total += piece->n;
-    return 0;
+    pg_live_key_free(&last);
+    return status;
 }

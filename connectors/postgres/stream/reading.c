@@ -40,6 +40,7 @@ void pg_reading_clear(struct pg_reading *reading)
     free(reading->schema);
     free(reading->name);
     free(reading->form);
+    free(reading->question);
     PQfinish(reading->sql);
     *reading = (struct pg_reading){.phase = PG_READING_NONE};
 }

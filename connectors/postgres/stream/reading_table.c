@@ -40,69 +40,6 @@ int pg_reading_take_form(struct pg_reading *reading, struct cdc_error *error)
     return reading->form ? 0 : cdc_error_memory(error);
 }
 
-/* An address that has moved, or a proxy, leads to another server than the one that the log still comes from. */
-static int check_server(const struct pg_stream *stream, PGconn *sql, struct cdc_error *error)
-{
-    int same = pg_stream_is_server(stream, sql, error);
-    if (same != 0)
-        return same < 0 ? -1 : 0;
-    return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
-                         "host %s is another server now than the one that the log comes from", PQhost(sql));
-}
-
-int pg_reading_open_session(struct pg_stream *stream, struct cdc_error *error)
-{
-    struct pg_reading *reading = &stream->reading;
-    if (reading->sql && PQstatus(reading->sql) == CONNECTION_OK)
-        return 0;
-    PQfinish(reading->sql);
-    reading->sql = pg_connect_beside(stream->pg, stream->replication, NULL, error);
-    if (!reading->sql || check_server(stream, reading->sql, error) < 0)
-        return -1;
-    return pg_query_run(reading->sql, "SET synchronous_commit = local; SET lock_timeout = 200",
-                        "cannot prepare the session", error);
-}
-
-static const char key_sql[] =
-    "SELECT a.attname AS name, a.atttypid AS type FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN "
-    "pg_index i "
-    "ON i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate CROSS JOIN LATERAL "
-    "unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY k(number, place) JOIN pg_attribute a ON "
-    "a.attrelid = "
-    "c.oid AND a.attnum = k.number WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r' AND c.relreplident = "
-    "'d' ORDER "
-    "BY k.place";
-
-/* Names of the key's columns belong to the table. 1; 0: it is not of that kind; -1. */
-static int read_key(struct pg_reading *reading, struct cdc_error *error)
-{
-    enum { INT8 = 20, INT2 = 21, INT4 = 23, UUID = 2950 };
-    static const char what[] = "cannot read the key of a table";
-    struct pg_live *live = &reading->live;
-    PGresult *result =
-        pg_query_rows(reading->sql, key_sql, 2, (const char *const[]){reading->schema, reading->name}, what, error);
-    int n = result ? PQntuples(result) : -1;
-    bool good = n > 0 && n <= PG_LIVE_KEY_MAX;
-    live->n_key = 0;
-    for (int i = 0; good && i < n; i++) {
-        int type = atoi(PQgetvalue(result, i, 1));
-        live->is_uuid[i] = type == UUID;
-        good = type == INT8 || type == INT2 || type == INT4 || type == UUID;
-        live->column[i] = NULL;
-        for (size_t c = 0; c < reading->table->n_columns; c++)
-            if (reading->table->columns[c].key &&
-                strcmp(reading->table->columns[c].name, PQgetvalue(result, i, 0)) == 0)
-                live->column[i] = reading->table->columns[c].name;
-        good = good && live->column[i];
-        live->n_key++;
-    }
-    size_t keys = 0;
-    for (size_t c = 0; good && c < reading->table->n_columns; c++)
-        keys += reading->table->columns[c].key;
-    PQclear(result);
-    return n < 0 ? -1 : good && keys == live->n_key;
-}
-
 static const struct pg_catalog_table *find_table(const struct pg_catalog *catalog, const char *schema, const char *name)
 {
     for (size_t i = 0; i < catalog->n; i++)
@@ -136,9 +73,10 @@ static int take_source(struct pg_reading *reading, const struct pg_catalog_table
 }
 
 /* In pieces by the key, or in one? */
-static int take_way(struct pg_reading *reading, const struct pg_catalog_table *found, struct cdc_error *error)
+static int take_way(struct pg_stream *stream, const struct pg_catalog_table *found, struct cdc_error *error)
 {
-    int keyed = reading->table->has_key && is_plain(found) ? read_key(reading, error) : 0;
+    struct pg_reading *reading = &stream->reading;
+    int keyed = reading->table->has_key && is_plain(found) ? pg_reading_key(stream, error) : 0;
     reading->live.whole = keyed == 0;
     return keyed < 0 ? -1 : 1;
 }
@@ -177,7 +115,7 @@ int pg_reading_describe(struct pg_stream *stream, bool taken, struct cdc_error *
             reading->table && pg_table_prepare(reading->table, stream->pg->name, stream->identity.database, error) == 0;
         result = ready ? take_source(reading, found, generated, error) : -1;
         if (result > 0)
-            result = take_way(reading, found, error);
+            result = take_way(stream, found, error);
     }
     if (result > 0 && taken)
         result = take_shape(stream, &catalog, error);

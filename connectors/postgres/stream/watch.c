@@ -18,8 +18,8 @@
 #include <string.h>
 
 #define LOOK_MS 1000
-#define AWAITED_MS 5000
 #define LOOK_SHARE 20   /* of the time, a slow question may take one part */
+#define STANDS_MS 10000 /* so long is more than a standby that lags a little */
 #define PATIENCE_MS 200 /* with tables that somebody holds locked: the lines wait meanwhile. It is asked again */
 
 /* Tables, by the transactions that wrote their rows of the catalog and those of their columns, and of composite types; labels of enums (not temporary ones, which come and
@@ -41,10 +41,16 @@
     "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas "), CASE WHEN "                    \
     "pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END AS server_end"
 
-static char *make_question(PGconn *sql, const char *publication)
+/* Does the walsender wait for the slots of synchronized_standby_slots? */
+#define STANDS_SQL                                                                                                     \
+    ", EXISTS (SELECT 1 FROM pg_catalog.pg_replication_slots s CROSS JOIN LATERAL "                                    \
+    "pg_catalog.pg_stat_get_activity(coalesce(s.active_pid, 0)) a WHERE s.slot_name = '%s' AND a.wait_event = "        \
+    "'WaitForStandbyConfirmation') AS stands"
+
+static char *make_question(PGconn *sql, const struct pg_settings *settings)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    char *literal = PQescapeLiteral(sql, publication, strlen(publication));
+    char *literal = PQescapeLiteral(sql, settings->publication, strlen(settings->publication));
     if (literal && PQserverVersion(sql) >= 150000)
         cdc_buf_printf(&text,
                        FINGERPRINT_SQL(", (SELECT sum(hashtext(n::text)::bigint) FROM "
@@ -52,6 +58,8 @@ static char *make_question(PGconn *sql, const char *publication)
                        literal);
     else if (literal)
         cdc_buf_printf(&text, FINGERPRINT_SQL(""), literal);
+    if (literal && PQserverVersion(sql) >= 170000)
+        cdc_buf_printf(&text, STANDS_SQL, settings->slot); /* whose name has nothing to be quoted */
     cdc_buf_byte(&text, '\0');
     PQfreemem(literal);
     if (literal && !text.failed)
@@ -176,11 +184,31 @@ static void ask(struct pg_stream *stream, int64_t now)
     if (!stream->sql || PQstatus(stream->sql) != CONNECTION_OK || PQtransactionStatus(stream->sql) != PQTRANS_IDLE)
         return;
     if (!watch->question)
-        watch->question = make_question(stream->sql, stream->pg->publication);
+        watch->question = make_question(stream->sql, stream->pg);
     if (!watch->question || !PQsendQuery(stream->sql, watch->question))
         return;
     watch->asked = true;
     watch->asked_at = now;
+}
+
+/* The server says nothing of it to us, and nothing comes: it would look as if nothing happened. */
+static void take_stands(struct pg_stream *stream, bool stands)
+{
+    struct pg_watch *watch = &stream->watch;
+    int64_t now = watch->asked_at;
+    if (!stands) {
+        watch->stands_since = 0;
+        watch->said_stands = false;
+        return;
+    }
+    if (watch->stands_since == 0)
+        watch->stands_since = now;
+    if (watch->said_stands || now - watch->stands_since < STANDS_MS)
+        return;
+    watch->said_stands = true;
+    cdc_log_write(stream->log, CDC_LOG_WARNING,
+                  "the server sends nothing: it waits for the standbys whose slots synchronized_standby_slots names; "
+                  "start them, or take them out (--check says which)");
 }
 
 /* Is it another one than before? */
@@ -200,6 +228,8 @@ static bool take_answer(struct pg_stream *stream, PGresult *result)
     uint64_t end;
     if (at >= 0 && !PQgetisnull(result, 0, at) && pg_lsn_parse(PQgetvalue(result, 0, at), &end))
         stream->server_end = pg_bounds_without_header(end);
+    int stands = PQfnumber(result, "stands");
+    take_stands(stream, stands >= 0 && PQgetvalue(result, 0, stands)[0] == 't');
     if (watch->seen && strcmp(watch->seen, seen) == 0)
         return false;
     free(watch->seen);
@@ -276,31 +306,6 @@ static void follow_timeline(struct pg_stream *stream)
         stream->new_timeline = (int32_t)timeline;
 }
 
-/* Nothing comes, and the server has more: it may wait for standbys, with no word to us. */
-static void look_for_awaited(struct pg_stream *stream, int64_t now)
-{
-    struct pg_watch *watch = &stream->watch;
-    struct cdc_error ignored = {0};
-    struct cdc_buf awaited = CDC_BUF_INIT;
-    uint64_t read = stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
-    if (stream->server_end <= read || pgoutput_in_transaction(stream->decoder) || watch->read_at == 0) {
-        watch->read_at = now;
-        watch->told_awaited = false;
-    }
-    if (watch->told_awaited || now - watch->read_at < AWAITED_MS || !stream->sql)
-        return;
-    watch->read_at = now; /* asked again after a while */
-    if (pg_slot_find_awaited(stream->sql, stream->pg->slot, &awaited, &ignored) == 0 && awaited.len > 0) {
-        cdc_buf_byte(&awaited, '\0');
-        cdc_log_write(stream->log, CDC_LOG_WARNING,
-                      "no change comes before it has reached the slot %s (synchronized_standby_slots); start its "
-                      "standby, make the slot, or take it out",
-                      awaited.failed ? "of a standby" : awaited.data);
-        watch->told_awaited = true;
-    }
-    cdc_buf_free(&awaited);
-}
-
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
 {
     struct pg_watch *watch = &stream->watch;
@@ -323,7 +328,6 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
     int64_t took = now - watch->asked_at, began = cdc_clock_ms();
     int result = changed ? pg_watch_look(stream, error) : 0;
     follow_timeline(stream);
-    look_for_awaited(stream, now);
     if (result == 0 && pg_stream_settle_members(stream, &(struct cdc_error){0}) < 0)
         cdc_log_write(stream->log, CDC_LOG_DEBUG, "open transactions are asked for again");
     int64_t looked = cdc_clock_ms();

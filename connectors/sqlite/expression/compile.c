@@ -32,7 +32,7 @@ static int check_whole(struct compiler *compiler, const struct node *root, enum 
 int compile(struct compiled *compiled, const struct tree *tree, const struct scope *scope, enum compile_as as,
             enum lite_type into, struct cdc_error *error)
 {
-    struct compiler compiler = {compiled, scope, error};
+    struct compiler compiler = {compiled, scope, error, NULL};
 
     if (compile_types(&compiler, tree->root) != 0 || check_whole(&compiler, tree->root, as, into) != 0)
         return -1;

@@ -9,6 +9,7 @@ struct compiler {
     struct compiled *out;
     const struct scope *scope;
     struct cdc_error *error;
+    const char *at; /* of the node in hand, in the expression's text; NULL: of none */
 };
 
 /* What a node is written as. */

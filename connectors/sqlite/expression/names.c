@@ -15,7 +15,8 @@ int compile_refuse(struct compiler *compiler, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    return cdc_error_set(compiler->error, CDC_EXIT_CONFIG, "%s", text);
+    cdc_error_set(compiler->error, CDC_EXIT_CONFIG, "%s", text);
+    return compiler->at != NULL ? cdc_error_item(compiler->error, compiler->at, 0) : -1;
 }
 
 static bool is(struct cdc_span text, const char *word)

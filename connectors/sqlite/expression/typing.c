@@ -190,5 +190,6 @@ int compile_types(struct compiler *compiler, struct node *node)
     for (struct node *child = node->first; child != NULL; child = child->next)
         if (compile_types(compiler, child) != 0)
             return -1;
+    compiler->at = node->at;
     return node_types(compiler, node);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "connectors/sqlite/filter/internal.h"
+#include <cdc/part.h>
 
 #define KEPT ((size_t)1 << 20)
 
@@ -99,6 +100,26 @@ static enum cdc_step_result take_schema(struct lite_filter *filter, const struct
     return CDC_STEP_CHANGED;
 }
 
+/* Which rows the line is about is told by a column (cdc/part.h), whose values are computed anew: which they are then, the line does not
+ * say. */
+static enum cdc_step_result take_part(const struct lite_filter *filter, const struct sql_table *table,
+                                      const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_part part;
+    int got = cdc_part_read(&part, event, error);
+
+    for (size_t i = 0; got == 1 && i < table->n_items; i++) {
+        const struct sql_item *item = &filter->items.items[table->items[i]];
+        if (item->kind != ITEM_SET || !cdc_json_raw_is(part.column, cdc_span_text(item->column)))
+            continue;
+        cdc_error_set(error, CDC_EXIT_CONFIG, "--set '%s': that column says of which table a row of \"%s\" is",
+                      item->whole, table->source.id.table);
+        cdc_error_hint(error, "use --add for a column of another name");
+        return CDC_STEP_FAILED;
+    }
+    return got < 0 ? CDC_STEP_FAILED : CDC_STEP_KEPT;
+}
+
 static enum cdc_step_result take_event(void *state, const struct cdc_event *event, struct cdc_buf *out,
                                        struct cdc_error *error)
 {
@@ -106,11 +127,11 @@ static enum cdc_step_result take_event(void *state, const struct cdc_event *even
 
     if (event->table.p == NULL)
         return CDC_STEP_KEPT;
+    struct sql_table *table = sql_tables_find(filter, event, error);
+    if (table == NULL || (event->part.p != NULL && take_part(filter, table, event, error) == CDC_STEP_FAILED))
+        return CDC_STEP_FAILED;
     if (event->op == CDC_OP_SCHEMA)
         return take_schema(filter, event, out, error);
-    struct sql_table *table = sql_tables_find(filter, event, error);
-    if (table == NULL)
-        return CDC_STEP_FAILED;
     if (table->n_items == 0 || !cdc_event_has_row(event))
         return CDC_STEP_KEPT;
     return take_row(filter, table, event, out, error);
@@ -131,7 +152,30 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
     return n;
 }
 
+static void say(struct cdc_buf *out, const char *what, const struct sql_item *item)
+{
+    cdc_buf_printf(out, "%s%s: %s", out->len > 0 ? "; " : "", what, item->text);
+}
+
+static enum cdc_step_clarity explain(void *state, const struct cdc_event *event, struct cdc_span column,
+                                     struct cdc_buf *out)
+{
+    struct cdc_error ignored = {0};
+    const struct sql_table *table = sql_tables_find(state, event, &ignored);
+
+    if (table == NULL)
+        return CDC_CLEAR_AS_BEFORE;
+    for (size_t i = 0; column.p == NULL && i < table->n_conditions; i++)
+        say(out, table->conditions[i].of_change ? "only changes where" : "only rows where", table->conditions[i].item);
+    for (size_t i = 0; column.p != NULL && i < table->n_assignments; i++) {
+        const struct sql_item *item = table->assignments[i].item;
+        if (cdc_json_raw_is(column, cdc_span_text(item->column)))
+            say(out, item->kind == ITEM_SET ? "set" : "added", item);
+    }
+    return CDC_CLEAR_AS_BEFORE;
+}
+
 struct cdc_filter_step lite_filter_step(struct lite_filter *filter)
 {
-    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .state = filter};
+    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .explain = explain, .state = filter};
 }

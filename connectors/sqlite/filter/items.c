@@ -44,15 +44,19 @@ static const char *take_pattern(struct sql_item *item, const char *text)
 
 static int bad_form(const struct sql_item *item, struct cdc_error *error)
 {
-    return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%.100s\" is not of the form %s", item->option, item->whole,
-                         item->kind == ITEM_SET ? "[TABLE:]COLUMN = EXPR" : "[TABLE:]NAME [TYPE] = EXPR");
+    cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%.100s\" is not of the form %s", item->option, item->whole,
+                  item->kind == ITEM_SET ? "[TABLE:]COLUMN = EXPR" : "[TABLE:]NAME [TYPE] = EXPR");
+    return cdc_error_item(error, item->whole, 0);
 }
+
+/* An expression in a file of rules may go over several lines. */
+static const char blanks[] = " \t\r\n";
 
 static char *copy_trimmed(const char *start, const char *end)
 {
-    while (start < end && *start == ' ')
+    while (start < end && strchr(blanks, *start) != NULL)
         start++;
-    while (end > start && end[-1] == ' ')
+    while (end > start && strchr(blanks, end[-1]) != NULL)
         end--;
     return cdc_span_copy(cdc_span(start, (size_t)(end - start)));
 }
@@ -107,13 +111,15 @@ static int parse_item(struct sql_item *item, struct cdc_error *error)
 {
     const char *text = item->whole;
 
-    if (!cdc_utf8_valid(text, strlen(text)))
-        return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%.100s\" is not valid UTF-8", item->option, text);
+    if (!cdc_utf8_valid(text, strlen(text))) {
+        cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%.100s\" is not valid UTF-8", item->option, text);
+        return cdc_error_item(error, text, 0);
+    }
     if ((text = take_pattern(item, text)) == NULL)
         return cdc_error_memory(error);
     if (item->kind != ITEM_WHERE && take_column(item, &text, error) != 0)
         return -1;
-    item->text = text + strspn(text, " ");
+    item->text = text + strspn(text, blanks);
     if (tree_parse(&item->tree, item->text, error) != 0)
         return cdc_error_prefix(error, "%s \"%.100s\"", item->option, item->whole);
     return 0;

@@ -141,14 +141,16 @@ static struct lite_program *compile_item(struct lite_filter *filter, struct sql_
         cdc_error_memory(error);
     else
         cdc_error_prefix(error, "%s \"%.100s\": table \"%s\"", item->option, item->whole, table->source.id.table);
+    cdc_error_item(error, item->text, 0);
     lite_program_free(program);
     return NULL;
 }
 
 static int refuse(const struct sql_table *table, const struct sql_item *item, const char *why, struct cdc_error *error)
 {
-    return cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%.100s\": table \"%s\" %s \"%s\"", item->option, item->whole,
-                         table->source.id.table, why, item->column != NULL ? item->column : "");
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%.100s\": table \"%s\" %s \"%s\"", item->option, item->whole,
+                  table->source.id.table, why, item->column != NULL ? item->column : "");
+    return cdc_error_item(error, item->whole, 0);
 }
 
 static int add_condition(struct lite_filter *filter, struct sql_table *table, const struct sql_item *item, bool mysql,

@@ -3,6 +3,7 @@
 #ifndef LITE_INTERNAL_H
 #define LITE_INTERNAL_H
 
+#include <cdc/part.h>
 #include <cdc/pos.h>
 #include <cdc/table.h>
 
@@ -17,6 +18,16 @@ struct lite_shape {
     int what; /* enum lite_what */
     unsigned char *mask;
     sqlite3_stmt *statement;
+    const struct lite_part *part; /* in hand when it was made; NULL: none */
+};
+
+/* The members of a table that each part has of its own. */
+struct lite_part {
+    char *value; /* unescaped */
+    bool live, side_fits;
+    char side[LITE_SIDE_SIZE];
+    char *pos;
+    struct lite_part *next;
 };
 
 struct lite_table {
@@ -40,6 +51,11 @@ struct lite_table {
     bool side_fits;            /* it is there, with the columns of the definition */
     char side[LITE_SIDE_SIZE]; /* the table that an open read fills; "": none is open */
     char *read_pos;            /* where the open read began, or the last one ended; NULL: there was none */
+    /* of its parts, which are read again each by itself (parts.c) */
+    struct lite_part *parts;
+    char *part_column;      /* that tells their rows apart; NULL: there are none */
+    struct lite_part *part; /* in hand: the members above are its; NULL: none is, they are the whole table's */
+    const char *part_value; /* BORROWED */
     /* of the event in hand, per column */
     struct cdc_span *after, *before, *old_key, *new_key;
     unsigned char *after_mask, *before_mask, *key_mask;
@@ -214,6 +230,34 @@ static inline bool lite_reads_is_open(const struct lite_table *table)
 {
     return table->side[0] != '\0';
 }
+
+/* -- parts.c: tables that are one here -- */
+/* Fills the table's parts from the database. */
+int lite_parts_look(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+void lite_parts_forget(struct lite_table *table);
+/* The part of a line is in hand from now on; that of a row, if it is being read. Until lite_parts_leave. */
+int lite_parts_enter(struct lite_table *table, const struct cdc_part *which, struct cdc_error *error);
+void lite_parts_enter_row(struct lite_table *table, const struct cdc_event *event);
+void lite_parts_leave(struct lite_table *table);
+/* After leaving it for a moment. */
+void lite_parts_return(struct lite_table *table, struct lite_part *part);
+/* There is a new definition: whether a side fits, that of the whole table or of a part, has to be looked at. */
+void lite_parts_unfit(struct lite_table *table);
+/* As lite_reads_note, of the part in hand. */
+int lite_parts_note(struct lite_sink *sink, const struct lite_table *table, const char *state, int64_t number,
+                    struct cdc_error *error);
+/* CONFIG when the table here has no such column, by which rows of a part are told. */
+int lite_parts_check_column(struct lite_sink *sink, const struct lite_table *table, const char *column,
+                            struct cdc_error *error);
+/* Appends `"orders"."source_table"='shop1.orders'` of the part in hand. */
+void lite_parts_append_condition(struct cdc_buf *sql, const struct lite_table *table);
+
+/* -- part_rows.c -- */
+/* Rows of a part, or of all that a prefix names, go. CONFIG when nothing in the table tells them. */
+int lite_parts_empty(struct lite_sink *sink, struct lite_table *table, const struct cdc_part *part,
+                     struct cdc_error *error);
+/* Nothing of the table is to be kept. */
+int lite_parts_break_off_all(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
 /* -- read.c: a table that is read again -- */
 /* The line that begins a read. CONFIG when a table of that name is there and not ours. */

@@ -23,6 +23,8 @@ static int drop_side(struct lite_sink *sink, struct lite_table *table, struct cd
     return lite_database_exec_made(&sink->db, error);
 }
 
+#define NEWEST "SELECT max(number) FROM (SELECT number FROM cdc_reads UNION ALL SELECT number FROM cdc_part_reads)"
+
 int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                     struct cdc_error *error)
 {
@@ -32,23 +34,53 @@ int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const stru
 
     if (there < 0)
         return -1;
-    if (there && (!table->source.owned || (again && table->read_new)))
+    if (there && (!table->source.owned || (again && table->part == NULL && table->read_new)))
         return lite_table_is_foreign(sink, table, error);
     if (lite_sql_begin(sink, error) != 0 || (again && drop_side(sink, table, error) != 0) ||
-        lite_database_number(&sink->db, "SELECT max(number) FROM cdc_reads", &last, error) != 0)
+        lite_database_number(&sink->db, NEWEST, &last, error) != 0)
         return -1;
-    table->read_new = !there;
+    if (there && table->part != NULL && lite_parts_check_column(sink, table, table->part_column, error) != 0)
+        return -1;
+    if (table->part == NULL)
+        table->read_new = !there;
     lite_table_forget_statements(table); /* they are for the table that readers see */
     const char *state = cdc_span_is(event->read, "live") ? "live" : "open";
     if (lite_reads_note(sink, table, state, event->pos, last + 1, error) != 0)
         return -1;
     cdc_log_write(sink->db.log, CDC_LOG_DEBUG, "table \"%s\" is being read again", table->source.target);
-    return cdc_tables_claim(&sink->tables, &table->source, error);
+    /* The table may be made before a part of it has been read: rows of other parts come. */
+    return table->part == NULL ? cdc_tables_claim(&sink->tables, &table->source, error) : 0;
 }
 
 int lite_read_empty(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
     return lite_sql_begin(sink, error) == 0 ? drop_side(sink, table, error) : -1;
+}
+
+/* Tables that make one have each their columns, and the definition has those of all that have come so far in this run. So a side
+ * gets what it lacks, and may have more. */
+static int fit_side_of_part(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    struct cdc_buf *sql = &sink->db.sql;
+
+    for (size_t i = 0; i < table->source.n_columns; i++) {
+        const char *name = table->source.columns[i].name;
+        if (sqlite3_table_column_metadata(sink->db.handle, "main", table->side, name, NULL, NULL, NULL, NULL, NULL) ==
+            SQLITE_OK)
+            continue;
+        lite_table_forget_statements(table);
+        sql->len = 0;
+        cdc_buf_lit(sql, "ALTER TABLE ");
+        lite_database_quote(sql, table->side);
+        cdc_buf_lit(sql, " ADD COLUMN ");
+        lite_database_quote(sql, name);
+        cdc_buf_byte(sql, ' ');
+        cdc_buf_text(sql, lite_value_declared(table->kinds[i], false));
+        if (lite_database_exec_made(&sink->db, error) != 0)
+            return -1;
+    }
+    table->side_fits = true;
+    return 0;
 }
 
 int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
@@ -62,6 +94,8 @@ int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cd
         table->side_fits = true;
         return 0;
     }
+    if (table->part != NULL)
+        return fit_side_of_part(sink, table, error);
     enum lite_fit fit = lite_table_compare(sink, table, table->side, error);
     if (fit == LITE_FIT_ERROR)
         return -1;
@@ -96,13 +130,14 @@ int lite_read_end(struct lite_sink *sink, struct lite_table *table, const struct
     if (lite_sql_begin(sink, error) != 0 || lite_read_settle(sink, table, error) != 0 ||
         lite_replace_rows(sink, table, error) != 0 || drop_side(sink, table, error) != 0)
         return -1;
-    table->read_new = false;
+    if (table->part == NULL)
+        table->read_new = false;
     return lite_reads_note(sink, table, "ended", event->pos, 0, error);
 }
 
 int lite_read_break_off(struct lite_sink *sink, struct lite_table *table, bool emptied, struct cdc_error *error)
 {
-    bool kept = !emptied && !table->read_new;
+    bool is_new = table->part == NULL && table->read_new, kept = !emptied && !is_new;
 
     if (lite_sql_begin(sink, error) != 0 || drop_side(sink, table, error) != 0 ||
         lite_reads_note(sink, table, kept ? "broken" : "ended", cdc_span_text(table->read_pos), 0, error) != 0)
@@ -114,7 +149,7 @@ int lite_read_break_off(struct lite_sink *sink, struct lite_table *table, bool e
             "old until the table is read again",
             table->source.target);
     sink->missing |= table->missing;
-    if (!table->read_new)
+    if (!is_new)
         return 0;
     table->read_new = false;
     return lite_state_unclaim(sink, table, error);

@@ -12,6 +12,7 @@
 
 void lite_reads_forget(struct lite_table *table)
 {
+    lite_parts_forget(table);
     free(table->read_pos);
     table->read_pos = NULL;
     table->side[0] = '\0';
@@ -47,7 +48,9 @@ int lite_reads_look(struct lite_sink *sink, struct lite_table *table, struct cdc
     if (table->read_known)
         return 0;
     if (sink->n_reads < 0 &&
-        lite_database_number(&sink->db, "SELECT count(*) FROM cdc_reads", &sink->n_reads, error) != 0)
+        lite_database_number(&sink->db,
+                             "SELECT (SELECT count(*) FROM cdc_reads) + (SELECT count(*) FROM cdc_part_reads)",
+                             &sink->n_reads, error) != 0)
         return -1;
     if (sink->n_reads > 0) {
         sqlite3_stmt *statement = lite_database_prepare(
@@ -57,7 +60,7 @@ int lite_reads_look(struct lite_sink *sink, struct lite_table *table, struct cdc
         sqlite3_bind_text(statement, 1, table->source.target, -1, SQLITE_STATIC);
         int result = take_read(sink, table, statement, error);
         sqlite3_finalize(statement);
-        if (result != 0)
+        if (result != 0 || lite_parts_look(sink, table, error) != 0)
             return -1;
     }
     table->read_known = true;
@@ -67,7 +70,10 @@ int lite_reads_look(struct lite_sink *sink, struct lite_table *table, struct cdc
 int lite_reads_report(struct lite_sink *sink, struct cdc_error *error)
 {
     sqlite3_stmt *statement =
-        lite_database_prepare(&sink->db, "SELECT table_name FROM cdc_reads WHERE state = 'broken'", error);
+        lite_database_prepare(&sink->db,
+                              "SELECT table_name FROM cdc_reads WHERE state = 'broken' UNION SELECT table_name FROM "
+                              "cdc_part_reads WHERE state = 'broken'",
+                              error);
     int code;
 
     if (statement == NULL)
@@ -93,6 +99,9 @@ int lite_reads_note(struct lite_sink *sink, struct lite_table *table, const char
     table->read_live = strcmp(state, "live") == 0;
     if (strcmp(state, "open") == 0 || table->read_live)
         name_side(table, number);
+    sink->n_reads = 1; /* at least */
+    if (table->part != NULL)
+        return lite_parts_note(sink, table, state, number, error);
     sqlite3_stmt *statement =
         lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_reads VALUES(?1, ?2, ?3, ?4, ?5)", error);
     if (statement != NULL) {
@@ -101,6 +110,5 @@ int lite_reads_note(struct lite_sink *sink, struct lite_table *table, const char
         sqlite3_bind_int64(statement, 4, number);
         sqlite3_bind_int(statement, 5, table->read_new);
     }
-    sink->n_reads = 1; /* at least */
     return lite_sql_run(sink, statement, table->source.target, error);
 }

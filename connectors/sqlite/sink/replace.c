@@ -124,6 +124,15 @@ static struct pieces pieces_read(const struct lite_table *table)
     return (struct pieces){table->side, lite_rowid_visible(&table->source), NULL};
 }
 
+/* Rows of other parts stay as they are. */
+static void append_part(struct cdc_buf *sql, const struct lite_table *table)
+{
+    if (table->part == NULL)
+        return;
+    cdc_buf_lit(sql, " AND ");
+    lite_parts_append_condition(sql, table);
+}
+
 /* -- what differs -------------------------------------------------------------------- */
 
 static int delete_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
@@ -146,6 +155,7 @@ static int delete_gone(struct lite_sink *sink, const struct lite_table *table, s
         lite_database_quote(sql, name);
     }
     cdc_buf_byte(sql, ')');
+    append_part(sql, table);
     return run(sink, table, &pieces, error);
 }
 
@@ -243,14 +253,18 @@ static int empty(struct lite_sink *sink, struct lite_table *table, struct cdc_er
     sink->db.sql.len = 0;
     cdc_buf_lit(&sink->db.sql, "DELETE FROM ");
     lite_database_quote(&sink->db.sql, table->source.target);
-    if (in_pieces)
+    if (in_pieces || table->part != NULL)
         append_piece(&sink->db.sql, &pieces);
+    append_part(&sink->db.sql, table);
     return run(sink, table, &pieces, error);
 }
 
 /* The form comes first, so that a column which is gone takes no old value along. */
 static int change_form(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
+    /* A part has not all columns of the table, and does not say of any that it is gone. */
+    if (table->part != NULL)
+        return lite_rowid_choose(sink, table, error);
     return lite_table_fit(sink, table, error) == 0 && lite_columns_drop_gone(sink, table, error) == 0
                ? lite_rowid_choose(sink, table, error)
                : -1;
@@ -299,8 +313,23 @@ static int make_whole(struct lite_sink *sink, struct lite_table *table, struct c
     return lite_fts_ensure(sink, table, error);
 }
 
+/* The table is made, or gets its columns, as before any row of it. */
+static int replace_part(struct lite_sink *sink, struct lite_table *table, struct lite_part *part,
+                        struct cdc_error *error)
+{
+    lite_parts_leave(table);
+    int result = lite_table_settle(sink, table, error);
+    lite_parts_return(table, part);
+    if (result != 0)
+        return -1;
+    return table->source.n_key > 0 ? replace_by_key(sink, table, error) : replace_all(sink, table, error);
+}
+
 static int replace(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
+    if (table->part != NULL)
+        return replace_part(sink, table, table->part, error);
+
     int there = lite_table_exists(sink, table->source.target, error);
 
     if (there <= 0)
@@ -316,8 +345,12 @@ static int replace(struct lite_sink *sink, struct lite_table *table, struct cdc_
 
 int lite_replace_rows(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
-    cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\" was read again: its rows are replaced",
-                  table->source.target);
+    if (table->part != NULL)
+        cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\": the rows of %s were read again and are replaced",
+                      table->source.target, table->part_value);
+    else
+        cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\" was read again: its rows are replaced",
+                      table->source.target);
     if (replace(sink, table, error) != 0)
         return -1;
     table->pending = table->missing = false;

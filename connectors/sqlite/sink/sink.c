@@ -62,16 +62,44 @@ void lite_sink_report(struct lite_sink *sink)
         lite_fts_report(sink);
 }
 
+static bool begins_read(const struct cdc_event *event)
+{
+    return cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live");
+}
+
+/* Rows of one of several tables that are one here. A read of the whole is of before they were. */
+static int empty_part(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                      const struct cdc_part *part, struct cdc_error *error)
+{
+    if (lite_reads_is_open(table) && lite_read_break_off(sink, table, false, error) != 0)
+        return -1;
+    if (!begins_read(event))
+        return lite_parts_empty(sink, table, part, error);
+    if (part->value.p == NULL)
+        return cdc_error_set(error, CDC_EXIT_DATA, "\"part\" of a table that is read again names more than one");
+    if (lite_parts_enter(table, part, error) != 0)
+        return -1;
+    int result = lite_read_begin(sink, table, event, error);
+    lite_parts_leave(table);
+    return result;
+}
+
 /* The table may be one that this run has no schema line for: its name and its owner suffice. dropped: with its database, so that no
  * end of a read comes. */
 static int empty_table(struct lite_sink *sink, const struct cdc_event *event, bool dropped, struct cdc_error *error)
 {
-    struct lite_table *table = (struct lite_table *)cdc_tables_of(&sink->tables, event, error);
+    struct cdc_part part;
+    int of_part = cdc_part_read(&part, event, error);
+    struct lite_table *table = of_part >= 0 ? (struct lite_table *)cdc_tables_of(&sink->tables, event, error) : NULL;
 
     if (table == NULL || lite_reads_look(sink, table, error) != 0)
         return -1;
+    if (of_part == 1)
+        return empty_part(sink, table, event, &part, error);
     table->waiting = 0; /* rows that wait are of the table as well */
-    if (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live"))
+    if (lite_parts_break_off_all(sink, table, error) != 0)
+        return -1;
+    if (begins_read(event))
         return lite_read_begin(sink, table, event, error);
     if (lite_reads_is_open(table) && table->read_live && !dropped)
         return lite_read_empty(sink, table, error);
@@ -124,6 +152,19 @@ static int read_row(struct lite_sink *sink, struct lite_table *table, const stru
                : -1;
 }
 
+static int row_of(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                  struct cdc_error *error)
+{
+    if (lite_reads_is_open(table) && (event->op == CDC_OP_READ || table->read_live))
+        return read_row(sink, table, event, error);
+    if (lite_reads_is_open(table) && lite_read_break_off(sink, table, false, error) != 0)
+        return -1;
+    if ((event->op == CDC_OP_READ && lite_state_check_snapshot(sink, table, event, error) != 0) ||
+        lite_sql_begin(sink, error) != 0 || lite_table_settle(sink, table, error) != 0)
+        return -1;
+    return lite_rows_apply(sink, table, event, error);
+}
+
 static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
     struct lite_table *table = (struct lite_table *)cdc_tables_of(&sink->tables, event, error);
@@ -136,24 +177,33 @@ static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc
                                error);
     if (lite_reads_look(sink, table, error) != 0)
         return -1;
-    if (lite_reads_is_open(table) && (event->op == CDC_OP_READ || table->read_live))
-        return read_row(sink, table, event, error);
-    if (lite_reads_is_open(table) && lite_read_break_off(sink, table, false, error) != 0)
+    lite_parts_enter_row(table, event);
+    int result = row_of(sink, table, event, error);
+    lite_parts_leave(table);
+    return result;
+}
+
+static int define_in(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                     struct cdc_error *error)
+{
+    if (lite_table_define(sink, event, error) != 0)
         return -1;
-    if ((event->op == CDC_OP_READ && lite_state_check_snapshot(sink, table, event, error) != 0) ||
-        lite_sql_begin(sink, error) != 0 || lite_table_settle(sink, table, error) != 0)
-        return -1;
-    return lite_rows_apply(sink, table, event, error);
+    return cdc_span_is(event->read, "end") ? lite_read_end(sink, table, event, error) : 0;
 }
 
 static int define_table(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
-    if (lite_table_define(sink, event, error) != 0)
+    struct cdc_part part;
+    int of_part = cdc_part_read(&part, event, error);
+    struct lite_table *table = of_part >= 0 ? (struct lite_table *)cdc_tables_of(&sink->tables, event, error) : NULL;
+
+    if (table == NULL || lite_reads_look(sink, table, error) != 0)
         return -1;
-    if (!cdc_span_is(event->read, "end"))
-        return 0;
-    struct lite_table *table = (struct lite_table *)cdc_tables_of(&sink->tables, event, error);
-    return table != NULL ? lite_read_end(sink, table, event, error) : -1;
+    if (of_part == 1 && part.value.p != NULL && lite_parts_enter(table, &part, error) != 0)
+        return -1;
+    int result = define_in(sink, table, event, error);
+    lite_parts_leave(table);
+    return result;
 }
 
 static int event_op(void *context, const struct cdc_event *event, struct cdc_error *error)

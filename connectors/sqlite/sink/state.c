@@ -21,6 +21,9 @@ static const char *const own_tables[] = {
     "NOT "
     "NULL, number INTEGER NOT NULL, is_new INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS cdc_reads_number ON cdc_reads(number)",
+    "CREATE TABLE IF NOT EXISTS cdc_part_reads(table_name TEXT NOT NULL COLLATE NOCASE, part TEXT NOT NULL, "
+    "part_column "
+    "TEXT NOT NULL, state TEXT NOT NULL, pos TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(table_name, part))",
     "CREATE TABLE IF NOT EXISTS cdc_columns(table_name TEXT PRIMARY KEY COLLATE NOCASE, names TEXT NOT NULL)",
 };
 

@@ -250,7 +250,7 @@ static void shape_mask(const struct lite_table *table, enum lite_what what, unsi
 
 static bool is_shape(const struct lite_table *table, const struct lite_shape *shape, enum lite_what what)
 {
-    if (shape->statement == NULL || shape->what != (int)what)
+    if (shape->statement == NULL || shape->what != (int)what || shape->part != table->part)
         return false;
     return (!takes_after(what) || memcmp(shape->mask, table->after_mask, table->mask_n) == 0) &&
            (!takes_before(what) || memcmp(shape->mask + table->mask_n, table->before_mask, table->mask_n) == 0);
@@ -272,6 +272,7 @@ static sqlite3_stmt *statement_for(struct lite_sink *sink, struct lite_table *ta
     }
     shape_mask(table, what, shape->mask);
     shape->what = (int)what;
+    shape->part = table->part;
     sink->db.sql.len = 0;
     append_statement(&sink->db.sql, table, what);
     if (!table->prepared) {

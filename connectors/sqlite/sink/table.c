@@ -13,7 +13,7 @@ void lite_table_forget_statements(struct lite_table *table)
     for (size_t i = 0; i < LITE_SHAPES; i++) {
         sqlite3_finalize(table->shapes[i].statement);
         free(table->shapes[i].mask);
-        table->shapes[i] = (struct lite_shape){0, NULL, NULL};
+        table->shapes[i] = (struct lite_shape){0, NULL, NULL, NULL};
     }
     table->next_shape = 0;
 }
@@ -408,7 +408,7 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
         (!lite_reads_is_open(table) && lite_state_check_snapshot(sink, table, event, error) != 0) ||
         prepare_definition(table, error) != 0)
         return -1;
-    table->side_fits = false;
+    lite_parts_unfit(table);
     table->number = ++sink->tables_described; /* rows that wait have the columns of this definition */
     return lite_waiting_redefine(sink, table, before, error) == 0 ? look(sink, table, error) : -1;
 }

@@ -71,6 +71,7 @@ static struct node *fail(struct parser *parser, const char *why)
     else
         cdc_error_set(parser->error, CDC_EXIT_USAGE, "%s at \"%.*s\" (byte %zu)", why, n, parser->at,
                       (size_t)(parser->at - parser->start) + 1);
+    cdc_error_item(parser->error, parser->start, (size_t)(parser->at - parser->start));
     return NULL;
 }
 
@@ -136,6 +137,7 @@ static struct node *make(struct parser *parser, enum node_kind kind, struct cdc_
     if (node == NULL)
         return NULL;
     node->kind = kind;
+    node->at = parser->at;
     node->text.n = text.n;
     node->text.p = own(parser, cdc_span_copy(text.p != NULL ? text : cdc_span("", 0)));
     return node->text.p != NULL ? node : NULL;
@@ -163,6 +165,7 @@ static struct node *make_two(struct parser *parser, enum node_kind kind, const c
 
     if (node == NULL)
         return NULL;
+    node->at = left->at;
     append_child(node, left);
     return append_child(node, right);
 }

@@ -51,6 +51,7 @@ enum node_kind {
 struct node {
     enum node_kind kind;
     struct cdc_span text, qualifier; /* owned by the tree; qualifier.p is NULL where there is none */
+    const char *at;                  /* in the text that was parsed, which is BORROWED: the token that made it */
     bool negated, has_base;
     struct node *first, *next; /* children, each with its next sister */
     size_t n, height;          /* how many children; how many levels are below */

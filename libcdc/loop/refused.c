@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: MIT */
+/* A refused line that is taken in later must not go over a newer row. The destination cannot tell: a table has no positions of rows,
+ * an index forgets that of a row that was deleted, a webhook's receiver says nothing. The stream can: every line that goes to the
+ * destination is looked at, and the first one of the same row ends the wait of the refused one. One JSON object a line:
+ *
+ *   {"schema":"9F02...","line":"{\"op\":\"schema\",..."}         of a table, by its hash
+ *   {"letter":"0000A1","name":"shop","db":"..","table":"9F02...","keys":["01AB...","01AB..."],"columns":"77..."}
+ *   {"letter":"0000A1","name":"shop","state":2}
+ *
+ * Rows, tables and columns are known by hashes. Two that have the same one by chance end a wait that could go on: never the other
+ * way round. */
+#include "libcdc/loop/refused.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cdc/file.h>
+#include <cdc/hash.h>
+
+#define ENTRIES_MAX 10000u /* the newest ones are known */
+#define FILTER_BITS 16
+#define RECENT_BITS 18
+
+struct entry {
+    char *pos, *name; /* as they stand in the line */
+    uint64_t db, table, keys[2], columns;
+    enum refused_state state;
+    uint64_t ended_by; /* the line of this run that has ended its wait; 0: none */
+};
+
+struct described {
+    uint64_t table, columns;
+    struct cdc_buf line;
+    bool written;
+};
+
+struct refused {
+    char *path;
+    int fd; /* -1: not there yet */
+    bool dirty, keeps;
+    struct entry *entries;
+    size_t n, n_waiting;
+    struct described *tables;
+    size_t n_tables;
+    uint64_t *filter; /* a bit for each key of those that wait; bits of others stay */
+    uint64_t *
+        recent; /* by the hash of a row's key: the newest line of this run that has it, or another one with that hash */
+    uint64_t newest_table; /* the newest line that was of a whole table, or of a database */
+    struct cdc_buf text, scratch;
+};
+
+/* -- hashes ------------------------------------------------------------------------------- */
+
+struct names {
+    uint64_t db, table;
+};
+
+static uint64_t hash_raw(struct refused *refused, uint64_t hash, struct cdc_span raw)
+{
+    if (raw.p != NULL && memchr(raw.p, '\\', raw.n) != NULL) {
+        refused->scratch.len = 0;
+        cdc_json_unescape(&refused->scratch, raw);
+        raw = cdc_span(refused->scratch.data, refused->scratch.len);
+    }
+    return cdc_hash_byte(cdc_hash_span(hash, raw), 0xff);
+}
+
+static struct names names_of(struct refused *refused, const struct cdc_event *event)
+{
+    struct names names;
+
+    names.db = hash_raw(refused, hash_raw(refused, CDC_HASH_INIT, event->name), event->db);
+    names.table = hash_raw(refused, hash_raw(refused, names.db, event->schema), event->table);
+    return names;
+}
+
+/* Ids that follow each other differ in the last byte: that reaches all bits (the finalizer of MurmurHash3). */
+static uint64_t mix(uint64_t hash)
+{
+    hash = (hash ^ hash >> 33) * UINT64_C(0xFF51AFD7ED558CCD);
+    hash = (hash ^ hash >> 33) * UINT64_C(0xC4CEB9FE1A85EC53);
+    return hash ^ hash >> 33;
+}
+
+/* Members in any order, strings however they are escaped. */
+static uint64_t hash_member(struct refused *refused, uint64_t table, struct cdc_span name, struct cdc_span value)
+{
+    uint64_t hash = hash_raw(refused, table, name);
+    struct cdc_span raw = cdc_json_string_raw(value);
+
+    return mix(raw.p != NULL ? hash_raw(refused, cdc_hash_byte(hash, 's'), raw) : cdc_hash_span(hash, value));
+}
+
+/* Of the row's key, and of the one that it had before: the same one where that is not known. false: it has none. */
+static bool hash_keys(struct refused *refused, uint64_t table, const struct cdc_event *event, uint64_t keys[2])
+{
+    struct cdc_json_iter iter, row;
+    struct cdc_span name, value, other, old;
+    bool moved = event->op == CDC_OP_UPDATE && cdc_json_type(event->before) == CDC_JSON_OBJECT;
+    size_t n = 0, found = 0;
+
+    keys[0] = keys[1] = 0;
+    if (cdc_json_type(event->key) != CDC_JSON_OBJECT)
+        return false;
+    for (cdc_json_iter_begin(&iter, event->key); cdc_json_next_member(&iter, &name, &value); n++) {
+        keys[0] += hash_member(refused, table, name, value);
+        if (!moved)
+            continue;
+        for (cdc_json_iter_begin(&row, event->before); cdc_json_next_member(&row, &other, &old);)
+            if (cdc_json_raw_equal(other, name)) {
+                keys[1] += hash_member(refused, table, name, old);
+                found++;
+                break;
+            }
+    }
+    if (found < n || !moved)
+        keys[1] = keys[0];
+    return n > 0;
+}
+
+static uint64_t hash_columns(const struct cdc_event *event)
+{
+    return cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, event->columns), 0xff), event->key_columns);
+}
+
+static void set_bit(struct refused *refused, uint64_t key)
+{
+    uint32_t bit = cdc_hash_fold(key) & ((1u << FILTER_BITS) - 1);
+    refused->filter[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+static bool may_wait(const struct refused *refused, uint64_t key)
+{
+    uint32_t bit = cdc_hash_fold(key) & ((1u << FILTER_BITS) - 1);
+    return (refused->filter[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+/* -- the file ----------------------------------------------------------------------------- */
+
+static int io_error(const struct refused *refused, struct cdc_error *error)
+{
+    return cdc_error_set(error, cdc_file_exit(errno), "unable to write \"%s\": %s", refused->path, strerror(errno));
+}
+
+static int open_file(struct refused *refused, struct cdc_error *error)
+{
+    refused->fd = cdc_file_open(refused->path, O_RDWR | O_CREAT | O_APPEND, 0600, "file of refused lines", error);
+    if (refused->fd < 0)
+        return -1;
+    return cdc_file_sync_folder(refused->path) == 0 ? 0 : io_error(refused, error);
+}
+
+static int write_text(struct refused *refused, struct cdc_error *error)
+{
+    if (refused->text.failed)
+        return cdc_error_memory(error);
+    if (refused->fd < 0 && open_file(refused, error) != 0)
+        return -1;
+    refused->dirty = true;
+    int result = cdc_file_write(refused->fd, refused->text.data, refused->text.len);
+    refused->text.len = 0;
+    return result == 0 ? 0 : io_error(refused, error);
+}
+
+int refused_sync(struct refused *refused, struct cdc_error *error)
+{
+    if (refused == NULL || !refused->dirty)
+        return 0;
+    if (fsync(refused->fd) != 0)
+        return io_error(refused, error);
+    refused->dirty = false;
+    return 0;
+}
+
+static void append_schema(struct cdc_buf *out, const struct described *table)
+{
+    cdc_buf_lit(out, "{\"schema\":\"");
+    cdc_buf_hex(out, table->table, 16);
+    cdc_buf_lit(out, "\",\"line\":");
+    cdc_json_append_string(out, table->line.data, table->line.len);
+    cdc_buf_lit(out, "}\n");
+}
+
+static void append_head(struct cdc_buf *out, const struct entry *entry)
+{
+    cdc_buf_printf(out, "{\"letter\":\"%s\",\"name\":\"%s\"", entry->pos, entry->name);
+}
+
+static void append_entry(struct cdc_buf *out, const struct entry *entry)
+{
+    append_head(out, entry);
+    cdc_buf_lit(out, ",\"db\":\"");
+    cdc_buf_hex(out, entry->db, 16);
+    cdc_buf_lit(out, "\",\"table\":\"");
+    cdc_buf_hex(out, entry->table, 16);
+    cdc_buf_lit(out, "\",\"keys\":[\"");
+    cdc_buf_hex(out, entry->keys[0], 16);
+    cdc_buf_lit(out, "\",\"");
+    cdc_buf_hex(out, entry->keys[1], 16);
+    cdc_buf_lit(out, "\"],\"columns\":\"");
+    cdc_buf_hex(out, entry->columns, 16);
+    cdc_buf_printf(out, "\",\"state\":%d}\n", (int)entry->state);
+}
+
+/* -- entries ------------------------------------------------------------------------------ */
+
+static int set_state(struct refused *refused, struct entry *entry, enum refused_state state, struct cdc_error *error)
+{
+    if (entry->state == state)
+        return 0;
+    refused->n_waiting += (size_t)(state == REFUSED_WAITING) - (size_t)(entry->state == REFUSED_WAITING);
+    entry->state = state;
+    append_head(&refused->text, entry);
+    cdc_buf_printf(&refused->text, ",\"state\":%d}\n", (int)state);
+    return write_text(refused, error);
+}
+
+/* Of all that wait and belong to that table, or with table 0 to that database. */
+static int end_waits(struct refused *refused, uint64_t db, uint64_t table, uint64_t columns, enum refused_state state,
+                     struct cdc_error *error)
+{
+    bool ended = false;
+
+    for (size_t i = 0; i < refused->n; i++) {
+        struct entry *entry = &refused->entries[i];
+        if (entry->state != REFUSED_WAITING || (table != 0 ? entry->table != table : entry->db != db) ||
+            (state == REFUSED_CHANGED && entry->columns == columns))
+            continue;
+        if (set_state(refused, entry, state, error) != 0)
+            return -1;
+        ended = true;
+    }
+    return ended ? refused_sync(refused, error) : 0;
+}
+
+static struct entry *find_entry(struct refused *refused, struct cdc_span name, struct cdc_span pos)
+{
+    for (size_t i = refused->n; i > 0; i--) {
+        struct entry *entry = &refused->entries[i - 1];
+        if (cdc_span_is(pos, entry->pos) && cdc_span_is(name, entry->name))
+            return entry;
+    }
+    return NULL;
+}
+
+static void free_entry(struct entry *entry)
+{
+    free(entry->pos);
+    free(entry->name);
+}
+
+/* The oldest one is not known any more, which ends its wait for good. */
+static int forget_oldest(struct refused *refused, struct cdc_error *error)
+{
+    if (refused->n < ENTRIES_MAX)
+        return 0;
+    bool waited = refused->entries[0].state == REFUSED_WAITING;
+    if (set_state(refused, &refused->entries[0], REFUSED_UNKNOWN, error) != 0 ||
+        (waited && refused_sync(refused, error) != 0))
+        return -1;
+    free_entry(&refused->entries[0]);
+    memmove(refused->entries, refused->entries + 1, --refused->n * sizeof *refused->entries);
+    return 0;
+}
+
+/* TAKES its texts. */
+static struct entry *add_entry(struct refused *refused, struct entry entry, struct cdc_error *error)
+{
+    struct entry *entries = NULL;
+
+    if (entry.pos != NULL && entry.name != NULL)
+        entries = realloc(refused->entries, (refused->n + 1) * sizeof *entries);
+    if (entries == NULL) {
+        free_entry(&entry);
+        cdc_error_memory(error);
+        return NULL;
+    }
+    refused->entries = entries;
+    entries[refused->n] = entry;
+    set_bit(refused, entry.keys[0]);
+    set_bit(refused, entry.keys[1]);
+    refused->n_waiting += entry.state == REFUSED_WAITING;
+    return &entries[refused->n++];
+}
+
+/* -- tables ------------------------------------------------------------------------------- */
+
+static struct described *find_table(struct refused *refused, uint64_t table)
+{
+    for (size_t i = 0; i < refused->n_tables; i++)
+        if (refused->tables[i].table == table)
+            return &refused->tables[i];
+    return NULL;
+}
+
+/* Of a read that ends with it, the line says that as well: a row that is taken in by itself ends none. */
+static void append_without_read(struct cdc_buf *out, struct cdc_span line)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+    bool first = true;
+
+    for (cdc_json_iter_begin(&iter, line); cdc_json_next_member(&iter, &name, &value);) {
+        if (cdc_json_raw_is(name, cdc_span("read", 4)))
+            continue;
+        cdc_buf_text(out, first ? "{\"" : ",\"");
+        cdc_buf_span(out, name);
+        cdc_buf_lit(out, "\":");
+        cdc_buf_span(out, value);
+        first = false;
+    }
+    cdc_buf_byte(out, '}');
+}
+
+static int describe(struct refused *refused, uint64_t table, const struct cdc_event *event, bool written,
+                    struct cdc_error *error)
+{
+    struct described *known = find_table(refused, table);
+
+    if (known != NULL && known->columns == hash_columns(event))
+        return 0;
+    if (known == NULL) {
+        struct described *tables = realloc(refused->tables, (refused->n_tables + 1) * sizeof *tables);
+        if (tables == NULL)
+            return cdc_error_memory(error);
+        refused->tables = tables;
+        known = &tables[refused->n_tables++];
+        *known = (struct described){.table = table, .line = CDC_BUF_INIT};
+    }
+    known->columns = hash_columns(event);
+    known->written = written;
+    known->line.len = 0;
+    append_without_read(&known->line, event->line);
+    return known->line.failed ? cdc_error_memory(error) : 0;
+}
+
+/* -- lines that are taken in -------------------------------------------------------------- */
+
+static int touch_row(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
+{
+    struct names names = names_of(refused, event);
+    uint64_t keys[2];
+    bool ended = false;
+
+    if (!hash_keys(refused, names.table, event, keys))
+        return 0;
+    for (int k = 0; refused->recent != NULL && k < 2; k++) {
+        uint64_t *recent = &refused->recent[cdc_hash_fold(keys[k]) >> (32 - RECENT_BITS)];
+        *recent = number > *recent ? number : *recent;
+    }
+    if (refused->n_waiting == 0 || (!may_wait(refused, keys[0]) && !may_wait(refused, keys[1])))
+        return 0;
+    for (size_t i = 0; i < refused->n; i++) {
+        struct entry *entry = &refused->entries[i];
+        bool same = entry->keys[0] == keys[0] || entry->keys[1] == keys[0] || entry->keys[0] == keys[1] ||
+                    entry->keys[1] == keys[1];
+        /* What comes again after a restart may be from before it. */
+        if (entry->state != REFUSED_WAITING || !same || cdc_span_compare(event->pos, cdc_span_text(entry->pos)) < 0)
+            continue;
+        entry->ended_by = number;
+        if (set_state(refused, entry, REFUSED_NEWER, error) != 0)
+            return -1;
+        ended = true;
+    }
+    return ended ? refused_sync(refused, error) : 0;
+}
+
+static int touch_schema(struct refused *refused, const struct cdc_event *event, uint64_t number,
+                        struct cdc_error *error)
+{
+    struct names names = names_of(refused, event);
+
+    if (cdc_span_is(event->read, "end")) {
+        refused->newest_table = number;
+        if (end_waits(refused, 0, names.table, 0, REFUSED_NEWER, error) != 0)
+            return -1;
+    }
+    if (!refused->keeps && refused->n_waiting == 0)
+        return 0;
+    if (end_waits(refused, 0, names.table, hash_columns(event), REFUSED_CHANGED, error) != 0)
+        return -1;
+    return describe(refused, names.table, event, false, error);
+}
+
+int refused_touch(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
+{
+    if (refused == NULL || (!refused->keeps && refused->n_waiting == 0))
+        return 0;
+    if (cdc_event_has_row(event))
+        return touch_row(refused, event, number, error);
+    if (event->op == CDC_OP_SCHEMA)
+        return touch_schema(refused, event, number, error);
+    if (event->op != CDC_OP_TRUNCATE)
+        return 0;
+    struct names names = names_of(refused, event);
+    refused->newest_table = number;
+    return end_waits(refused, names.db, cdc_event_is_of_database(event) ? 0 : names.table, 0, REFUSED_NEWER, error);
+}
+
+/* -- lines that are refused --------------------------------------------------------------- */
+
+/* A destination may refuse a line long after it took it in: has one of the same row gone to it since? */
+static bool may_be_old(const struct refused *refused, const uint64_t keys[2], uint64_t number)
+{
+    for (int k = 0; k < 2; k++)
+        if (refused->recent[cdc_hash_fold(keys[k]) >> (32 - RECENT_BITS)] > number)
+            return true;
+    return refused->newest_table > number;
+}
+
+/* The line that has ended their wait is refused as well: they go on waiting, and come before it. */
+static int wait_again(struct refused *refused, uint64_t number, struct cdc_error *error)
+{
+    for (size_t i = 0; i < refused->n; i++) {
+        struct entry *entry = &refused->entries[i];
+        if (entry->state == REFUSED_NEWER && entry->ended_by == number &&
+            set_state(refused, entry, REFUSED_WAITING, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int note_row(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
+{
+    struct names names = names_of(refused, event);
+    struct entry *known = find_entry(refused, event->name, event->pos);
+    struct described *table = find_table(refused, names.table);
+    uint64_t keys[2];
+
+    if (!hash_keys(refused, names.table, event, keys))
+        return 0;
+    enum refused_state state = may_be_old(refused, keys, number) ? REFUSED_NEWER : REFUSED_WAITING;
+    if (state == REFUSED_WAITING && wait_again(refused, number, error) != 0)
+        return -1;
+    if (known != NULL) /* it came again, and its own coming has ended the wait */
+        return set_state(refused, known, state, error);
+    if (forget_oldest(refused, error) != 0)
+        return -1;
+    if (table != NULL && !table->written) {
+        append_schema(&refused->text, table);
+        table->written = true;
+    }
+    struct entry *entry = add_entry(refused,
+                                    (struct entry){.pos = cdc_span_copy(event->pos),
+                                                   .name = cdc_span_copy(event->name),
+                                                   .db = names.db,
+                                                   .table = names.table,
+                                                   .keys = {keys[0], keys[1]},
+                                                   .columns = table != NULL ? table->columns : 0,
+                                                   .state = state},
+                                    error);
+    if (entry == NULL)
+        return -1;
+    append_entry(&refused->text, entry);
+    return write_text(refused, error);
+}
+
+int refused_note(struct refused *refused, struct cdc_span line, uint64_t number, struct cdc_error *error)
+{
+    struct cdc_event event;
+    struct cdc_error ignored = {0};
+
+    if (refused == NULL || !refused->keeps || line.p == NULL ||
+        cdc_event_parse(&event, line.p, line.n, &ignored) != 0 || !cdc_event_has_row(&event) || event.pos.n == 0 ||
+        event.name.p == NULL)
+        return 0;
+    return note_row(refused, &event, number, error);
+}
+
+/* -- replaying ---------------------------------------------------------------------------- */
+
+enum refused_state refused_look(struct refused *refused, const struct cdc_event *event, size_t *entry,
+                                struct cdc_span *schema, struct cdc_error *error)
+{
+    struct entry *known = find_entry(refused, event->name, event->pos);
+    struct names names = names_of(refused, event);
+    uint64_t keys[2];
+
+    (void)error;
+    *schema = cdc_span(NULL, 0);
+    /* One that a person has mended is the same row still. */
+    if (known == NULL || known->table != names.table || !hash_keys(refused, names.table, event, keys) ||
+        known->keys[0] != keys[0])
+        return REFUSED_UNKNOWN;
+    *entry = (size_t)(known - refused->entries);
+    struct described *table = find_table(refused, names.table);
+    if (table != NULL)
+        *schema = cdc_span(table->line.data, table->line.len);
+    return known->state;
+}
+
+int refused_replayed(struct refused *refused, size_t entry, struct cdc_error *error)
+{
+    return set_state(refused, &refused->entries[entry], REFUSED_REPLAYED, error);
+}
+
+/* -- opening ------------------------------------------------------------------------------ */
+
+static uint64_t hex_of(struct cdc_span object, const char *name)
+{
+    char text[24];
+
+    return cdc_json_member_copy(object, name, text, sizeof text) ? strtoull(text, NULL, 16) : 0;
+}
+
+static int load_schema(struct refused *refused, struct cdc_span object, struct cdc_error *error)
+{
+    struct cdc_event event;
+
+    refused->text.len = 0;
+    cdc_json_unescape(&refused->text, cdc_json_member_raw(object, "line"));
+    if (refused->text.failed)
+        return cdc_error_memory(error);
+    int result = cdc_event_parse(&event, refused->text.data, refused->text.len, error);
+    if (result == 0)
+        result = describe(refused, hex_of(object, "schema"), &event, true, error);
+    refused->text.len = 0;
+    return result;
+}
+
+static int load_letter(struct refused *refused, struct cdc_span object, struct cdc_error *error)
+{
+    struct cdc_span pos = cdc_json_member_raw(object, "letter"), name = cdc_json_member_raw(object, "name"), value;
+    struct cdc_json_iter iter;
+    struct entry *known = find_entry(refused, name, pos);
+    int64_t state = REFUSED_UNKNOWN;
+
+    (void)cdc_json_int64(cdc_json_member(object, "state"), &state);
+    if (known != NULL) {
+        refused->n_waiting += (size_t)(state == REFUSED_WAITING) - (size_t)(known->state == REFUSED_WAITING);
+        known->state = (enum refused_state)state;
+        return 0;
+    }
+    struct entry entry = {.db = hex_of(object, "db"),
+                          .table = hex_of(object, "table"),
+                          .columns = hex_of(object, "columns"),
+                          .state = (enum refused_state)state};
+    size_t n = 0;
+    cdc_json_iter_begin(&iter, cdc_json_member(object, "keys"));
+    while (n < 2 && cdc_json_next_element(&iter, &value)) {
+        struct cdc_span raw = cdc_json_string_raw(value);
+        char text[24] = "";
+        memcpy(text, raw.p != NULL ? raw.p : "", raw.n < sizeof text ? raw.n : 0);
+        entry.keys[n++] = strtoull(text, NULL, 16);
+    }
+    if (n < 2) /* a state alone: of one that was forgotten */
+        return 0;
+    entry.pos = cdc_span_copy(pos);
+    entry.name = cdc_span_copy(name);
+    return add_entry(refused, entry, error) != NULL ? 0 : -1;
+}
+
+static int load_line(struct refused *refused, struct cdc_span line, struct cdc_error *error)
+{
+    struct cdc_error ignored = {0};
+
+    if (cdc_json_validate(line.p, line.n, &ignored) == 0) {
+        if (cdc_json_member_raw(line, "schema").p != NULL)
+            return load_schema(refused, line, error);
+        if (cdc_json_member_raw(line, "letter").p != NULL)
+            return load_letter(refused, line, error);
+    }
+    cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" is damaged", refused->path);
+    return cdc_error_hint(error, "remove it: dead letters from before cannot be replayed then");
+}
+
+/* Without what was ended, and without the tail of a line that a kill has torn. */
+static int rewrite(struct refused *refused, struct cdc_error *error)
+{
+    refused->text.len = 0;
+    for (size_t i = 0; i < refused->n_tables; i++)
+        append_schema(&refused->text, &refused->tables[i]);
+    for (size_t i = 0; i < refused->n; i++)
+        if (refused->entries[i].state != REFUSED_UNKNOWN)
+            append_entry(&refused->text, &refused->entries[i]);
+    if (refused->text.failed)
+        return cdc_error_memory(error);
+    int result = cdc_file_replace(refused->path, refused->text.data, refused->text.len, 0600, true, error);
+    refused->text.len = 0;
+    return result == 0 ? open_file(refused, error) : -1;
+}
+
+static int read_whole(int fd, struct cdc_buf *text)
+{
+    ssize_t n;
+
+    do {
+        if (!cdc_buf_room(text, 64 << 10))
+            return -1;
+        n = read(fd, text->data + text->len, text->cap - text->len);
+        text->len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    return n < 0 ? -1 : 0;
+}
+
+static int load(struct refused *refused, struct cdc_error *error)
+{
+    struct cdc_error why = {0};
+    struct cdc_buf text = CDC_BUF_INIT;
+    int fd = cdc_file_open(refused->path, O_RDONLY, 0, "file of refused lines", &why), result = 0;
+
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0)
+        return cdc_error_set(error, why.status, "%s", why.text);
+    if (read_whole(fd, &text) != 0)
+        result = cdc_error_set(error, CDC_EXIT_IO, "unable to read \"%s\": %s", refused->path, strerror(errno));
+    close(fd);
+    const char *end = text.data + text.len;
+    for (const char *p = text.data, *lf; result == 0 && text.len > 0 && p < end; p = lf + 1) {
+        if ((lf = memchr(p, '\n', (size_t)(end - p))) == NULL)
+            break;
+        result = load_line(refused, cdc_span(p, (size_t)(lf - p)), error);
+    }
+    cdc_buf_free(&text);
+    return result == 0 ? rewrite(refused, error) : -1;
+}
+
+static int remove_old(const char *path, struct cdc_error *error)
+{
+    struct stat status;
+
+    if (lstat(path, &status) != 0 || unlink(path) == 0)
+        return 0;
+    return cdc_error_set(error, cdc_file_exit(errno), "unable to remove \"%s\": %s", path, strerror(errno));
+}
+
+int refused_open(struct refused **result, const char *path, bool anew, bool keeps, struct cdc_error *error)
+{
+    *result = NULL;
+    if (path == NULL)
+        return 0;
+    struct refused *refused = calloc(1, sizeof *refused);
+    if (refused == NULL)
+        return cdc_error_memory(error);
+    refused->fd = -1;
+    refused->keeps = keeps;
+    refused->path = strdup(path);
+    refused->filter = calloc((size_t)1 << (FILTER_BITS - 6), sizeof *refused->filter);
+    refused->recent = keeps ? calloc((size_t)1 << RECENT_BITS, sizeof *refused->recent) : NULL;
+    if (refused->path == NULL || refused->filter == NULL || (keeps && refused->recent == NULL))
+        cdc_error_memory(error);
+    else if ((anew ? remove_old(path, error) : load(refused, error)) == 0)
+        return *result = refused, 0;
+    refused_free(refused);
+    return -1;
+}
+
+void refused_free(struct refused *refused)
+{
+    if (refused == NULL)
+        return;
+    if (refused->fd >= 0)
+        close(refused->fd);
+    for (size_t i = 0; i < refused->n; i++)
+        free_entry(&refused->entries[i]);
+    for (size_t i = 0; i < refused->n_tables; i++)
+        cdc_buf_free(&refused->tables[i].line);
+    free(refused->entries);
+    free(refused->tables);
+    free(refused->filter);
+    free(refused->recent);
+    free(refused->path);
+    cdc_buf_free(&refused->text);
+    cdc_buf_free(&refused->scratch);
+    free(refused);
+}

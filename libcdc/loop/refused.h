@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Which rows have a line in the dead letters, and whether a newer line of the same row was taken in since: what --replay must know. It is
+ * kept in a file beside the offset file, for every destination in the same way. NULL where a struct refused is expected: nothing is
+ * kept, and nothing happens. */
+#ifndef LOOP_REFUSED_H
+#define LOOP_REFUSED_H
+
+#include <cdc/event.h>
+
+enum refused_state {
+    REFUSED_UNKNOWN, /* no such line was refused here, or too long ago, or it is no row with a key */
+    REFUSED_WAITING, /* no line of its row came after it */
+    REFUSED_NEWER,   /* one did, or all rows of the table went, or came anew */
+    REFUSED_CHANGED, /* the table has other columns since */
+    REFUSED_REPLAYED
+};
+
+struct refused;
+/* path: of the file; NULL: *result becomes NULL. anew: what is there is of a copy that was given up. keeps: lines may be refused in this
+ * run. *result RETURNS NEW. CONFIG where the file is damaged. */
+int refused_open(struct refused **result, const char *path, bool anew, bool keeps, struct cdc_error *error);
+void refused_free(struct refused *refused);
+/* Before the line goes to the destination; number: of the line in the input. What is replaced by it is durable when this returns. */
+int refused_touch(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error);
+/* That line was refused. */
+int refused_note(struct refused *refused, struct cdc_span line, uint64_t number, struct cdc_error *error);
+int refused_sync(struct refused *refused, struct cdc_error *error);
+
+/* What the line is; of one that waits, *entry for refused_replayed and the newest schema line of its table (p NULL: there was none), BORROWED. */
+enum refused_state refused_look(struct refused *refused, const struct cdc_event *event, size_t *entry,
+                                struct cdc_span *schema, struct cdc_error *error);
+int refused_replayed(struct refused *refused, size_t entry, struct cdc_error *error);
+
+#endif
