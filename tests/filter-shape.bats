@@ -212,3 +212,11 @@ rows_in() {
     { schema '' v:text; line d '"before":{"v":"x"},"after":null'; } >"$IN"
     ends 78 t cdc-filter --unwrap drop --tombstones <"$IN"
 }
+
+@test "--explain says what is sampled and flattened" {
+    schema id id:integer doc:jsonb >"$DIR/in"
+    is "said" "public.$TABLE leaves as public.$TABLE, a sample of the rows: 2.5%
+  COLUMN  LEAVES AS  CLEAR  HOW
+  id      id         yes
+  doc     doc        yes    what is in objects and arrays becomes columns of their own" "$(t cdc-filter --explain --sample 2.5% --flatten doc <"$DIR/in")"
+}

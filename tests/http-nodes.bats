@@ -158,7 +158,9 @@ position_is_not() { gone "$SINK" || [ "$(pos 2>/dev/null)" != "$1" ]; }
         part=$((part + 1))
     done
     exec 7>&-
-    is "exit status" 0 "$(status_of "$SINK" 120; echo $?)"
+    local status=0
+    status_of "$SINK" 120 || status=$?
+    is "exit status" 0 "$status"
     grep -q '; trying http' "$DIR/err"
     OPENSEARCH_URL=${SEARCH_URLS[3]} opensearch_rows "$SCHEMA-t" '[.id, .v, .big]' | sort >"$DIR/found"
     is "rows" "$(sort "$DIR/rows")" "$(cat "$DIR/found")"

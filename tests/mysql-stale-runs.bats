@@ -12,7 +12,7 @@ load lib/mysql-stale
 
 statements_under_writers() {
     local i victim
-    traffic_tables "$1"
+    traffic_tables "$@"
     SNAPSHOT_OPTIONS='--chunk-rows 20 -j 3'
     writers
     loop_start
@@ -32,7 +32,7 @@ statements_under_writers() {
     loop_end
 }
 @test "statements under writers, the line started again and again, its programs killed: the copy ends equal" {
-    statements_under_writers "varchar(9)"
+    statements_under_writers "varchar(9)" "id(8)"
     [ "$rounds" -gt 0 ]
     grep -qx 75 "$DIR/ends"
 }

@@ -434,9 +434,9 @@ static void append_line(struct cdc_flatten *flatten, const struct cdc_event *eve
         cdc_buf_append(out, name.p - 1, name.n + 2);
         cdc_buf_byte(out, ':');
         comma = ",";
-        if (value.p == event->before.p && value.p != NULL)
+        if (value.p == event->before.p)
             cdc_buf_append_buf(out, &flatten->rows[OLD]);
-        else if (value.p == event->after.p && value.p != NULL)
+        else if (value.p == event->after.p)
             cdc_buf_append_buf(out, &flatten->rows[NEW]);
         else if (value.p + 1 == event->pos.p) {
             cdc_buf_append(out, value.p, value.n - 1);
@@ -547,7 +547,20 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
     return n;
 }
 
+static enum cdc_step_clarity explain(void *state, const struct cdc_event *event, struct cdc_span column,
+                                     struct cdc_buf *out)
+{
+    struct cdc_flatten *flatten = state;
+    struct cdc_error ignored = {0};
+    bool is_new = false;
+    const struct flattened *table = shape_table_of(&flatten->tables, event, &is_new, &ignored);
+
+    if (column.p != NULL && table != NULL && is_listed(&flatten->list, &table->names, column))
+        cdc_buf_lit(out, "what is in objects and arrays becomes columns of their own");
+    return CDC_CLEAR_AS_BEFORE;
+}
+
 struct cdc_filter_step cdc_flatten_step(struct cdc_flatten *flatten)
 {
-    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .state = flatten};
+    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .explain = explain, .state = flatten};
 }

@@ -279,7 +279,20 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
     return n;
 }
 
+static enum cdc_step_clarity explain(void *state, const struct cdc_event *event, struct cdc_span column,
+                                     struct cdc_buf *out)
+{
+    struct cdc_sample *sample = state;
+    struct cdc_error ignored = {0};
+    bool is_new = false;
+    const struct sampled *table = shape_table_of(&sample->tables, event, &is_new, &ignored);
+
+    if (column.p == NULL && table != NULL && table->rate != 0 && table->rate != WHOLE)
+        cdc_buf_printf(out, "a sample of the rows: %g%%", 100 * (double)table->rate / (double)WHOLE);
+    return CDC_CLEAR_AS_BEFORE;
+}
+
 struct cdc_filter_step cdc_sample_step(struct cdc_sample *sample)
 {
-    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .state = sample};
+    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .explain = explain, .state = sample};
 }

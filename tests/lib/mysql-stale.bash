@@ -145,9 +145,9 @@ writers_end() {
         status_of "$pid" || { fail "a writer ended by itself"; return 1; }
     done
 }
-# traffic_tables [TYPE]: of their keys. With int mysql-binlog reads them in place.
+# traffic_tables [TYPE [KEY]]: of their keys. All but those of a part of a column, such as id(8), are read in place by mysql-binlog.
 traffic_tables() {
-    local type=${1:-int}
-    msql "create table t (id $type primary key, a int); insert into t select n, n from $(numbers 1 300); create table marker (id int primary key, v int);
-          create table u (id $type primary key, b int); insert into u select n, n from $(numbers 1 300)"
+    local type=${1:-int} key=${2:-id}
+    msql "create table t (id $type, a int, primary key ($key)); insert into t select n, n from $(numbers 1 300); create table marker (id int primary key, v int);
+          create table u (id $type, b int, primary key ($key)); insert into u select n, n from $(numbers 1 300)"
 }

@@ -7,7 +7,7 @@
  *   42 \xff acme               the byte is in no UTF-8 */
 #include "connectors/http/elasticsearch/internal.h"
 
-#define MARK '\xff'
+#define MARK 0xff
 
 struct cdc_span es_routing_id(struct cdc_span address)
 {
@@ -25,7 +25,7 @@ void es_routing_append(struct cdc_buf *out, struct cdc_span text)
 {
     if (text.n == 0)
         return;
-    cdc_buf_byte(out, MARK);
+    cdc_buf_byte(out, (char)MARK);
     cdc_buf_span(out, text);
 }
 
@@ -48,7 +48,7 @@ static void append_value(struct cdc_buf *out, struct cdc_span value)
 
     if (cdc_json_is_null(value))
         return;
-    cdc_buf_byte(out, MARK);
+    cdc_buf_byte(out, (char)MARK);
     if (cdc_json_type(value) == CDC_JSON_STRING)
         cdc_json_unescape(out, cdc_json_string_raw(value));
     else

@@ -30,7 +30,8 @@ static struct lite_part *add(struct lite_table *table, const char *value)
         return NULL;
     }
     part->next = table->parts;
-    return table->parts = part;
+    table->parts = part;
+    return part;
 }
 
 static void exchange(struct lite_table *table, struct lite_part *part)
