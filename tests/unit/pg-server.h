@@ -37,8 +37,10 @@ static void check(bool good, const char *what)
     "t|f|t|t|f|7|~|{a,b}|f|~|f|f|f|~|~|f|f|f|d|f|f|f|f|~"
 #define SLOT "plugin|database|active|pid|confirmed|restart|lost|synced|two_phase"
 #define MEMBERS                                                                                                        \
-    "publication|written|is|whole|via_root|kind|of|row|schema|name|partitioned|root_schema|root\n16396|725|10 f t t "  \
-    "t t t|725 1 5|t|s|2200|16397|public|t|f|~|~\n16396|725|10 f t t t t t|725 1 5|t|s|2200|16397|public|u|f|~|~"
+    "publication|written|is|whole|newest|ids|via_root|kind|of|row"                                                     \
+    "|schema|name|partitioned|root_schema|root\n"                                                                      \
+    "16396|725|10 f t t t t t|725 1 5|4294967299|5|t|s|2200|16397|public|t|f|~|~\n"                                    \
+    "16396|725|10 f t t t t t|725 1 5|4294967299|5|t|s|2200|16397|public|u|f|~|~"
 #define SYSTEM "systemid|timeline|xlogpos|dbname\n7712519040855319821|1|0/1543F48|postgres"
 #define TYPES "name|base_name|base|leaf|delimiters|leaf_is\ninteger|~|23|23||\ntext|~|25|25||"
 

@@ -85,8 +85,9 @@ static void make_catalog(struct cdc_buf *to, const char *tables)
 #define SLOT "plugin|database|active|pid|confirmed|restart|lost|synced|two_phase"
 #define SLOT_THERE SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|f"
 #define MEMBERS                                                                                                        \
-    "publication|written|is|whole|via_root|kind|of|row|schema|name|partitioned|root_schema|root\n16396|725|10 f t t "  \
-    "t t t|725 1 5|t|s|2200|16397|public|t|f|~|~"
+    "publication|written|is|whole|newest|ids|via_root|kind|of|row"                                                     \
+    "|schema|name|partitioned|root_schema|root\n"                                                                      \
+    "16396|725|10 f t t t t t|725 1 5|730|727|t|s|2200|16397|public|t|f|~|~"
 
 static const struct fake_answer usual[] = {{"SET statement_timeout", NULL, false},
                                            {"SELECT EXISTS (SELECT 1 FROM pg_locks", "detaching\nf", false},

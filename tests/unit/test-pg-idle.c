@@ -36,8 +36,9 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 #define TABLE_T(published)                                                                                             \
     CATALOG "16384|public|t|~|~|r|p|" published "|" published "|t|f|t|t|f|5|~|{id,v}|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~"
 #define MEMBERS                                                                                                        \
-    "publication|written|is|whole|via_root|kind|of|row|schema|name|partitioned|root_schema|root\n16396|725|10 f t t "  \
-    "t t t|725 1 5|t|s|2200|16397|public|t|f|~|~"
+    "publication|written|is|whole|newest|ids|via_root|kind|of|row"                                                     \
+    "|schema|name|partitioned|root_schema|root\n"                                                                      \
+    "16396|725|10 f t t t t t|725 1 5|730|727|t|s|2200|16397|public|t|f|~|~"
 #define SYSTEM "systemid|timeline|xlogpos|dbname\n7712519040855319821|1|0/2000000|postgres"
 
 static struct fake_answer usual[] = {

@@ -162,7 +162,7 @@ static const struct run runs[] = {
      "0000000001543F18.FFFFFFFFFF.0000000001543F48 "
      "{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":\"cdc_p\","
      "\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t t\",\"whole\":\"725 1 "
-     "5\",\"has\":\"s2200:16397\"}}",
+     "5\",\"has\":\"s2200:16397\",\"since\":4294967304}}",
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
@@ -284,8 +284,9 @@ static const struct other others[] = {
      CDC_EXIT_CONFIG,
      "the slot is older than any publication made now"},
     {stream,
-     {A("SELECT p.oid AS publication", "publication|written|is|whole|via_root|kind|of|row|schema|name|partitioned|root_"
-                                       "schema|root\n16399|729|10 f t t t t t|729 1 5|t|s|2200|16397|public|t|f|~|~")},
+     {A("SELECT p.oid AS publication",
+        "publication|written|is|whole|newest|ids|via_root|kind|of|row|schema|name|partitioned|root_"
+        "schema|root\n16399|729|10 f t t t t t|729 1 5|730|727|t|s|2200|16397|public|t|f|~|~")},
      CDC_EXIT_CONFIG,
      "cdc_p"},
     {stream,

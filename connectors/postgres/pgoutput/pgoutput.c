@@ -36,15 +36,19 @@ static int check_torn(const struct pgoutput *decoder, struct cdc_error *error)
     return torn_is_gone(decoder, error);
 }
 
+bool pgoutput_is_torn(const struct pgoutput *decoder, uint32_t *xid)
+{
+    *xid = decoder->torn.xid;
+    return decoder->torn.due;
+}
+
 int pgoutput_refuse_torn(const struct pgoutput *decoder, struct cdc_error *error)
 {
     char position[24];
-    if (!decoder->torn.due)
-        return 0;
     pg_lsn_format(position, decoder->torn.final_lsn);
     cdc_error_set(error, CDC_EXIT_IO,
                   "the connection broke inside the transaction at %s, and the server may decode it in another way now: "
-                  "the publication was altered while it was open",
+                  "the publication may have been altered while it was open",
                   position);
     return cdc_error_hint(error, "start the same pipeline again: its sinks drop the part that they have");
 }

@@ -42,8 +42,10 @@ void pgoutput_free(struct pgoutput *decoder);
 /* Forgets relations and any open transaction: a new connection. One of which lines were written must be the first that comes
  * anew; another one in its place is an error (IO). */
 void pgoutput_reset(struct pgoutput *decoder);
-/* After a reset: IO where the reader has a part of a transaction. The lines that complete it are told from those that he has by their
- * positions, which count its changes: for when the server may leave out some of them now. */
+/* After a reset: has the reader a part of a transaction? *xid: its id. */
+bool pgoutput_is_torn(const struct pgoutput *decoder, uint32_t *xid);
+/* IO, for a transaction of which the reader has a part. The lines that complete it are told from those that he has by their positions,
+ * which count its changes: for when the server may leave out some of them now. */
 int pgoutput_refuse_torn(const struct pgoutput *decoder, struct cdc_error *error);
 /* Which server writes the log (session/identity.h): commit and heartbeat lines say so from now on. To be set once
  * connected: a standby that was promoted meanwhile has another timeline. */

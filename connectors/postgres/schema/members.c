@@ -24,6 +24,7 @@ struct members {
     uint32_t publication; /* its oid; 0: there is none, or it is not known */
     char row[24], is[64]; /* the transaction that wrote its row; its owner, and what it publishes */
     char whole[128];      /* what changes with each alteration, also of tables that are not selected */
+    uint64_t next;        /* the id of the next transaction */
 };
 
 static void clear(struct members *members)
@@ -106,12 +107,14 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
 
 /* -- as the catalogs have them -- */
 
-/* Of a schema each of its tables, for the selection. Without an entry at all there is one row of NULLs. */
+/* Of a schema each of its tables, for the selection. Without an entry at all there is one row of NULLs. 3 is the first id of all: its
+ * age shows the next one, which a snapshot does not (take_bound), and takes none. */
 #define MEMBERS_SQL(schemas, whole_schemas, since_18)                                                                  \
     "SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', p.pubowner, p.puballtables, p.pubinsert, "   \
     "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot" since_18 ") AS is, concat_ws(' ', p.xmin, (SELECT "        \
     "concat(count(*), ' ', sum(hashtext(r::text)::bigint)) FROM pg_publication_rel r WHERE r.prpubid = "               \
-    "p.oid)" whole_schemas ") AS whole, p.pubviaroot AS via_root, e.kind, "                                            \
+    "p.oid)" whole_schemas ") AS whole, pg_snapshot_xmax(pg_current_snapshot()) AS newest, age('3'::xid) AS ids, "     \
+    "p.pubviaroot AS via_root, e.kind, "                                                                               \
     "e.of, e.row, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned, rn.nspname AS root_schema, " \
     "r.relname AS root, coalesce(" PG_MADE_BY(                                                                         \
         "c") " = e.by, false) AS made_with "                                                                           \
@@ -222,6 +225,8 @@ static void take_publication(struct question *question, struct pg_answer *row)
     snprintf(now->row, sizeof now->row, "%s", pg_answer_text(row, "written"));
     snprintf(now->is, sizeof now->is, "%s", pg_answer_text(row, "is"));
     snprintf(now->whole, sizeof now->whole, "%s", pg_answer_text(row, "whole"));
+    now->next = (uint64_t)pg_answer_int(row, "newest");
+    now->next += 3 + (uint32_t)pg_answer_int(row, "ids") - (uint32_t)now->next;
     if (before->publication == 0 || now->publication == 0)
         return;
     if (before->publication != now->publication)
@@ -356,17 +361,24 @@ void pg_members_free(struct pg_members *members)
 static void take_open(struct pg_members *members, struct cdc_span before)
 {
     char sure[24] = "";
+    int64_t since = 0;
     if (members->json.data || !before.p || cdc_json_type(before) != CDC_JSON_OBJECT)
         return;
     members->open = cdc_json_member_copy(before, "open", members->bound, sizeof members->bound);
     if (cdc_json_member_copy(before, "sure_from", sure, sizeof sure))
         (void)pg_lsn_parse(sure, &members->sure_from);
+    if (cdc_json_int64(cdc_json_member(before, "since"), &since) && since > 0)
+        members->since = (uint64_t)since;
 }
 
 static void note_altered(struct pg_members *members, const struct members *before, const struct members *now)
 {
-    if (before->publication == 0 || before->whole[0] == '\0' ||
-        (before->publication == now->publication && strcmp(before->whole, now->whole) == 0))
+    bool known = before->publication != 0 && before->whole[0] != '\0';
+    bool same = known && before->publication == now->publication && strcmp(before->whole, now->whole) == 0;
+    members->next = now->next;
+    if (!same || members->since == 0)
+        members->since = now->next;
+    if (!known || same)
         return;
     members->open = true;
     members->bound[0] = '\0';
@@ -384,6 +396,7 @@ void pg_members_append(struct cdc_buf *out, const struct pg_members *members)
     pg_lsn_format(sure, members->sure_from);
     if (members->sure_from != 0)
         cdc_buf_printf(out, ",\"sure_from\":\"%s\"", sure);
+    cdc_buf_printf(out, ",\"since\":%llu", (unsigned long long)members->since);
     cdc_buf_byte(out, '}');
 }
 
@@ -429,6 +442,12 @@ int pg_members_settle(struct pg_members *members, PGconn *sql, struct cdc_error 
 bool pg_members_doubt(const struct pg_members *members, uint64_t lsn)
 {
     return members->open || lsn < members->sure_from;
+}
+
+bool pg_members_began_since(const struct pg_members *members, uint32_t xid)
+{
+    uint64_t id = members->next - (uint32_t)((uint32_t)members->next - xid);
+    return members->json.data && id >= members->since;
 }
 
 int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_settings *settings,

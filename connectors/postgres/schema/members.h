@@ -21,20 +21,28 @@
  *      B  ADD TABLE t | INSERT INTO t  published
  *      A  COMMIT                       comes when it is decoded after B, and does not when decoding begins with it
  *
- * So whether the log is the one that was read cannot be told by such a transaction. */
+ * So whether the log is the one that was read cannot be told by such a transaction. Nor can the rest of one that broke off be told
+ * from what was read of it; and for that it does not matter whether an alteration was seen: where nothing is known of before, as when
+ * only a sink's position is left, there may have been one. */
 struct pg_members {
     struct cdc_buf json;
     bool open;          /* such transactions may still run: */
     char bound[24];     /* their ids are below it; "": it is not asked for yet */
     uint64_t sure_from; /* all that end from here on began after the last alteration, unless open */
+    uint64_t
+        since; /* those from this id on began when it was as it is; it was looked at then, and at each start since */
+    uint64_t next; /* the id of the next one, at the last look. Both are whole, unlike an xid of 32 bits */
 };
 void pg_members_free(struct pg_members *members);
-/* The JSON, and the rest of it: `"open":"760"`, `"sure_from":"0/1573F28"`. There must be a publication. */
+/* The JSON, and the rest of it: `"open":"760"`, `"sure_from":"0/1573F28"`, `"since":758`. There must be a publication. */
 void pg_members_append(struct cdc_buf *out, const struct pg_members *members);
 /* Asked now and then, while open. 1: members has changed; 0; -1 */
 int pg_members_settle(struct pg_members *members, PGconn *sql, struct cdc_error *error);
 /* May a transaction that ended at lsn or later be decoded in another way than it was? */
 bool pg_members_doubt(const struct pg_members *members, uint64_t lsn);
+/* Was the publication as it is now when the transaction of that id began? false: it is not known. The transaction had begun at
+ * the last look. */
+bool pg_members_began_since(const struct pg_members *members, uint32_t xid);
 /* As they are now, where `before` (as above, or {NULL, 0}: not known) is what was seen last; *members becomes both. CONFIG when
  * changes may have passed by between the two, unless settings->allow_republished: then it is said, and members is as now.
  * members is what it was on errors. log: NULL where somebody else judges (shapes.h), and nothing is said. */

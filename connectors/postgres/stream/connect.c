@@ -481,13 +481,17 @@ static int look_at_members(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
-/* A part of a transaction that was open while the publication was altered is with the reader (members.h):
+/* A part of a transaction that may have been open while the publication was altered is with the reader (members.h):
  *
  *      INSERT INTO t   INSERT INTO u   INSERT INTO u   broke here: t has its line, and u has one
  *      INSERT INTO u   INSERT INTO u                   what comes now, and the reader takes the first two for those that he has */
 static int check_torn(struct pg_stream *stream, struct cdc_error *error)
 {
-    return pg_members_doubt(&stream->members, stream->start.lsn) ? pgoutput_refuse_torn(stream->decoder, error) : 0;
+    uint32_t xid;
+    if (!pgoutput_is_torn(stream->decoder, &xid) ||
+        (pg_members_began_since(&stream->members, xid) && !pg_members_doubt(&stream->members, stream->start.lsn)))
+        return 0;
+    return pgoutput_refuse_torn(stream->decoder, error);
 }
 
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
