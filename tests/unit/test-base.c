@@ -86,7 +86,7 @@ static void test_time(void)
           "the beginning");
     int64_t before = INT64_C(1767225600000) - 86400000; /* 2025-12-31 */
     for (int month = 1; month <= 12; month++) {
-        char text[32];
+        char text[48];
         int days = month == 2 ? 28 : month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
         for (int day = 0; day <= days + 1; day++) {
             snprintf(text, sizeof text, "2026-%02d-%02dT00:00:00Z", month, day);

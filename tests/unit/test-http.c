@@ -241,7 +241,7 @@ static void append_content(struct cdc_buf *out)
         cdc_buf_printf(out, "%s %s\n", name, meta);
         free(meta);
         for (int i = 0; i < 30; i++) {
-            char key[8];
+            char key[12];
             snprintf(key, sizeof key, "%d", i);
             if ((doc = json_object_get(json_object_get(index, "docs"), key)) == NULL ||
                 !json_is_object(json_object_get(doc, "source")))
@@ -361,16 +361,16 @@ static void test_index(void)
     at_once = 1;
 }
 
-static void long_key(int i, char key[161])
+static void long_key(int i, char key[172])
 {
-    snprintf(key, 161, "%0159d%d", 0, i);
+    snprintf(key, 172, "%0159d%d", 0, i);
 }
 
 static bool long_keys_are_done(void)
 {
     bool done = true;
     for (int i = 1; i <= 3; i++) {
-        char key[161];
+        char key[172];
         long_key(i, key);
         json_t *source = json_object_get(json_object_get(json_object_get(index_of("t", false), "docs"), key), "source");
         const char *name = json_string_value(json_object_get(source, "name"));
@@ -385,7 +385,7 @@ static void change_long_keys(void)
     begin_lines(200);
     line("schema", "t", T_SCHEMA);
     for (int i = 1; i <= 3; i++) {
-        char key[161], members[600];
+        char key[172], members[600];
         long_key(i, key);
         snprintf(members, sizeof members,
                  ROW("{\"id\":\"%s\"}", "null", "{\"id\":\"%s\",\"name\":\"again\"}") ",\"unchanged\":[\"big\"]", key,
@@ -405,7 +405,7 @@ static void test_long_keys(void)
     begin_lines(100);
     line("schema", "t", T_SCHEMA);
     for (int i = 1; i <= 3; i++) {
-        char key[161], members[600];
+        char key[172], members[600];
         long_key(i, key);
         snprintf(members, sizeof members,
                  ROW("{\"id\":\"%s\"}", "null", "{\"id\":\"%s\",\"name\":\"n\",\"big\":\"b%d\"}"), key, key, i);

@@ -233,7 +233,7 @@ static void test_permutation(struct ff1 *ff1)
     size_t twice = 0;
 
     for (int i = 0; i < 1000000; i++) {
-        char text[8];
+        char text[12];
         snprintf(text, sizeof text, "%06d", i);
         out.len = 0;
         if (token_append(&out, ff1, cdc_span(text, 6), NULL) != 0)
@@ -261,7 +261,7 @@ static void test_mixed(struct ff1 *ff1)
     bool good = true, twice = false;
 
     for (int i = 0; i < N; i++) {
-        char text[8];
+        char text[24];
         snprintf(text, sizeof text, "%c%c-%04d", 'A' + i / 10000 % 26, 'a' + i / 260000, i % 10000);
         out.len = 0;
         good &= token_append(&out, ff1, cdc_span(text, 7), NULL) == 0 && out.len == 9;
