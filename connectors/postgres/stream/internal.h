@@ -341,7 +341,7 @@ struct pg_piece {
     size_t limit, n;
     bool is_other;               /* the table has another form than was described */
     bool last;                   /* no row is after these */
-    int64_t rows_began, rows_ms; /* when the first one came, and what all of them took since */
+    int64_t rows_began, rows_ms; /* when the first one came, and what all of them took since, their lines included */
 };
 void pg_piece_free(struct pg_piece *piece);
 /* All that is read of a piece, with a commit record of our own after it in the log, so that the log comes to what it has seen. 1;

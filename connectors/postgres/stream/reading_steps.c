@@ -127,8 +127,10 @@ static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_
         reading->since = pg_reading_place(stream);
         got = note_begin(stream, error) < 0 ? -1 : 1;
     }
+    int64_t came = cdc_clock_ms();
     if (got > 0)
         got = write_piece(stream, &piece, out, error) < 0 ? -1 : 1;
+    piece.rows_ms += cdc_clock_ms() - came;
     if (got > 0 && !reading->live.whole) {
         pg_piece_learn(reading, cdc_clock_ms() - began, &piece);
         got = ask_end(stream, error);
