@@ -350,6 +350,7 @@ static bool must_leave(struct source_loop *loop)
 static int stream(struct source_loop *loop, struct cdc_error *error)
 {
     loop->connected = cdc_clock_ms();
+    loop->last_change = 0; /* what came while we were away is still to be read */
     for (;;) {
         struct cdc_buf *out = cdc_writer_buf(loop->writer);
         bool blocked = cdc_writer_pending(loop->writer) >= HIGH_WATER;

@@ -715,6 +715,32 @@ static void test_idle_exit(void)
     finish(&fake);
 }
 
+/* The database is away for longer than that, and has something when it is back. */
+static enum cdc_source_result read_after_outage(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
+{
+    if (fake->turn == 2) {
+        fake->refusals = 2;
+        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "away");
+        return CDC_SOURCE_ERROR;
+    }
+    if (fake->turn == 4) {
+        rows(fake, out, 1);
+        commit(fake, out, 1);
+    }
+    return CDC_SOURCE_IDLE;
+}
+
+static void test_idle_after_outage(void)
+{
+    struct fake fake;
+    prepare(&fake, "--idle-exit, and an outage", CDC_CONFIRM_WRITTEN);
+    fake.settings.idle_exit = 0.15;
+    fake.settings.retry_max = -1;
+    fake.read = read_after_outage;
+    check(run(&fake) == 0 && says(&fake, "confirm(p1)"), "what came meanwhile is read");
+    finish(&fake);
+}
+
 static enum cdc_source_result read_idly(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
 {
     (void)out, (void)error;
@@ -800,6 +826,7 @@ static void (*const tests[])(void) = {test_second_signal_at_the_end,
                                       test_stop,
                                       test_stop_while_away,
                                       test_idle_exit,
+                                      test_idle_after_outage,
                                       test_reader_goes,
                                       test_confirm_fails,
                                       test_no_memory};
