@@ -66,6 +66,7 @@ struct example {
     ",\"parts\":null,\"types\":" types ",\"altered\":" altered ",\"nested\":" nested "}"
 #define PAIR "[[16390,\"c\",[[1,\"a\",23,-1],[2,\"b\",25,-1]]]]"
 #define MOOD "[[16390,\"e\",[[16391,\"sad\"],[16392,\"ok\"]]]]"
+#define LABELS(by) "[[16390,\"e\",[[16391,\"sad\"," by "],[16392,\"ok\",751]]]]"
 #define ALTERED "a composite type in it was altered"
 
 static const struct example examples[] = {
@@ -88,7 +89,10 @@ static const struct example examples[] = {
     {"a label more", TYPED(MOOD, "null"),
      TYPED("[[16390,\"e\",[[16391,\"sad\"],[16392,\"ok\"],[16393,\"new\"]]]]", "null"), ""},
     {"a label renamed", TYPED(MOOD, "null"), TYPED("[[16390,\"e\",[[16391,\"blue\"],[16392,\"ok\"]]]]", "null"),
-     "a label of an enum has another text"},
+     "a label of an enum has another text, or had one for a while"},
+    {"a label renamed, and renamed back", TYPED(LABELS("751"), "null"), TYPED(LABELS("755"), "null"),
+     "a label of an enum has another text, or had one for a while"},
+    {"labels whose transactions an older version did not keep", TYPED(MOOD, "null"), TYPED(LABELS("755"), "null"), ""},
     {"another type", TYPED(PAIR, "\"object\""), TYPED("[[16399,\"c\",[[1,\"x\",23,-1]]]]", "\"object\""), ""},
     {"a first composite", TYPED("[]", "null"), TYPED(PAIR, "\"object\""), ""},
     {"--composite=text, and then not", TYPED(PAIR, "\"text\""), TYPED(PAIR, "\"object\""),

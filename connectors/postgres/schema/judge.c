@@ -305,7 +305,8 @@ static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)
 
 /* -- types -- */
 
-/* [16400,"c",[[1,"street",25,-1],...]]: a composite type and its fields; "e", [[16402,"sad"],...]: an enum and its labels. */
+/* [16400,"c",[[1,"street",25,-1],...]]: a composite type and its fields; "e", [[16402,"sad",751],...]: an enum and its labels, each with the
+ * transaction that wrote its row of the catalog. */
 struct type {
     int64_t oid;
     struct cdc_span kind, fields;
@@ -325,14 +326,35 @@ static bool next_type(struct cdc_json_iter *types, struct type *type)
     return true;
 }
 
-static bool has_element(struct cdc_span array, struct cdc_span wanted)
+/* A label, whose text is raw. by: 0 where a state of before does not know it. */
+struct label {
+    int64_t oid, by;
+    struct cdc_span text;
+};
+
+static bool next_label(struct cdc_json_iter *labels, struct label *label)
 {
-    struct cdc_json_iter elements;
-    struct cdc_span element;
-    cdc_json_iter_begin(&elements, array);
-    while (cdc_json_next_element(&elements, &element))
-        if (cdc_span_equal(element, wanted))
-            return true;
+    struct cdc_span item;
+    struct cdc_json_iter fields;
+    if (!cdc_json_next_element(labels, &item))
+        return false;
+    *label = (struct label){.text = {NULL, 0}};
+    cdc_json_iter_begin(&fields, item);
+    label->oid = next_number(&fields);
+    (void)cdc_json_next_element(&fields, &label->text);
+    label->by = next_number(&fields);
+    return true;
+}
+
+/* With its row as it was: one that had another text for a while has it in lines of that time. */
+static bool has_label(struct cdc_span labels, const struct label *wanted)
+{
+    struct cdc_json_iter iter;
+    struct label label;
+    cdc_json_iter_begin(&iter, labels);
+    while (next_label(&iter, &label))
+        if (label.oid == wanted->oid)
+            return cdc_span_equal(label.text, wanted->text) && (label.by == wanted->by || wanted->by == 0);
     return false;
 }
 
@@ -340,14 +362,14 @@ static bool has_element(struct cdc_span array, struct cdc_span wanted)
 static bool same_type(const struct type *before, const struct type *now)
 {
     struct cdc_json_iter labels;
-    struct cdc_span label;
+    struct label label;
     if (cdc_span_equal(before->fields, now->fields))
         return true;
     if (!cdc_span_is(now->kind, "\"e\""))
         return false;
     cdc_json_iter_begin(&labels, before->fields);
-    while (cdc_json_next_element(&labels, &label))
-        if (!has_element(now->fields, label))
+    while (next_label(&labels, &label))
+        if (!has_label(now->fields, &label))
             return false;
     return true;
 }
@@ -389,7 +411,7 @@ static const char *judge_types(const struct pg_judge *judge)
         cdc_json_iter_begin(&olds, cdc_json_member(judge->before, "types"));
         while (next_type(&olds, &old))
             if (old.oid == type.oid && !same_type(&old, &type))
-                return cdc_span_is(type.kind, "\"e\"") ? "a label of an enum has another text"
+                return cdc_span_is(type.kind, "\"e\"") ? "a label of an enum has another text, or had one for a while"
                                                        : "a composite type in it was altered";
     }
     return altered_for_a_while(judge) ? "a composite type in it was altered, and altered back" : NULL;

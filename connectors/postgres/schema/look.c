@@ -72,7 +72,7 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "(SELECT json_agg(json_build_array(t.inhrelid::text::int8, t.file::text::int8, t.by::text::int8"                   \
     ", t.toast::text::int8) ORDER BY t.inhrelid) FROM " PARTS_OF_C " t)"
 /* The types of its columns that are no built-in ones, with those that they are made of. Of a composite type its fields, of an enum
- * the labels by their oids, which stay where a label gets another text; when one of the composites was altered last (see types.c);
+ * the labels by their oids, which stay where a label gets another text, with the transaction that gave it that; when one of the composites was altered last (see types.c);
  * and how values of those that are more than a text are written ($3), where there are such. */
 #define TYPES_OF_C                                                                                                     \
     "(WITH RECURSIVE w(t) AS (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND "    \
@@ -83,8 +83,9 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "> 0 AND NOT a.attisdropped) x ON x.t >= 16384), f AS (SELECT y.oid, y.typtype, y.typrelid, CASE y.typtype WHEN "  \
     "'c' THEN (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::text::int8, a.atttypmod) ORDER BY "   \
     "a.attnum) FROM pg_attribute a WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped) WHEN 'e' "   \
-    "THEN (SELECT json_agg(json_build_array(v.oid::text::int8, v.enumlabel) ORDER BY v.oid) FROM pg_enum v WHERE "     \
-    "v.enumtypid = y.oid) END AS fields, y.typtype = 'c' OR EXISTS (SELECT 1 FROM pg_depend p JOIN pg_extension e ON " \
+    "THEN (SELECT json_agg(json_build_array(v.oid::text::int8, v.enumlabel, v.xmin::text::int8) ORDER BY v.oid) FROM " \
+    "pg_enum v WHERE v.enumtypid = y.oid) END AS fields, y.typtype = 'c' OR EXISTS (SELECT 1 FROM pg_depend p JOIN "   \
+    "pg_extension e ON "                                                                                               \
     "e.oid = p.refobjid WHERE p.classid = 'pg_type'::regclass AND p.objid = y.oid AND p.refclassid = "                 \
     "'pg_extension'::regclass AND p.deptype = 'e' AND (e.extname, y.typname) IN (('hstore', 'hstore'), ('vector', "    \
     "'vector'), ('vector', 'halfvec'), ('postgis', 'geometry'), ('postgis', 'geography'))) AS nested FROM w JOIN "     \
