@@ -209,6 +209,30 @@ five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $N
     stop_supervised
 }
 
+# The statement that writes the rows puts the value into them, and takes it out of the catalog.
+@test "while nobody reads: a column is added with a default, and VACUUM FULL or CLUSTER follows: the copy has its values" {
+    local table tables="t_vacuum t_cluster t_root t_more"
+    for table in t_vacuum t_cluster t_more u; do sql "create table $NAME.$table (id int primary key, v text); insert into $NAME.$table select g, 'row ' || g from generate_series(1, 50) g"; done
+    sql "create table $NAME.t_root (id int primary key, v text) partition by range (id); create table $NAME.t_part partition of $NAME.t_root for values from (0) to (100); insert into $NAME.t_root values (1, 'row')"
+    supervise "$(copy_line)"
+    for table in $tables u; do equal "$table" "id, v"; done
+    stop_supervised
+    for table in $tables; do sql "alter table $NAME.$table add c int default 7"; done
+    sql "alter table $NAME.t_more alter c drop default"
+    sql "vacuum full $NAME.t_vacuum"
+    sql "cluster $NAME.t_cluster using t_cluster_pkey"
+    sql "vacuum full $NAME.t_part"
+    sql "vacuum full $NAME.t_more"
+    sql "vacuum full $NAME.u"
+    rm "$DIR/stop"
+    supervise "$(copy_line)"
+    for table in $tables; do equal "$table" "id, v, c"; done
+    sql "insert into $NAME.u values (51, 'last')"
+    equal u "id, v"
+    is "VACUUM FULL alone" 0 "$(read_again u)"
+    not test -e "$DIR/failed"
+}
+
 # open_transaction NAME FD: it writes to t, and is still there when something else is.
 open_transaction() {
     mkfifo "$DIR/$1"

@@ -29,10 +29,10 @@ static void check(const char *what, const char *got, const char *want)
 #define TOASTED(toast, columns)                                                                                        \
     "{\"oid\":16384,\"file\":" toast ",\"toast\":" toast                                                               \
     ",\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":" columns "}"
-#define VACUUMED                                                                                                       \
+#define VACUUMED(more)                                                                                                 \
     "{\"oid\":16384,\"file\":17000,\"toast\":16390,\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":" \
     "[[1,"                                                                                                             \
-    "\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,710,0]]}"
+    "\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]" more "]}"
 #define ROOT(parts) TABLE("16384", "0", "10", "700", "16400", "[\"id\"]", COLUMNS, parts)
 #define OTHER(file) TABLE("16390", file, "10", "700", "16400", "[\"id\"]", COLUMNS, "null")
 #define BEFORE WITH(COLUMNS)
@@ -138,7 +138,14 @@ static const struct example examples[] = {
     {"a default, NOT NULL: another row of the catalog", BEFORE,
      WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"), ""},
     {"VACUUM FULL, CLUSTER, TRUNCATE", BEFORE, REWRITTEN(COLUMNS), ""},
-    {"VACUUM FULL, and changes that write no row", TOASTED("16390", COLUMNS), VACUUMED, ""},
+    {"VACUUM FULL, and changes that write no row", TOASTED("16390", COLUMNS), VACUUMED(""), ""},
+    {"a column more, whose value VACUUM FULL has put into the rows", TOASTED("16390", COLUMNS),
+     VACUUMED(",[4,\"a\",25,-1,710,0]"), "column a was added with a value for the rows that are there"},
+    {"the same in a partition", ROOT("[[16395,16395,700,16393]]"),
+     TABLE("16384", "0", "10", "700", "16400", "[\"id\"]",
+           "[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,710,0]]",
+           "[[16395,17000,700,16393]]"),
+     "column a was added with a value for the rows that are there"},
     {"SET LOGGED", TOASTED("16390", COLUMNS), TOASTED("17000", COLUMNS), "its rows were written anew"},
     {"USING, in a table with large values", TOASTED("16390", COLUMNS),
      TOASTED("17000", "[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"),

@@ -8,6 +8,7 @@
  *   ALTER TABLE t ALTER c TYPE text               (c was varchar) the same texts in the same file
  *   ALTER TABLE t ALTER c TYPE int USING c + 1    another file, and another row of the catalog for c
  *   VACUUM FULL t, TRUNCATE t                     another file alone
+ *   ADD c int DEFAULT 7, and VACUUM FULL t        the 7 is in the rows, and in the catalog no more
  *   TRUNCATE t_2, a partition of t                the same of one of them; where changes come under t's name, not this one
  *   ALTER TABLE t SET LOGGED                      another file, too; rows that were written before are in no line
  *
@@ -105,13 +106,14 @@ static bool seek_part(struct cdc_json_iter *parts, struct part *at, bool *more, 
     return *more && at->oid == oid;
 }
 
-/* Were its rows written anew, which only some statements do? */
-enum rewrite { NOT_WRITTEN, MAYBE_WRITTEN, WRITTEN };
+/* Were its rows written anew, which only some statements do? MOVED: into another file as they are (VACUUM FULL, CLUSTER), or away
+ * (TRUNCATE). The catalog keeps no value for rows of before then: they have it. */
+enum rewrite { NOT_WRITTEN, MOVED, MAYBE_WRITTEN, WRITTEN };
 
 static enum rewrite compare_files(const struct part *before, const struct part *now)
 {
     if (before->toast && now->toast)
-        return before->toast != now->toast ? WRITTEN : NOT_WRITTEN;
+        return before->toast != now->toast ? WRITTEN : before->file != now->file ? MOVED : NOT_WRITTEN;
     return before->file != now->file ? MAYBE_WRITTEN : NOT_WRITTEN;
 }
 
@@ -246,7 +248,7 @@ static bool had(const struct pg_judge *judge, struct cdc_span name)
 }
 
 /* NULL: rows of before have in it what a copy has. */
-static const char *judge_column(const struct pg_judge *judge, const struct column *now, bool rewritten)
+static const char *judge_column(const struct pg_judge *judge, const struct column *now, enum rewrite rewrite)
 {
     struct column before;
     if (!find_column(judge->before, now->name, 0, &before)) {
@@ -257,11 +259,11 @@ static const char *judge_column(const struct pg_judge *judge, const struct colum
             return "was not published before";
         if (had(judge, now->name))
             return "was dropped before, and is another one";
-        return now->missing || rewritten ? "was added with a value for the rows that are there" : NULL;
+        return now->missing || rewrite != NOT_WRITTEN ? "was added with a value for the rows that are there" : NULL;
     }
     if (before.number != now->number)
         return "was dropped and added again, or renamed";
-    if (same_values(&before, now, rewritten))
+    if (same_values(&before, now, rewrite > MOVED))
         return NULL;
     return before.type != now->type || before.typmod != now->typmod ? "has another type" : "was written anew";
 }
@@ -290,7 +292,7 @@ static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)
     struct column column;
     cdc_json_iter_begin(&columns, cdc_json_member(judge->now, "cols"));
     while (next_column(&columns, &column)) {
-        const char *what = judge_column(judge, &column, rewrite != NOT_WRITTEN);
+        const char *what = judge_column(judge, &column, rewrite);
         if (!what)
             continue;
         cdc_buf_lit(why, "column ");
