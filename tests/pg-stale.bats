@@ -162,8 +162,10 @@ five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $N
 @test "while nobody reads: tables that are made, filled and altered, and columns that are there in between only" {
     local i
     for i in t_between t_twice t_gone; do sql "$(five $i)"; done
+    for i in t_swap t_lent; do sql "create table $NAME.$i (id int primary key, a text, b text); insert into $NAME.$i values (1, 'a', 'b')"; done
     supervise "$(copy_line)"
     for i in t_between t_twice t_gone; do equal $i "id, x"; done
+    for i in t_swap t_lent; do equal $i "id, a, b"; done
     stop_supervised
     for i in t_add t_type t_again t_column t_made t_back t_key t_more; do sql "$(five $i)"; done
     sql "alter table $NAME.t_add add d int default 7"
@@ -187,6 +189,13 @@ five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $N
     sql "insert into $NAME.t_twice values (6, 6, 6)"
     sql "alter table $NAME.t_twice drop b"
     sql "alter table $NAME.t_twice add b int"
+    for i in 1 2; do
+        sql "alter table $NAME.t_swap rename a to c; alter table $NAME.t_swap rename b to a; alter table $NAME.t_swap rename c to b"
+        sql "insert into $NAME.t_swap (id, a, b) values ($i + 1, 'a', 'b')"
+    done
+    sql "alter table $NAME.t_lent drop b; alter table $NAME.t_lent rename a to b"
+    sql "insert into $NAME.t_lent values (2, 'b')"
+    sql "alter table $NAME.t_lent rename b to a"
     sql "insert into $NAME.t_gone values (6, 6)"
     sql "alter table $NAME.t_gone add b int"
     sql "insert into $NAME.t_gone values (7, 7, 7)"
@@ -204,6 +213,8 @@ five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $N
     equal t_between "id, x, y"
     equal t_twice "id, x, b"
     equal t_gone "id, b"
+    equal t_swap "id, a, b"
+    equal t_lent "id, a"
     is "t_more" 0 "$(read_again t_more)"
     is "t_gone" 0 "$(read_again t_gone)"
     stop_supervised

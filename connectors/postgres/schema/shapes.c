@@ -342,7 +342,7 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
 /* [number, name, type, modifier, by, missing]. */
 struct form_column {
     struct cdc_span name; /* raw */
-    int64_t type, typmod, missing;
+    int64_t number, type, typmod, missing;
 };
 
 static bool next_column(struct cdc_json_iter *columns, struct form_column *column)
@@ -353,11 +353,11 @@ static bool next_column(struct cdc_json_iter *columns, struct form_column *colum
     if (!cdc_json_next_element(columns, &item))
         return false;
     cdc_json_iter_begin(&fields, item);
-    bool good = cdc_json_next_element(&fields, &value) && cdc_json_next_element(&fields, &name) &&
-                cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &column->type) &&
-                cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &column->typmod) &&
-                cdc_json_next_element(&fields, &value) && cdc_json_next_element(&fields, &value) &&
-                cdc_json_int64(value, &column->missing);
+    bool good = cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &column->number) &&
+                cdc_json_next_element(&fields, &name) && cdc_json_next_element(&fields, &value) &&
+                cdc_json_int64(value, &column->type) && cdc_json_next_element(&fields, &value) &&
+                cdc_json_int64(value, &column->typmod) && cdc_json_next_element(&fields, &value) &&
+                cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &column->missing);
     column->name = cdc_json_string_raw(name);
     return good;
 }
@@ -390,6 +390,62 @@ static bool has_column(struct cdc_span is, const struct pg_column *wanted)
     return false;
 }
 
+static bool is_table(struct cdc_span is, const struct pg_table *table)
+{
+    int64_t oid;
+    return cdc_json_int64(cdc_json_member(is, "oid"), &oid) && oid == (int64_t)table->oid;
+}
+
+/* Do the columns come in the order that they have in the form? They keep it whatever their names. */
+static bool in_order(struct cdc_span form, const struct pg_table *table)
+{
+    struct cdc_json_iter columns;
+    struct form_column column;
+    size_t next = 0;
+    cdc_json_iter_begin(&columns, cdc_json_member(form, "cols"));
+    while (next_column(&columns, &column)) {
+        size_t i = 0;
+        while (i < table->n_columns && !is_column(&column, &table->columns[i]))
+            i++;
+        if (i < next)
+            return false;
+        next = i < table->n_columns ? i + 1 : next;
+    }
+    return true;
+}
+
+static bool had_all_the_time(struct cdc_span was, const struct form_column *column)
+{
+    struct cdc_json_iter columns;
+    struct form_column one;
+    cdc_json_iter_begin(&columns, cdc_json_member(was, "cols"));
+    while (next_column(&columns, &one))
+        if (one.number == column->number)
+            return cdc_span_equal(one.name, column->name);
+    return false;
+}
+
+/* Has a name been another column's for a while? Then one that both forms have is missing, or they are in another order:
+ *      RENAME a TO x, b TO a, x TO b; INSERT; the same once more      both names are there, for each other's values
+ *      DROP b; RENAME a TO b; INSERT; RENAME b TO a                  b is one of before, and a is missing */
+static bool names_moved(struct cdc_span was, struct cdc_span is, const struct pg_table *table)
+{
+    struct cdc_json_iter columns;
+    struct form_column column;
+    bool in_is = is_table(is, table), in_was = is_table(was, table);
+    if ((in_is && !in_order(is, table)) || (in_was && !in_order(was, table)))
+        return true;
+    cdc_json_iter_begin(&columns, cdc_json_member(is, "cols"));
+    while (in_is && in_was && next_column(&columns, &column)) {
+        bool there = !had_all_the_time(was, &column);
+        for (size_t i = 0; i < table->n_columns && !there; i++)
+            there = cdc_json_raw_is(column.name, cdc_span_text(table->columns[i].name));
+        if (!there)
+            return true;
+    }
+    return false;
+}
+
 /* The key that the log itself marks, in the order of the columns. */
 static bool same_key(struct cdc_span is, const struct pg_table *table)
 {
@@ -404,12 +460,6 @@ static bool same_key(struct cdc_span is, const struct pg_table *table)
              !cdc_json_raw_is(cdc_json_string_raw(name), cdc_span_text(table->columns[i].name))))
             return false;
     return !cdc_json_next_element(&names, &name);
-}
-
-static bool is_table(struct cdc_span is, const struct pg_table *table)
-{
-    int64_t oid;
-    return cdc_json_int64(cdc_json_member(is, "oid"), &oid) && oid == (int64_t)table->oid;
 }
 
 /* Have the rows that come in this form, of a table that was new then, all of their values? Not if a column was added since that has
@@ -441,7 +491,8 @@ static bool differs_between(struct cdc_span was, struct cdc_span is, const struc
     for (size_t i = 0; i < table->n_columns; i++)
         if (!has_column(is, &table->columns[i]) && !has_column(was, &table->columns[i]))
             return true;
-    return (!same_key(is, table) && (is_new || !same_key(was, table))) || (is_new && lacks_values(is, table));
+    return names_moved(was, is, table) || (!same_key(is, table) && (is_new || !same_key(was, table))) ||
+           (is_new && lacks_values(is, table));
 }
 
 bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
