@@ -316,6 +316,23 @@ wait_for_look() {
     stop_supervised
 }
 
+@test "--idle-exit while a table that is to be read again waits for a transaction: 75, and 0 once it was read" {
+    two_tables
+    once() { timeout 60 bash -o pipefail -c "$(STREAM_EXTRA="--idle-exit 2" copy_line)" 2>>"$DIR/err"; }
+    once
+    equal t "id, v"
+    open_transaction
+    sql "alter table $NAME.t add c int default 7; insert into $NAME.t values (4, 'withheld', 8)"
+    local status=0
+    once || status=$?
+    is "status while its lines are withheld" 75 "$status"
+    grep -q "pg-cdc: error: to be read again: table $NAME.t" "$DIR/err" || fail "$(cat "$DIR/err")"
+    exec 8>&-
+    wait_until -t 30 not holds
+    once
+    equal t "id, v, c"
+}
+
 @test "another table is found to be stale while one is read, and all is killed between the two: that one is read as well" {
     two_tables
     sql "insert into $NAME.t select g, repeat('row ', 50) || g from generate_series(4, 40000) g"

@@ -332,6 +332,14 @@ EOF
     lines_at_least "$DIR/out" 6
 }
 
+@test "--idle-exit: a transaction that is in the log already comes, however long the server takes to begin with it" {
+    table
+    begin
+    sql "insert into $NAME.t select generate_series(1, 100000)"
+    stream --idle-exit 50ms
+    is "rows" 100000 "$(grep -c '"op":"c"' "$DIR/out")"
+}
+
 @test "--temporary: what happens from now on, and nothing stays" {
     table
     spawn_line "exec pg-cdc --temporary --name '$NAME' -t '$NAME.*' --max-events 2 '$URL' >'$DIR/out' 2>'$DIR/err'"

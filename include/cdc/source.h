@@ -37,9 +37,12 @@ struct cdc_source_ops {
     /* What the connector keeps beside a position (cdc_offset.state) where no boundary tells it yet: from connect on it goes
      * with the place where reading began. BORROWED; NULL: nothing. May be NULL itself. */
     const char *(*state)(void *source);
-    /* After END, once all lines are written: 0, or -1 and why the run ends so all the same (tables are stale, stale.h). May be
-     * NULL itself. */
+    /* After END, or idle_exit, once all lines are written: 0, or -1 and why the run ends so all the same (tables are stale,
+     * stale.h). May be NULL itself. */
     int (*end)(void *source, struct cdc_error *error);
+    /* Has it read all that was there when the connection was made? A database may be silent for long before the first change
+     * of a large transaction, so idle_exit counts from then on. May be NULL itself: always. */
+    bool (*caught_up)(void *source);
 };
 
 enum cdc_confirm_mode {

@@ -52,7 +52,7 @@ struct source_loop {
     int64_t stopped;   /* when the signal to stop was seen; 0: none */
     struct loop_report report;
     bool start_confirmed; /* the position that the run starts at is in our own file, and told */
-    bool ended;           /* the source said so: END */
+    bool ended;           /* the source said so (END), or nothing came for long (idle_exit) */
 };
 
 static int copy_text(char **target, const char *text)
@@ -303,7 +303,8 @@ static bool idle_too_long(struct source_loop *loop)
 {
     int64_t now = cdc_clock_ms();
 
-    if (loop->metrics->changes != loop->seen_changes || loop->last_change == 0) {
+    bool behind = loop->ops->caught_up != NULL && !loop->ops->caught_up(loop->source);
+    if (loop->metrics->changes != loop->seen_changes || loop->last_change == 0 || behind) {
         loop->seen_changes = loop->metrics->changes;
         loop->last_change = now;
     }
@@ -382,8 +383,8 @@ static int stream(struct source_loop *loop, struct cdc_error *error)
             return -1;
         loop->metrics->bytes_out = cdc_writer_written(loop->writer);
         loop_report_turn(&loop->report, false);
-        loop->ended = got == CDC_SOURCE_END;
-        if (loop->ended || idle_too_long(loop))
+        loop->ended = got == CDC_SOURCE_END || idle_too_long(loop);
+        if (loop->ended)
             return 0;
         if (must_wait(loop, !blocked, got))
             wait_for_work(loop, cdc_writer_pending(loop->writer) >= HIGH_WATER);

@@ -282,7 +282,8 @@ static bool fake_between(void *source)
     return true;
 }
 static const struct cdc_source_ops fake_ops = {fake_connect, fake_disconnect, fake_descriptor, fake_read, fake_tick,
-                                               fake_confirm, fake_boundary,   fake_between,    NULL,      NULL};
+                                               fake_confirm, fake_boundary,   fake_between,    NULL,      NULL,
+                                               NULL};
 
 static int opened;
 static void *fake_open(void *context, struct source_run *run, struct cdc_error *error)

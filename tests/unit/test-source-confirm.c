@@ -44,7 +44,7 @@ struct fake {
     bool inside, was_blocked;
     char pos[4], state[24];
     struct cdc_offset boundary;
-    int64_t begun;
+    int64_t begun, behind_until;
     struct cdc_buf diary;
     struct cdc_source_settings settings;
     struct cdc_start start;
@@ -157,8 +157,15 @@ static bool fake_between(void *source)
     return !((struct fake *)source)->inside;
 }
 
-static const struct cdc_source_ops ops = {fake_connect, fake_disconnect, fake_descriptor, fake_read, fake_tick,
-                                          fake_confirm, fake_boundary,   fake_between,    NULL,      NULL};
+static bool fake_caught_up(void *source)
+{
+    const struct fake *fake = source;
+    return cdc_clock_ms() >= fake->behind_until;
+}
+
+static const struct cdc_source_ops ops = {fake_connect,  fake_disconnect, fake_descriptor, fake_read, fake_tick,
+                                          fake_confirm,  fake_boundary,   fake_between,    NULL,      NULL,
+                                          fake_caught_up};
 
 /* -- what a script does -- */
 
@@ -741,6 +748,28 @@ static void test_idle_after_outage(void)
     finish(&fake);
 }
 
+/* It is silent before that. */
+static enum cdc_source_result read_when_caught_up(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
+{
+    (void)error;
+    if (!fake->boundary.pos && cdc_clock_ms() >= fake->behind_until) {
+        rows(fake, out, 1);
+        commit(fake, out, 1);
+    }
+    return CDC_SOURCE_IDLE;
+}
+
+static void test_idle_caught_up(void)
+{
+    struct fake fake;
+    prepare(&fake, "--idle-exit, and a large transaction", CDC_CONFIRM_WRITTEN);
+    fake.settings.idle_exit = 0.15;
+    fake.behind_until = cdc_clock_ms() + 500;
+    fake.read = read_when_caught_up;
+    check(run(&fake) == 0 && says(&fake, "confirm(p1)"), "what is there is waited for");
+    finish(&fake);
+}
+
 static enum cdc_source_result read_idly(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
 {
     (void)out, (void)error;
@@ -827,6 +856,7 @@ static void (*const tests[])(void) = {test_second_signal_at_the_end,
                                       test_stop_while_away,
                                       test_idle_exit,
                                       test_idle_after_outage,
+                                      test_idle_caught_up,
                                       test_reader_goes,
                                       test_confirm_fails,
                                       test_no_memory};

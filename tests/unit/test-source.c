@@ -118,7 +118,8 @@ static bool fake_between(void *source)
 }
 
 static const struct cdc_source_ops fake_ops = {fake_connect, fake_disconnect, fake_descriptor, fake_read, fake_tick,
-                                               fake_confirm, fake_boundary,   fake_between,    NULL,      NULL};
+                                               fake_confirm, fake_boundary,   fake_between,    NULL,      NULL,
+                                               NULL};
 
 static void run_fake(struct fake *fake)
 {

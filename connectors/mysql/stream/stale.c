@@ -651,8 +651,10 @@ int my_stale_end(void *source, struct cdc_error *error)
 {
     struct my_stream *stream = source;
     struct my_stale *stale = &stream->stale;
-    if (stale->found.n == 0)
-        return stale->reached ? cdc_stale_stop(&stale->open, error) : 0;
+    if (stale->found.n == 0 && stale->reached)
+        return cdc_stale_stop(&stale->open, error);
+    if (stale->found.n == 0) /* --idle-exit: what waits to be read withholds the lines of its table */
+        return stream->reading.asked.n > 0 ? cdc_stale_stop(&stream->reading.asked, error) : 0;
     for (size_t i = 0; i < stale->found.n; i++)
         my_reading_leave(stream, stale->found.tables[i].db, stale->found.tables[i].table);
     const char *pos = boundary_of(stream);

@@ -668,7 +668,7 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     stream->ended = stream->ended || stream->heal.done;
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     stream->commit_lsn = stream->start.lsn;
-    stream->server_end = pg_bounds_without_header(stream->identity.end);
+    stream->server_end = stream->end_at_first = pg_bounds_without_header(stream->identity.end);
     /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;
     stream->reply_due = stream->server_asked = stream->unsent = false;

@@ -341,8 +341,11 @@ int pg_heal_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
 int pg_heal_end(void *source, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
+    /* --idle-exit: what waits to be read withholds the lines of its table. */
     if (!stream->heal.done)
-        return 0;
+        return stream->heal.mark.n > 0       ? cdc_stale_stop(&stream->heal.mark, error)
+               : stream->reading.asked.n > 0 ? cdc_stale_stop(&stream->reading.asked, error)
+                                             : 0;
     if (save(stream, error) < 0)
         return -1;
     return cdc_stale_stop(&stream->heal.mark, error);

@@ -392,6 +392,12 @@ static int take_timeline(struct pg_stream *stream, struct cdc_error *error)
     return pg_stream_set_timeline(stream, timeline, error);
 }
 
+static bool stream_caught_up(void *source)
+{
+    const struct pg_stream *stream = source;
+    return stream->wal_end >= stream->end_at_first || stream->boundary_lsn >= stream->end_at_first;
+}
+
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
@@ -415,7 +421,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return -1;
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
-                   ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder)) &&
+                   ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder) ||
+                     !stream_caught_up(stream)) &&
                     !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
@@ -449,4 +456,5 @@ const struct cdc_source_ops pg_stream_ops = {
     .state = stream_state,
     .between = stream_between,
     .end = pg_heal_end,
+    .caught_up = stream_caught_up,
 };
