@@ -188,6 +188,17 @@ my_example() {
     diff "$DIR/again" <(jq -c 'select(.op != "schema") | [.op, .pos]' "$DIR/out" | sed 1,2d)
 }
 
+@test "maxwell: a column that old has and data has not is NULL now (output_nulls=false); numbers of bit columns stay" {
+    printf '%s\n' '{"type":"table-create","database":"test","table":"e","def":{"columns":[{"type":"int","name":"id"},{"type":"varchar","name":"v"},{"type":"bit","name":"b"}],"primary-key":["id"]},"position":"m.1:1"}' \
+        '{"database":"test","table":"e","type":"insert","ts":1,"xid":1,"commit":true,"position":"m.1:2","data":{"id":1,"v":"x","w":"y","b":13}}' \
+        '{"database":"test","table":"e","type":"update","ts":1,"xid":2,"commit":true,"position":"m.1:3","data":{"id":1,"b":1},"old":{"v":"x","b":13}}' \
+        '{"database":"test","table":"e","type":"update","ts":1,"xid":3,"commit":true,"position":"m.1:4","data":{"id":1,"b":1},"old":{"w":"y"}}' >"$DIR/in"
+    filter -q --from maxwell <"$DIR/in" >"$DIR/out"
+    is "first update" '[{"id":1,"b":13,"v":"x"},{"id":1,"b":1,"v":null},["w"]]' "$(jq -c 'select(.op == "u") | [.before, .after, .unchanged]' "$DIR/out" | head -1)"
+    copy a <"$DIR/out"
+    is "row" '1||1|' "$(sqlite3 "$DIR/a.db" 'select id, v, b, w from e')"
+}
+
 # -- wal2json ---------------------------------------------------------------------
 
 @test "wal2json: there and back" {
