@@ -342,3 +342,24 @@ my_example() {
     ends_with 64 filter --to debezium,more </dev/null 2>"$DIR/err"
     ends_with 64 filter --key id </dev/null 2>"$DIR/err"
 }
+
+# What a line says does not change with the white space around it: of a file with CRLF, or of what psql prints.
+padded() { sed 's/^/ \t/; s/$/ \r/' "$1"; }
+@test "white space around lines changes nothing that is written or read" {
+    local format options from to
+    my_example >"$DIR/my"
+    example >"$DIR/pg"
+    for options in "my --to debezium" "my --to maxwell" "my --to canal" "pg --to wal2json" "pg --to singer" "my --flatten j --where-before match" "pg --sample 50%" "pg --mask x=redact" "pg --only id,n" "pg --where id>0"; do
+        from=$DIR/${options%% *}
+        # shellcheck disable=SC2086
+        filter -q ${options#* } <"$from" >"$DIR/plain" 2>"$DIR/err" || true
+        # shellcheck disable=SC2086
+        padded "$from" | filter -q ${options#* } >"$DIR/padded" 2>>"$DIR/err" || true
+        diff <(jq -c . "$DIR/plain") <(jq -c . "$DIR/padded") || fail "$options"
+        to=${options#*--to }
+        case $to in debezium | maxwell | canal | wal2json | singer) ;; *) continue ;; esac
+        filter -q --from "$to" --from-position line <"$DIR/plain" >"$DIR/back"
+        [ -s "$DIR/back" ]
+        padded "$DIR/plain" | filter -q --from "$to" --from-position line | diff "$DIR/back" - || fail "--from $to"
+    done
+}
