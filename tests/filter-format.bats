@@ -227,6 +227,18 @@ my_example() {
     is "order" "$(jq -r .pos "$DIR/out")" "$(jq -r .pos "$DIR/out" | LC_ALL=C sort -u)"
 }
 
+@test "wal2json: arrays of boxes have another delimiter, there and back" {
+    local boxes='["(3,4),(1,2)",null,"(0,0),(0,0)"]'
+    {
+        pg schema 1.0 100 ',"columns":[{"name":"id","type":"bigint"},{"name":"b","type":"box[]"},{"name":"t","type":"text[]"}],"key_columns":["id"]'
+        pg c 1.1 100 ',"key":{"id":1},"before":null,"after":{"id":1,"b":'"$boxes"',"t":["a;b","c,d"]}'
+        commit 1.9 100 1
+    } >"$DIR/in"
+    filter -q --to wal2json <"$DIR/in" >"$DIR/foreign"
+    is "the server's text" '["{(3,4),(1,2);NULL;(0,0),(0,0)}","{a;b,\"c,d\"}"]' "$(jq -c 'select(.action == "I") | [.columns[1,2].value]' "$DIR/foreign")"
+    is "back" "$boxes" "$(filter -q --from wal2json <"$DIR/foreign" | jq -c 'select(.op == "c").after.b')"
+}
+
 @test "wal2json: lines whose transaction has not begun here, and a delete of an unknown table, are refused" {
     echo '{"action":"I","lsn":"0/10","schema":"public","table":"t","columns":[{"name":"a","type":"integer","value":1}]}' >"$DIR/in"
     ends_with 65 filter --from wal2json <"$DIR/in" 2>"$DIR/err"
