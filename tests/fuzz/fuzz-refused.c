@@ -82,7 +82,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct refused *refused;
 
     if (path[0] == '\0')
-        snprintf(path, sizeof path, "%s/fuzz-refused.%d", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", getpid());
+        snprintf(path, sizeof path, "%s/fuzz-refused.%d", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
+                 getpid());
     put_file(data, n);
     if (refused_open(&refused, path, false, true, &error) != 0) {
         if (error.status != CDC_EXIT_CONFIG)
