@@ -241,7 +241,7 @@ tsan:
 
 lint:
 	mandoc -T lint -W warning man/*.[1357]
-	shellcheck -x tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/workload-postgres tests/demo tests/bench/run tests/bench/against .ci/run
+	shellcheck -x tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/workload-postgres tests/foreign tests/demo tests/bench/run tests/bench/against .ci/run
 	shellcheck -x -S error tests/migrations tests/publications tests/rereads tests/rereads-mysql
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --enable=warning,portability -Iinclude -I. cmd libcdc connectors
 

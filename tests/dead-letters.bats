@@ -157,6 +157,33 @@ filter_faulty() { faulty cdc-filter --on-error dead-letter --dead-letter "$DEAD"
     is "only what came after the truncate" '5|five' "$(q 'select id, name from t')"
 }
 
+@test "replay: white space around lines changes nothing, and what is kept of refused lines is read again" {
+    begin
+    { users; row c 2 bad; row d 1 x; commit; } | sed 's/^/ \t/; s/$/ \r/' >"$IN"
+    letters
+    { users; row c 3 three; commit; } | sed 's/^/ /' >"$IN"
+    letters
+    mend
+    replay
+    is "rows" "2|bad|b" "$(q 'select * from t where id = 2')"
+}
+
+@test "a file of refused lines that is damaged: 78, and it stays as it is" {
+    begin
+    { users; row c 2 bad; commit; } >"$IN"
+    letters
+    cp "$DB.offset.refused" "$DIR/good"
+    local damage
+    for damage in 's/"state":1/"state":99/' 's/"state":1/"state":-1/' 's/,"state":1//' 's/,"name":"n"//' 's/"line":"{/"line":"/' '1s/^{/[/'; do
+        sed "$damage" "$DIR/good" >"$DB.offset.refused"
+        not cmp -s "$DIR/good" "$DB.offset.refused"
+        cp "$DB.offset.refused" "$DIR/bad"
+        run -78 t cdc-sink-sqlite --on-error dead-letter --dead-letter "$DEAD" "$DB" <"$IN"
+        [[ $output == *damaged* ]] || fail "$damage: $output"
+        cmp "$DIR/bad" "$DB.offset.refused"
+    done
+}
+
 @test "replay: two refused lines of one row come in their order" {
     begin
     { users; row c 2 bad-a; row u 2 bad-b; commit; } >"$IN"

@@ -188,6 +188,17 @@ my_example() {
     diff "$DIR/again" <(jq -c 'select(.op != "schema") | [.op, .pos]' "$DIR/out" | sed 1,2d)
 }
 
+@test "maxwell: a column that old has and data has not is NULL now (output_nulls=false); numbers of bit columns stay" {
+    printf '%s\n' '{"type":"table-create","database":"test","table":"e","def":{"columns":[{"type":"int","name":"id"},{"type":"varchar","name":"v"},{"type":"bit","name":"b"}],"primary-key":["id"]},"position":"m.1:1"}' \
+        '{"database":"test","table":"e","type":"insert","ts":1,"xid":1,"commit":true,"position":"m.1:2","data":{"id":1,"v":"x","w":"y","b":13}}' \
+        '{"database":"test","table":"e","type":"update","ts":1,"xid":2,"commit":true,"position":"m.1:3","data":{"id":1,"b":1},"old":{"v":"x","b":13}}' \
+        '{"database":"test","table":"e","type":"update","ts":1,"xid":3,"commit":true,"position":"m.1:4","data":{"id":1,"b":1},"old":{"w":"y"}}' >"$DIR/in"
+    filter -q --from maxwell <"$DIR/in" >"$DIR/out"
+    is "first update" '[{"id":1,"b":13,"v":"x"},{"id":1,"b":1,"v":null},["w"]]' "$(jq -c 'select(.op == "u") | [.before, .after, .unchanged]' "$DIR/out" | head -1)"
+    copy a <"$DIR/out"
+    is "row" '1||1|' "$(sqlite3 "$DIR/a.db" 'select id, v, b, w from e')"
+}
+
 # -- wal2json ---------------------------------------------------------------------
 
 @test "wal2json: there and back" {
@@ -214,6 +225,18 @@ my_example() {
     is "tables" '["x","y"]' "$(jq -sc 'map(select(.op == "t").source.table)' "$DIR/out")"
     is "events" 6 "$(jq 'select(.op == "commit").events' "$DIR/out")"
     is "order" "$(jq -r .pos "$DIR/out")" "$(jq -r .pos "$DIR/out" | LC_ALL=C sort -u)"
+}
+
+@test "wal2json: arrays of boxes have another delimiter, there and back" {
+    local boxes='["(3,4),(1,2)",null,"(0,0),(0,0)"]'
+    {
+        pg schema 1.0 100 ',"columns":[{"name":"id","type":"bigint"},{"name":"b","type":"box[]"},{"name":"t","type":"text[]"}],"key_columns":["id"]'
+        pg c 1.1 100 ',"key":{"id":1},"before":null,"after":{"id":1,"b":'"$boxes"',"t":["a;b","c,d"]}'
+        commit 1.9 100 1
+    } >"$DIR/in"
+    filter -q --to wal2json <"$DIR/in" >"$DIR/foreign"
+    is "the server's text" '["{(3,4),(1,2);NULL;(0,0),(0,0)}","{a;b,\"c,d\"}"]' "$(jq -c 'select(.action == "I") | [.columns[1,2].value]' "$DIR/foreign")"
+    is "back" "$boxes" "$(filter -q --from wal2json <"$DIR/foreign" | jq -c 'select(.op == "c").after.b')"
 }
 
 @test "wal2json: lines whose transaction has not begun here, and a delete of an unknown table, are refused" {
@@ -330,4 +353,25 @@ my_example() {
     grep -q 'use one of debezium' "$DIR/err"
     ends_with 64 filter --to debezium,more </dev/null 2>"$DIR/err"
     ends_with 64 filter --key id </dev/null 2>"$DIR/err"
+}
+
+# What a line says does not change with the white space around it: of a file with CRLF, or of what psql prints.
+padded() { sed 's/^/ \t/; s/$/ \r/' "$1"; }
+@test "white space around lines changes nothing that is written or read" {
+    local format options from to
+    my_example >"$DIR/my"
+    example >"$DIR/pg"
+    for options in "my --to debezium" "my --to maxwell" "my --to canal" "pg --to wal2json" "pg --to singer" "my --flatten j --where-before match" "pg --sample 50%" "pg --mask x=redact" "pg --only id,n" "pg --where id>0"; do
+        from=$DIR/${options%% *}
+        # shellcheck disable=SC2086
+        filter -q ${options#* } <"$from" >"$DIR/plain" 2>"$DIR/err" || true
+        # shellcheck disable=SC2086
+        padded "$from" | filter -q ${options#* } >"$DIR/padded" 2>>"$DIR/err" || true
+        diff <(jq -c . "$DIR/plain") <(jq -c . "$DIR/padded") || fail "$options"
+        to=${options#*--to }
+        case $to in debezium | maxwell | canal | wal2json | singer) ;; *) continue ;; esac
+        filter -q --from "$to" --from-position line <"$DIR/plain" >"$DIR/back"
+        [ -s "$DIR/back" ]
+        padded "$DIR/plain" | filter -q --from "$to" --from-position line | diff "$DIR/back" - || fail "--from $to"
+    done
 }

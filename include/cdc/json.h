@@ -31,7 +31,7 @@ enum cdc_json_type cdc_json_type(struct cdc_span value);
 /* True when the span is absent or the JSON null. */
 bool cdc_json_is_null(struct cdc_span value);
 
-/* Walks an object or an array that was validated before. What comes from outside may be of any type: an array has no
+/* Walks an object or an array that was validated before, with or without space around it. What comes from outside may be of any type: an array has no
  * members, an object no elements, and any other value neither. */
 struct cdc_json_iter {
     const char *p, *end;

@@ -32,6 +32,7 @@ enum value_class {
 
 struct value_type {
     enum value_class value, element; /* element: of an array */
+    char delimiter;                  /* between elements, in the server's text of an array */
     int digits;                      /* of a second */
     int length;                      /* the first number in parentheses; -1: none */
     int bytes;                       /* of an integer: 1, 2, 3, 4, 8 */

@@ -60,27 +60,52 @@ static void append_value(struct cdc_format_reader *reader, struct cdc_buf *out, 
     cdc_json_append_compact(out, value);
 }
 
-/* Appends a row's members, and those of the table that it lacks to `unchanged`. */
-static int read_row(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span row,
-                    struct cdc_span over, struct cdc_buf *out, struct cdc_error *error)
+struct row_writer {
+    struct cdc_format_reader *reader;
+    struct format_table *table;
+    struct cdc_buf *out;
+    size_t next;    /* where the next column is looked for first */
+    char separator; /* before the next member */
+};
+
+/* Appends a member. `value.p` NULL: it is null. */
+static int append_member(struct row_writer *to, struct cdc_span name, struct cdc_span value, struct cdc_error *error)
 {
+    struct format_column *column = format_column_of(to->table, &to->next, name);
+
+    if (column == NULL && (column = reader_untyped(to->reader, to->table, name, false, error)) == NULL)
+        return -1;
+    column->seen = true;
+    cdc_buf_byte(to->out, to->separator);
+    to->separator = ',';
+    format_append_raw(to->out, name);
+    cdc_buf_byte(to->out, ':');
+    if (value.p == NULL)
+        cdc_buf_lit(to->out, "null");
+    else
+        append_value(to->reader, to->out, column, value);
+    return 0;
+}
+
+/* Appends a row's members: the old one's if `is_old`, which is the row with the members of `old` over it. What `old` has and the
+ * row has not is NULL by now: without output_nulls, nulls are left out, and of what did not change there is nothing in `old`. */
+static int read_row(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span row,
+                    struct cdc_span old, bool is_old, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct row_writer to = {.reader = reader, .table = table, .out = out, .separator = '{'};
     struct cdc_json_iter iter;
     struct cdc_span name, value;
-    size_t next = 0;
-    char separator = '{';
 
-    for (cdc_json_iter_begin(&iter, row); cdc_json_next_member(&iter, &name, &value); separator = ',') {
-        struct format_column *column = format_column_of(table, &next, name);
-        if (column == NULL && (column = reader_untyped(reader, table, name, false, error)) == NULL)
+    for (cdc_json_iter_begin(&iter, row); cdc_json_next_member(&iter, &name, &value);) {
+        struct cdc_span other = is_old ? format_row_value(old, name) : cdc_span(NULL, 0);
+        if (append_member(&to, name, other.p != NULL ? other : value, error) != 0)
             return -1;
-        column->seen = true;
-        struct cdc_span other = over.p != NULL ? format_row_value(over, name) : over;
-        cdc_buf_byte(out, separator);
-        format_append_raw(out, name);
-        cdc_buf_byte(out, ':');
-        append_value(reader, out, column, other.p != NULL ? other : value);
     }
-    cdc_buf_text(out, separator == '{' ? "{}" : "}");
+    for (cdc_json_iter_begin(&iter, old); cdc_json_next_member(&iter, &name, &value);)
+        if (format_row_value(row, name).p == NULL &&
+            append_member(&to, name, is_old ? value : cdc_span(NULL, 0), error) != 0)
+            return -1;
+    cdc_buf_text(out, to.separator == '{' ? "{}" : "}");
     return 0;
 }
 
@@ -164,14 +189,21 @@ static void append_labels(struct cdc_buf *out, struct cdc_span labels)
         cdc_buf_byte(out, ')');
 }
 
-static void make_type(struct cdc_buf *out, struct cdc_span column)
+/* Of a bit(n) a definition does not tell n, and so not whether 1 is true: the number stays one. */
+static void make_type(struct cdc_format_reader *reader, struct cdc_span column)
 {
+    struct cdc_buf *out = &reader->scratch;
     struct cdc_span whole = cdc_json_member_raw(column, "column-type"), labels = cdc_json_member(column, "enum-values");
     int64_t length;
 
     out->len = 0;
     if (whole.n > 0) {
         cdc_buf_span(out, whole);
+        return;
+    }
+    if (cdc_json_raw_is(cdc_json_member_raw(column, "type"), cdc_span_text("bit"))) {
+        cdc_buf_lit(out, "unknown");
+        reader->losses.n[LOSS_UNTYPED]++;
         return;
     }
     cdc_buf_span(out, cdc_json_member_raw(column, "type"));
@@ -194,7 +226,7 @@ static int define(struct cdc_format_reader *reader, struct format_table *table, 
         struct cdc_span name = cdc_json_member_raw(item, "name");
         if (name.n == 0)
             return reader_bad("a column of the definition has no name", error);
-        make_type(&reader->scratch, item);
+        make_type(reader, item);
         if (format_table_add(table, name, cdc_span(reader->scratch.data, reader->scratch.len), false, error) == NULL)
             return -1;
     }
@@ -244,15 +276,17 @@ static int read_row_line(struct cdc_format_reader *reader, struct cdc_span line,
         return -1;
     if (cdc_json_type(data) != CDC_JSON_OBJECT)
         return reader_bad("the line has no \"data\"", error);
+    if (*op != 'u' || cdc_json_type(old) != CDC_JSON_OBJECT)
+        old = cdc_span(NULL, 0);
     if (place(reader, stream, line, is_last, out, error) != 0 ||
-        read_row(reader, table, data, cdc_span(NULL, 0), &reader->after, error) != 0)
+        read_row(reader, table, data, old, false, &reader->after, error) != 0)
         return -1;
     name_unchanged(reader, table, *op == 'u');
     if (take_key(reader, table, line, error) != 0)
         return -1;
     /* What it was is the row with the old values over it. */
-    if (*op == 'u' && (cdc_json_type(old) == CDC_JSON_OBJECT || table->n_key == 0)) {
-        if (read_row(reader, table, data, old, &reader->before, error) != 0)
+    if (*op == 'u' && (old.p != NULL || table->n_key == 0)) {
+        if (read_row(reader, table, data, old, true, &reader->before, error) != 0)
             return -1;
         name_unchanged(reader, table, false);
         change.before = cdc_span(reader->before.data, reader->before.len);

@@ -155,6 +155,7 @@ struct value_type value_type_of(struct cdc_span raw, bool postgres)
     settle(&type, name, inner);
     if (array) {
         type.element = type.value;
+        type.delimiter = strcmp(name, "box") == 0 ? ';' : ','; /* as the server has it */
         type.value = VALUE_ARRAY;
     }
     return type;

@@ -12,8 +12,8 @@ void wal2json_read_value(struct cdc_buf *out, const struct format_column *column
                          bool *json_null, struct losses *losses, struct cdc_buf *scratch);
 /* An array as JSON has it becomes "{1,NULL,\"a b\"}", without the quotes around it and not escaped, and back from that. False:
  * it is none that has such a form. */
-bool wal2json_append_array(struct cdc_buf *out, enum value_class element, struct cdc_span array);
+bool wal2json_append_array(struct cdc_buf *out, const struct value_type *type, struct cdc_span array);
 /* dimensions: at most so many. */
-bool wal2json_read_array(struct cdc_buf *out, enum value_class element, int dimensions, struct cdc_span text);
+bool wal2json_read_array(struct cdc_buf *out, const struct value_type *type, int dimensions, struct cdc_span text);
 
 #endif

@@ -16,21 +16,22 @@ static void append_quoted(struct cdc_buf *out, struct cdc_span text)
 }
 
 /* The server quotes an element only where it must. */
-static bool needs_quotes(struct cdc_span text)
+static bool needs_quotes(struct cdc_span text, char delimiter)
 {
     if (text.n == 0 || (text.n == 4 && strncasecmp(text.p, "null", 4) == 0))
         return true;
     for (size_t i = 0; i < text.n; i++)
-        if (strchr("{},\"\\ \t\n\r\v\f", text.p[i]) != NULL)
+        if (text.p[i] == delimiter || strchr("{}\"\\ \t\n\r\v\f", text.p[i]) != NULL)
             return true;
     return false;
 }
 
 /* The element's text as the server would print it, unescaped. */
-static bool append_element(struct cdc_buf *out, enum value_class element, struct cdc_span value)
+static bool append_element(struct cdc_buf *out, const struct value_type *type, struct cdc_span value)
 {
     struct cdc_buf text = CDC_BUF_INIT, bytes = CDC_BUF_INIT;
     struct cdc_span raw = cdc_json_string_raw(value);
+    enum value_class element = type->element;
     bool good = true;
 
     /* JSON's own comes in no array but in the server's text of it. */
@@ -59,7 +60,7 @@ static bool append_element(struct cdc_buf *out, enum value_class element, struct
         good = cdc_json_type(value) == CDC_JSON_NUMBER;
     }
     struct cdc_span whole = {text.data != NULL ? text.data : "", text.len};
-    if (needs_quotes(whole))
+    if (needs_quotes(whole, type->delimiter))
         append_quoted(out, whole);
     else
         cdc_buf_span(out, whole);
@@ -69,18 +70,18 @@ static bool append_element(struct cdc_buf *out, enum value_class element, struct
     return good;
 }
 
-bool wal2json_append_array(struct cdc_buf *out, enum value_class element, struct cdc_span array)
+bool wal2json_append_array(struct cdc_buf *out, const struct value_type *type, struct cdc_span array)
 {
     struct cdc_json_iter iter;
     struct cdc_span item;
     char separator = '{';
     bool good = cdc_json_type(array) == CDC_JSON_ARRAY;
 
-    for (cdc_json_iter_begin(&iter, array); good && cdc_json_next_element(&iter, &item); separator = ',') {
+    for (cdc_json_iter_begin(&iter, array); good && cdc_json_next_element(&iter, &item); separator = type->delimiter) {
         cdc_buf_byte(out, separator);
-        good = cdc_json_type(item) == CDC_JSON_ARRAY && element != VALUE_JSON
-                   ? wal2json_append_array(out, element, item)
-                   : append_element(out, element, item);
+        good = cdc_json_type(item) == CDC_JSON_ARRAY && type->element != VALUE_JSON
+                   ? wal2json_append_array(out, type, item)
+                   : append_element(out, type, item);
     }
     cdc_buf_text(out, separator == '{' ? "{}" : "}");
     return good;
@@ -125,14 +126,14 @@ static bool read_element(struct cdc_buf *out, enum value_class element, struct c
     return good;
 }
 
-/* Takes an element off the front: NULL, a text in quotes, or what is before the next comma or brace. */
-static bool take_element(struct cdc_buf *out, enum value_class element, const char **p, const char *end)
+/* Takes an element off the front: NULL, a text in quotes, or what is before the next delimiter or brace. */
+static bool take_element(struct cdc_buf *out, const struct value_type *type, const char **p, const char *end)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     bool quoted = *p < end && **p == '"', good;
 
     for (*p += quoted; *p < end; ++*p) {
-        if (quoted ? **p == '"' : **p == ',' || **p == '}')
+        if (quoted ? **p == '"' : **p == type->delimiter || **p == '}')
             break;
         if (**p == '\\' && *p + 1 < end)
             ++*p;
@@ -144,13 +145,13 @@ static bool take_element(struct cdc_buf *out, enum value_class element, const ch
     if (!quoted && cdc_span_is(whole, "NULL"))
         cdc_buf_lit(out, "null");
     else
-        good = good && read_element(out, element, whole);
+        good = good && read_element(out, type->element, whole);
     out->failed |= text.failed;
     cdc_buf_free(&text);
     return good;
 }
 
-static bool take_array(struct cdc_buf *out, enum value_class element, const char **p, const char *end, int left)
+static bool take_array(struct cdc_buf *out, const struct value_type *type, const char **p, const char *end, int left)
 {
     const char *separator = "";
 
@@ -159,12 +160,12 @@ static bool take_array(struct cdc_buf *out, enum value_class element, const char
     ++*p;
     cdc_buf_byte(out, '[');
     for (; *p < end && **p != '}'; separator = ",") {
-        if (*separator != '\0' && *(*p)++ != ',')
+        if (*separator != '\0' && *(*p)++ != type->delimiter)
             return false;
         if (*p == end)
             return false;
         cdc_buf_text(out, separator);
-        if (**p == '{' ? !take_array(out, element, p, end, left - 1) : !take_element(out, element, p, end))
+        if (**p == '{' ? !take_array(out, type, p, end, left - 1) : !take_element(out, type, p, end))
             return false;
     }
     if (*p == end)
@@ -174,9 +175,9 @@ static bool take_array(struct cdc_buf *out, enum value_class element, const char
     return true;
 }
 
-bool wal2json_read_array(struct cdc_buf *out, enum value_class element, int dimensions, struct cdc_span text)
+bool wal2json_read_array(struct cdc_buf *out, const struct value_type *type, int dimensions, struct cdc_span text)
 {
     const char *p = text.p, *end = text.p + text.n;
 
-    return take_array(out, element, &p, end, dimensions) && p == end;
+    return take_array(out, type, &p, end, dimensions) && p == end;
 }

@@ -74,7 +74,7 @@ void wal2json_append_value(struct cdc_buf *out, const struct format_column *colu
         scratch->len = 0;
         bool is_clear = class == VALUE_ARRAY &&
                         (column->value.element == VALUE_JSON || !may_be_of_arrays(column) || !is_nested(value));
-        if (is_clear && wal2json_append_array(scratch, column->value.element, value)) {
+        if (is_clear && wal2json_append_array(scratch, &column->value, value)) {
             cdc_json_append_string(out, scratch->data, scratch->len);
         } else if (class == VALUE_VECTOR) {
             cdc_json_append_string(out, value.p, value.n);
@@ -111,14 +111,13 @@ static bool read_bytes(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf 
 static bool read_array(struct cdc_buf *out, const struct format_column *column, struct cdc_span raw,
                        struct cdc_buf *scratch)
 {
-    enum value_class element = column->value.element;
     bool of_arrays = may_be_of_arrays(column);
     struct cdc_buf array = CDC_BUF_INIT;
 
     scratch->len = 0;
     cdc_json_unescape(scratch, raw);
     bool good = !scratch->failed &&
-                wal2json_read_array(&array, element, of_arrays ? 1 : 6, cdc_span(scratch->data, scratch->len));
+                wal2json_read_array(&array, &column->value, of_arrays ? 1 : 6, cdc_span(scratch->data, scratch->len));
     if (good)
         cdc_buf_append_buf(out, &array);
     cdc_buf_free(&array);

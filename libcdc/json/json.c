@@ -29,11 +29,22 @@ int cdc_json_validate_envelope(const char *p, size_t n, struct cdc_error *error)
     return validate(p, n, -CDC_JSON_ENVELOPE, error);
 }
 
+/* A whole line may have space around it. */
+static struct cdc_span without_space(struct cdc_span value)
+{
+    const char *end = value.p + value.n, *p = json_skip_space(value.p, end);
+
+    while (end > p && (unsigned char)end[-1] <= ' ')
+        end--;
+    return cdc_span(p, (size_t)(end - p));
+}
+
 enum cdc_json_type cdc_json_type(struct cdc_span value)
 {
     if (value.p == NULL || value.n == 0)
         return CDC_JSON_NONE;
-    switch (value.p[0]) {
+    const char *first = json_skip_space(value.p, value.p + value.n - 1);
+    switch (*first) {
     case '{': return CDC_JSON_OBJECT;
     case '[': return CDC_JSON_ARRAY;
     case '"': return CDC_JSON_STRING;
@@ -58,6 +69,7 @@ void cdc_json_iter_begin(struct cdc_json_iter *iter, struct cdc_span container)
         return;
     }
     /* Without the brackets. The closing one is just after iter->end, and is what the look-ahead below may read. */
+    container = without_space(container);
     iter->p = container.p + 1;
     iter->end = container.p + container.n - 1;
 }

@@ -508,16 +508,25 @@ static uint64_t hex_of(struct cdc_span object, const char *name)
     return cdc_json_member_copy(object, name, text, sizeof text) ? strtoull(text, NULL, 16) : 0;
 }
 
+static int damaged(const struct refused *refused, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" is damaged", refused->path);
+    return cdc_error_hint(error, "remove it: dead letters from before cannot be replayed then");
+}
+
 static int load_schema(struct refused *refused, struct cdc_span object, struct cdc_error *error)
 {
+    struct cdc_error ignored = {0};
     struct cdc_event event;
+    int result;
 
     refused->text.len = 0;
     cdc_json_unescape(&refused->text, cdc_json_member_raw(object, "line"));
     if (refused->text.failed)
         return cdc_error_memory(error);
-    int result = cdc_event_parse(&event, refused->text.data, refused->text.len, error);
-    if (result == 0)
+    if (refused->text.len == 0 || cdc_event_parse(&event, refused->text.data, refused->text.len, &ignored) != 0)
+        result = damaged(refused, error);
+    else
         result = describe(refused, hex_of(object, "schema"), &event, true, error);
     refused->text.len = 0;
     return result;
@@ -530,7 +539,9 @@ static int load_letter(struct refused *refused, struct cdc_span object, struct c
     struct entry *known = find_entry(refused, name, pos);
     int64_t state = REFUSED_UNKNOWN;
 
-    (void)cdc_json_int64(cdc_json_member(object, "state"), &state);
+    if (name.p == NULL || !cdc_json_int64(cdc_json_member(object, "state"), &state) || state < REFUSED_UNKNOWN ||
+        state > REFUSED_REPLAYED)
+        return damaged(refused, error);
     if (known != NULL) {
         refused->n_waiting += (size_t)(state == REFUSED_WAITING) - (size_t)(known->state == REFUSED_WAITING);
         known->state = (enum refused_state)state;
@@ -565,8 +576,7 @@ static int load_line(struct refused *refused, struct cdc_span line, struct cdc_e
         if (cdc_json_member_raw(line, "letter").p != NULL)
             return load_letter(refused, line, error);
     }
-    cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" is damaged", refused->path);
-    return cdc_error_hint(error, "remove it: dead letters from before cannot be replayed then");
+    return damaged(refused, error);
 }
 
 /* Without what was ended, and without the tail of a line that a kill has torn. */

@@ -5,6 +5,7 @@
 CRASH_ROWS=${CDC_CRASH_ROWS:-15000}
 CRASH_KILLS=${CDC_CRASH_KILLS:-12}
 CRASH_SEED=${CDC_CRASH_SEED:-4711}
+CRASH_MS=${CDC_TRAFFIC_MS:-30000}
 SHARED_ROWS=$((CRASH_ROWS / 8 > 2000 ? CRASH_ROWS / 8 : 2000))
 
 COLD_ROWS=$((CRASH_ROWS * 2))
@@ -20,13 +21,13 @@ crash_tables() {
          insert into $NAME.history (account, delta) select i, i from generate_series(1, 1000) i;
          insert into $NAME.branches select i || '-0', i from generate_series(1, 4) i"
 }
-# Four clients, spread over about half a minute where the rows are few.
+# crash_traffic [SCHEMA...]: four clients, who take the schemas in turn, spread over about half a minute where the rows are few.
 crash_traffic() {
-    local client per_client=$((CRASH_ROWS / 4)) pause
-    pause=$((30000 / per_client))
+    local client per_client=$((CRASH_ROWS / 4)) pause schemas=("${@:-$NAME}")
+    pause=$((CRASH_MS / per_client))
     TRAFFIC=()
     for client in 1 2 3 4; do
-        awk -v client=$client -v n=$per_client -v seed="$CRASH_SEED" -v schema="$NAME" -v shared="$SHARED_ROWS" -v cold=$COLD_ROWS -v pause_ms=$pause -f "$LIB/traffic.awk" >"$DIR/traffic$client.sql"
+        awk -v client=$client -v n=$per_client -v seed="$CRASH_SEED" -v schema="${schemas[client % ${#schemas[@]}]}" -v shared="$SHARED_ROWS" -v cold=$COLD_ROWS -v pause_ms=$pause -f "$LIB/traffic.awk" >"$DIR/traffic$client.sql"
         PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -f "$DIR/traffic$client.sql" >/dev/null 2>>"$DIR/traffic.err"
         TRAFFIC+=("$SPAWNED")
     done
