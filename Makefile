@@ -91,7 +91,7 @@ endif
 ifeq ($(WITH_HTTP),yes)
 TOOLS += cdc-sink-http
 HTTP_OBJ = $(call objects,connectors/http)
-$(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl)
+$(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl zlib)
 endif
 ifneq ($(filter pg-cdc mysql-binlog,$(TOOLS)),)
 TOOLS += cdc-snapshot
@@ -106,7 +106,7 @@ ALL_CFLAGS := $(ALL_CFLAGS)
 LIB_LIBS := $(LIB_LIBS)
 CRYPTO_LIBS := $(CRYPTO_LIBS)
 MYSQL_LIBS := $(MYSQL_LIBS)
-MODULES = jansson libcrypto $(if $(PG_OBJ),libpq) $(if $(MYSQL_OBJ),libmariadb libzstd zlib) $(if $(SQLITE_OBJ),sqlite3) $(if $(HTTP_OBJ),libcurl)
+MODULES = jansson libcrypto $(if $(PG_OBJ),libpq) $(if $(MYSQL_OBJ),libmariadb libzstd zlib) $(if $(SQLITE_OBJ),sqlite3) $(if $(HTTP_OBJ),libcurl zlib)
 MODULE_FLAGS := $(shell $(PKG_CONFIG) --cflags --libs $(MODULES) 2>/dev/null)
 
 # $(BUILD)/NAME keeps the text of a variable. Once that is another one, so is the file, and what depends on it is made again.
@@ -158,13 +158,13 @@ $(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_O
 $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SQLITE_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) -lm $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
-	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl) $(LIB_LIBS) $(CRYPTO_LIBS)
+	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl zlib) $(LIB_LIBS) $(CRYPTO_LIBS)
 
 # Unit tests: one program a file in tests/unit, linked with the library, the connectors, and what the programs share.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(SQLITE_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(HTTP_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq sqlite3 libcurl 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS) $(CRYPTO_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq sqlite3 libcurl zlib 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS) $(CRYPTO_LIBS)
 # Without fortification, which would turn its own calls into those that it stands for; never with a sanitizer.
 $(BUILD)/tests/faults.so: tests/lib/faults.c $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -16,8 +16,8 @@
 #define INDEX_DEFAULT "{schema}-{table}"
 
 struct options {
-    bool webhook, elasticsearch, deny_private, new_cluster;
-    const char *format, *index, *alias, *user, *ca, *cert, *key, *sign, *header_file;
+    bool webhook, elasticsearch, deny_private, new_cluster, gzip;
+    const char *format, *index, *alias, *data_stream, *user, *ca, *cert, *key, *sign, *header_file;
     struct cdc_option_list headers, mappings, routing, pipelines;
     int64_t batch_bytes, requests;
     double timeout;
@@ -31,6 +31,8 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "webhook", AT(webhook), "URL takes change lines by POST"),
     OPTION_TEXT("index", AT(index), "PATTERN",
                 "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})"),
+    OPTION_TEXT("data-stream", AT(data_stream), "PATTERN",
+                "keep the history of changes in data streams, and no index of the rows"),
     OPTION_TEXT("alias", AT(alias), "PATTERN", "name that leads to the index once that has caught up"),
     OPTION_LIST(0, "mapping", AT(mappings), "[TABLE:]HOW",
                 "fields of indexes: none, auto (by the columns), or a file (repeatable)"),
@@ -44,6 +46,7 @@ static const struct cdc_option option_table[] = {
     OPTION_INTEGER(0, "requests", AT(requests), "N", "requests under way at once (default 1)", 1, 16),
     OPTION_SIZE("batch-bytes", AT(batch_bytes), "send at the latest after that many bytes (default 5M)",
                 INT64_C(1) << 30),
+    OPTION_FLAG(0, "gzip", AT(gzip), "pack the bodies of requests"),
     OPTION_TEXT("user", AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD"),
     OPTION_LIST(0, "header", AT(headers), "'NAME: VALUE'", "a header for every request"),
     OPTION_TEXT("header-file", AT(header_file), "FILE", "further headers, one a line, such as Authorization"),
@@ -102,6 +105,21 @@ static int add_secret_headers(struct options *options, struct cdc_buf *text, str
                                        : 0;
 }
 
+/* A history has no documents of rows, which is what these are about. */
+static int check_data_stream(const struct options *options, struct cdc_error *error)
+{
+    if (options->data_stream == NULL)
+        return 0;
+    if (!options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--data-stream belongs to --elasticsearch");
+    if (options->index != NULL || options->alias != NULL || options->mappings.count > 0 || options->routing.count > 0 ||
+        options->pipelines.count > 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--data-stream takes the place of --index, and has no --alias, --mapping, --routing or "
+                             "--pipeline: the index template of the stream says how it is kept");
+    return 0;
+}
+
 static int check_options(const struct options *options, const struct cdc_option_list *operands, struct cdc_error *error)
 {
     if (operands->count == 0)
@@ -116,6 +134,10 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--format belongs to --webhook");
     if (options->sign != NULL && !options->webhook)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--sign belongs to --webhook");
+    if (options->sign != NULL && options->gzip)
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--gzip does not go with --sign: whether a signature is of the packed body or of what is "
+                             "in it, each receiver decides for itself");
     if (options->requests > 1 && options->webhook && options->format != NULL && strcmp(options->format, "event") != 0 &&
         strcmp(options->format, "cloudevents") != 0)
         return cdc_error_set(error, CDC_EXIT_USAGE,
@@ -125,6 +147,8 @@ static int check_options(const struct options *options, const struct cdc_option_
         return cdc_error_set(error, CDC_EXIT_USAGE, "--key belongs to --cert");
     if (options->index != NULL && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--index belongs to --elasticsearch");
+    if (check_data_stream(options, error) != 0)
+        return -1;
     if (options->new_cluster && !options->elasticsearch)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--new-cluster belongs to --elasticsearch");
     if (options->alias != NULL && !options->elasticsearch)
@@ -324,9 +348,11 @@ static int run_at(struct program *program, const struct options *options, const 
                  .cert = options->cert,
                  .key = options->key,
                  .deny_private = options->deny_private,
+                 .gzip = options->gzip,
                  .timeout = options->timeout},
         .new_cluster = options->new_cluster,
         .index = options->index != NULL ? options->index : INDEX_DEFAULT,
+        .data_stream = options->data_stream,
         .alias = options->alias,
         .mappings = options->mappings,
         .routing = options->routing,

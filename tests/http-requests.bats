@@ -39,7 +39,7 @@ random() {
         kill -KILL "$sink" 2>/dev/null || true
         wait "$sink" || true
     done
-    t cdc-sink-http --elasticsearch --requests 3 --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"
+    LIMIT=240 t cdc-sink-http --elasticsearch --requests 3 --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"
     opensearch_rows "$SCHEMA-t" '[.id, .v, .big]' | sort >"$DIR/found"
     is "rows" "$(sort "$DIR/rows")" "$(cat "$DIR/found")"
 }

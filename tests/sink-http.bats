@@ -597,9 +597,11 @@ with_pipeline() {
 }
 
 @test "OpenSearch: what is too large for its memory is sent in smaller requests; a document that is so alone is the line's fault" {
-    local mb
+    local mb sizes='0 20 20 20 60 0'
+    # Elasticsearch 9 takes each for four times its size, once its shard is about to have it.
+    [[ ${CDC_SEARCH:-} != elasticsearch-9* ]] || sizes='0 10 10 10 60 0'
     # In megabytes: the third is above a tenth of the heap with those before it, the fifth alone.
-    { schema id id:integer v:text; for mb in 0 20 20 20 60 0; do change c "{\"id\":$POS}" null "{\"id\":$POS,\"v\":\"<$mb>\"}"; done; commit; } |
+    { schema id id:integer v:text; for mb in $sizes; do change c "{\"id\":$POS}" null "{\"id\":$POS,\"v\":\"<$mb>\"}"; done; commit; } |
         python3 -c 'import re, sys
 for line in sys.stdin: sys.stdout.write(re.sub("<([0-9]+)>", lambda mb: "y" * (int(mb[1]) << 20), line))' >"$IN"
     LIMIT=180 run -0 --separate-stderr elastic --batch-bytes 200M --on-error=skip
@@ -1378,7 +1380,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     SEQ=200
     { keyed; line t '"x":1'; change c "$(of 1)" null "$(row c 1 ',"big":"b"')"; commit; } >"$IN"
     run -0 --separate-stderr elastic
-    [[ $stderr == *"smaller ones from now on"* ]]
+    [[ $stderr == *"smaller ones for a while"* ]]
     docs >"$DIR/docs"
     is "emptied" "cb 1" "$(names)"
 }

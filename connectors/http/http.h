@@ -13,6 +13,7 @@ struct http_settings {
     enum http_mode mode;
     struct http_peer peer;
     const char *index;                /* pattern with {db} {schema} {table} {name} */
+    const char *data_stream;          /* pattern, too, in place of index: a history; NULL: none */
     const char *alias;                /* pattern, too: the name that readers use; NULL: none */
     bool new_cluster;                 /* the index server may be another cluster than the one that was filled */
     struct cdc_option_list mappings;  /* [TABLE:]auto|none|FILE */

@@ -23,6 +23,7 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
     size_t bytes = (size_t)settings->batch_bytes;
     struct es_settings index = {
         .index = settings->index,
+        .data_stream = settings->data_stream,
         .alias = settings->alias,
         .new_cluster = settings->new_cluster,
         .mappings = settings->mappings,

@@ -5,7 +5,8 @@
 http-server.py FOLDER [PORT]
 
 FOLDER/port    is written once it listens.
-FOLDER/log     gets one JSON object a request: method, path, headers, body, answer.
+FOLDER/log     gets one JSON object a request: method, path, headers, body, answer. A body in gzip is unpacked; with the status in
+               FOLDER/no-gzip it is answered with that in place of an answer of the script, and logged as "gzip".
 FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each is
                STATUS [HEADER=VALUE]... [BODY] (a BODY of the form `x*N` is N
                times that letter), or `close` (the connection is cut
@@ -23,6 +24,7 @@ GET and PUT of /INDEX/_mapping, PUT of /INDEX and GET of /INDEX,... for ids take
                        ago. The id of an index is `id`, or what FOLDER/uuid has.
 GET of / is not in the log either: it has the cluster_uuid `cluster`, or what FOLDER/cluster has.
 Without a script each _bulk is answered with 200 for each item."""
+import gzip
 import json
 import os
 import sys
@@ -197,17 +199,24 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        refusal = os.path.join(folder, "no-gzip")
+        body = gzip.decompress(body) if packed else body
         if "/_mapping" in self.path or self.command == "PUT" or "settings.index.uuid" in self.path:
             self.mapping(self.path.split("/")[1].split("?")[0], body)
             return
         if self.command == "GET" and self.path == "/":
             self.cluster()
             return
-        step = next_step()
+        step = "gzip" if packed and os.path.exists(refusal) else next_step()
         record = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},
                   "body": body.decode("utf-8", "replace"), "answer": step}
         with open(os.path.join(folder, "log"), "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+        if step == "gzip":
+            with open(refusal, encoding="ascii") as file:
+                self.answer(int(file.read()))
+            return
         self.act(step, body)
 
     do_POST = do_GET = do_PUT = do_DELETE = do_CONNECT = handle_request

@@ -2,13 +2,14 @@
 # shellcheck shell=bash
 # A real OpenSearch, one private node, for tests and demo (tests/opensearch/start).
 
-# Starts it and sets OPENSEARCH_URL. Where it cannot be had a test is skipped, and the demo fails.
+# opensearch_start ['NAME VALUE']...: with these settings; sets OPENSEARCH_URL. Where it cannot be had a test is skipped, and the demo fails.
 opensearch_start() {
     if ! "$CDC_ROOT/tests/opensearch/start" --prepare >&2; then
         [ -z "${BATS_TEST_FILENAME:-}" ] || skip "OpenSearch cannot be had here: run tests/setup test"
         return 1
     fi
     OPENSEARCH_DIR=$(test_folder)
+    [ $# = 0 ] || printf '%s\n' "$@" >"$OPENSEARCH_DIR/settings"
     setsid "$CDC_ROOT/tests/opensearch/start" "$OPENSEARCH_DIR" >/dev/null 2>&1 3>&- &
     OPENSEARCH_PID=$!
     wait_until -t 90 opensearch_up || { tail -20 "$OPENSEARCH_DIR/log" >&2; return 1; }

@@ -20,6 +20,7 @@
 #define RETRY_AFTER_MAX 3600 /* seconds */
 #define TIMEOUT_TIMES 16     /* the longest that --timeout grows to */
 #define LOOK_MS 100          /* how soon a second signal is seen */
+#define PACKED_KEEP ((size_t)4 << 20)
 
 _Static_assert(sizeof((struct http_client *)0)->curl_error >= CURL_ERROR_SIZE, "libcurl's messages need room");
 
@@ -159,6 +160,7 @@ int http_client_open(struct http_client *client, const struct http_peer *peer, s
     client->context = context;
     client->shared = &client->own;
     client->own.timeout = peer->timeout;
+    client->own.gzip = peer->gzip;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->own.multi = curl_multi_init()) == NULL)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
     return open_easy(client, error) == 0 ? check_files(&client->peer, error) : -1;
@@ -191,6 +193,8 @@ void http_client_close(struct http_client *client)
     curl_easy_cleanup(client->easy);
     if (client->shared == &client->own)
         curl_multi_cleanup(client->own.multi);
+    http_gzip_free(&client->gzip);
+    cdc_buf_free(&client->packed);
     cdc_buf_free(&client->response);
     cdc_buf_free(&client->url);
 }
@@ -225,6 +229,8 @@ static struct curl_slist *make_headers(const struct http_client *client, const s
     snprintf(text, sizeof text, "Content-Type: %s", request->content_type);
     if (!has_content_type(own))
         list = append_header(list, text, &failed);
+    if (client->packed.len > 0)
+        list = append_header(list, "Content-Encoding: gzip", &failed);
     for (size_t i = 0; i < HTTP_MORE_HEADERS; i++)
         if (request->more_headers[i] != NULL)
             list = append_header(list, request->more_headers[i], &failed);
@@ -305,6 +311,21 @@ static int choose_node(struct http_client *client, const struct http_request *re
     return good;
 }
 
+/* A request is packed anew for each attempt: most have one. 0 or -1. */
+static int pack(struct http_client *client, const struct http_request *request, struct cdc_error *error)
+{
+    client->packed.len = 0;
+    cdc_buf_shrink(&client->packed, PACKED_KEEP);
+    if (!client->shared->gzip || client->plain || request->body.n < HTTP_GZIP_LEAST)
+        return 0;
+    return http_gzip_pack(&client->gzip, request->body, &client->packed, error);
+}
+
+static struct cdc_span body_to_send(const struct http_client *client, const struct http_request *request)
+{
+    return client->packed.len > 0 ? cdc_span(client->packed.data, client->packed.len) : request->body;
+}
+
 int http_client_begin(struct http_client *client, const struct http_request *request, struct cdc_error *error)
 {
     int chosen = choose_node(client, request, error);
@@ -315,6 +336,9 @@ int http_client_begin(struct http_client *client, const struct http_request *req
         return chosen;
     if (request->attempt != NULL && request->attempt(request->attempt_context, error) != 0)
         return -1;
+    if (pack(client, request, error) != 0)
+        return -1;
+    struct cdc_span body = body_to_send(client, request);
     struct curl_slist *headers = make_headers(client, request);
 
     client->url.len = 0;
@@ -331,12 +355,12 @@ int http_client_begin(struct http_client *client, const struct http_request *req
     curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(timeout * 1000));
     /* On a connection that it has kept, and that is closed without an answer, libcurl sends a request a second time by itself:
      * for all it knows the peer has never seen it. */
-    curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
+    curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, request->once || request->fresh ? 1L : 0L);
     curl_easy_setopt(client->easy, CURLOPT_URL, client->url.data);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
     /* libcurl does not copy the body: it stays where it is until the transfer has ended. */
-    curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, request->body.n != 0 ? request->body.p : "");
-    curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.n);
+    curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, body.n != 0 ? body.p : "");
+    curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
     curl_easy_setopt(client->easy, CURLOPT_CUSTOMREQUEST, request->method);
     client->under_way = true;
     if (curl_multi_add_handle(client->shared->multi, client->easy) != CURLM_OK) {
@@ -566,23 +590,42 @@ static void say_why(const struct http_client *client, bool answered, CURLcode co
                                                  : curl_easy_strerror(code));
 }
 
-enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
-                                   struct cdc_error *error)
+/* May it be the packing that the peer does not like? A receiver that does not know it says 415 at best, and that the body is bad at
+ * worst, as which it would say of each line. */
+static bool is_refused_packed(const struct http_client *client, long status)
 {
-    /* --retry-max counts the attempts of each request anew. */
-    cdc_retry_init(&client->retry, client->context->settings->retry_max);
-    client->tried = 0;
+    return client->packed.len > 0 && (status == 400 || status == 415 || status == 422);
+}
+
+/* The request has its answer. */
+static enum http_outcome finish(struct http_client *client, const struct http_request *request, long status)
+{
+    if (client->retry.attempts > 0)
+        cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.shown);
+    client->context->metrics->bytes_out += body_to_send(client, request).n;
+    if (client->plain && client->shared->gzip && status >= 200 && status < 300) {
+        cdc_log_write(client->context->log, CDC_LOG_WARNING,
+                      "%s takes no body in gzip; requests go as they are from now on", client->peer.shown);
+        client->shared->gzip = false;
+    }
+    return client->too_long && !request->begin_suffices ? HTTP_TOO_LONG : HTTP_ANSWERED;
+}
+
+static enum http_outcome send_until_answered(struct http_client *client, const struct http_request *request,
+                                             long *status, struct cdc_error *error)
+{
     for (;;) {
         CURLcode code = CURLE_OK;
+        int going_on;
         char why[400];
         if (attempt(client, request, &code, status, error) != 0)
             return HTTP_GAVE_UP;
         bool answered = is_answered(client, request, code, *status);
         if (answered && (!is_overload(*status) || is_lasting(client, request))) {
-            if (client->retry.attempts > 0)
-                cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.shown);
-            client->context->metrics->bytes_out += request->body.n;
-            return client->too_long && !request->begin_suffices ? HTTP_TOO_LONG : HTTP_ANSWERED;
+            if (!is_refused_packed(client, *status))
+                return finish(client, request, *status);
+            client->plain = true;
+            continue;
         }
         if (!answered && lasting_error(client, code, error) != 0)
             return HTTP_GAVE_UP;
@@ -595,7 +638,20 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         if (!elsewhere &&
             http_client_wait(client, &client->retry, answered ? retry_after_ms(client) : 0, why, error) != 0)
             return HTTP_GAVE_UP;
+        if (request->again != NULL && (going_on = request->again(request->again_context, error)) != 0)
+            return going_on < 0 ? HTTP_GAVE_UP : HTTP_NOT_NOW;
     }
+}
+
+enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
+                                   struct cdc_error *error)
+{
+    /* --retry-max counts the attempts of each request anew. */
+    cdc_retry_init(&client->retry, client->context->settings->retry_max);
+    client->tried = 0;
+    enum http_outcome outcome = send_until_answered(client, request, status, error);
+    client->plain = false;
+    return outcome;
 }
 
 bool http_client_speaks_wrongly(const struct http_client *client, long status)

@@ -8,6 +8,8 @@
 #include <cdc/retry.h>
 #include <cdc/sink.h>
 
+#include "connectors/http/client/gzip.h"
+
 #define HTTP_MORE_HEADERS 4
 #define HTTP_NODES_MAX 16
 
@@ -28,6 +30,7 @@ struct http_peer {
     const char *ca;                 /* file with the certificates to trust; NULL: the machine's */
     const char *cert, *key;         /* files with a certificate of our own, and its key; NULL: none */
     bool deny_private;              /* no connection to an address that is not of the public internet */
+    bool gzip;                      /* bodies are packed: Content-Encoding */
 };
 
 struct http_request {
@@ -41,11 +44,15 @@ struct http_request {
     /* Before each attempt: what is to be new in it (more_headers point to it). May be NULL. 0 or -1. */
     int (*attempt)(void *context, struct cdc_error *error);
     void *attempt_context;
+    /* Before each attempt but the first: 0; 1: it must not be sent again as it is, which is HTTP_NOT_NOW; -1. May be NULL. */
+    int (*again)(void *context, struct cdc_error *error);
+    void *again_context;
     /* Will the peer say this of the request whenever it is sent, though the status passes by itself for others? May be NULL. */
     bool (*lasts)(const struct http_request *request, struct cdc_span answer);
     size_t response_limit; /* most bytes of the answer; 0: the usual */
     bool begin_suffices;   /* the status says all: with a whole header the answer counts, though its body is longer
                                     than the limit, does not end in time, or breaks off. The connection is closed then. */
+    bool fresh;            /* each attempt over a connection of its own: on a kept one libcurl may send it twice */
     bool once;             /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
     size_t node;           /* only to this one, counted from 1, whether it was looked at or not; 0: to any */
     double timeout;        /* seconds; 0: the peer's */
@@ -58,6 +65,7 @@ typedef int http_check_node(void *context, size_t node, char *why, size_t size, 
 struct http_shared {
     void *multi;    /* libcurl's handle, with the connections */
     double timeout; /* of the next request */
+    bool gzip;      /* bodies are packed, as long as the peer takes them */
     int running;    /* transfers that have not ended */
     size_t node;    /* that gets the next request: one is kept to for as long as it answers */
     http_check_node
@@ -84,6 +92,9 @@ struct http_client {
     char denied[64]; /* the newest address that deny_private has refused in this attempt; "": none */
     struct cdc_buf url;
     struct cdc_retry retry; /* of the request in hand */
+    struct http_gzip gzip;
+    struct cdc_buf packed; /* the body that is sent, where it is packed; else it is empty */
+    bool plain;            /* the request in hand is not packed: it was refused so */
     char curl_error[256];
 };
 
@@ -92,7 +103,7 @@ enum http_outcome {
     HTTP_GAVE_UP = -1, /* with the error: no attempts left, stopped, or no way to reach the peer */
     HTTP_ANSWERED,     /* *status, which is none that passes by itself, and the whole answer */
     HTTP_TOO_LONG,     /* *status, and the answer's beginning: it is longer than the limit */
-    HTTP_NOT_NOW       /* `once` only: no answer, or a status that passes by itself */
+    HTTP_NOT_NOW       /* `once` only: no answer, or a status that passes by itself. Or `again` has said so. */
 };
 
 /* BORROWS the nodes and all strings of peer, and context. http_client_close is for one whose opening failed as well. */

@@ -37,7 +37,7 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     sink->index = settings->index;
     sink->alias = settings->alias;
     sink->alias_due = settings->alias != NULL;
-    sink->body_limit = settings->most_bytes;
+    es_limit_init(&sink->limit, settings->most_bytes);
     cdc_tables_init(&sink->tables, sizeof(struct es_table), release, &target_ops, sink);
     if (es_index_check_pattern("--index", settings->index, error) == 0 &&
         (settings->alias == NULL || es_index_check_pattern("--alias", settings->alias, error) == 0) &&
@@ -48,7 +48,7 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
         es_rules_read(&sink->pipelines, "--pipeline", "NAME", &settings->pipelines, error) == 0 &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
         (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL &&
-        es_cluster_open(sink, settings, error) == 0)
+        es_cluster_open(sink, settings, error) == 0 && es_streams_open(sink, settings, error) == 0)
         return sink;
     es_sink_free(sink);
     return NULL;
@@ -61,6 +61,7 @@ void es_sink_free(struct es_sink *sink)
     cdc_tables_free(&sink->tables);
     es_flights_close(sink);
     es_cluster_close(sink);
+    es_streams_close(sink);
     es_batch_free(&sink->batch);
     es_mappings_free(sink->mappings);
     es_rules_free(&sink->routing);
@@ -139,6 +140,8 @@ static void tell_newer(struct es_sink *sink, const struct cdc_offset_file *offse
 
 int es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
+    if (sink->streams.pattern != NULL)
+        return es_streams_delivered(sink, error);
     if (es_alias_prepare(sink, error) != 0 || es_owner_verify(sink, error) != 0 ||
         es_index_ids_sync(sink->index_ids, error) != 0)
         return -1;
@@ -465,6 +468,8 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
     /* The offsets of the last delivery are saved by now, or the loop would have ended. */
     if (es_key_changes_begin(sink->key_changes, error) != 0)
         return HTTP_TAKEN_FAILED;
+    if (sink->streams.pattern != NULL)
+        return es_history_event(sink, event, error);
     if (!is_row && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_SCHEMA)
         return HTTP_TAKEN;
     if (sink->batch.lines.n > 0 && is_of_all_documents(event))

@@ -8,9 +8,10 @@
 #include "connectors/http/client/client.h"
 
 struct es_settings {
-    const char *index;                /* pattern with {db} {schema} {table} {name} */
-    const char *alias;                /* pattern of the name that readers use; NULL: none */
-    bool new_cluster;                 /* it may be another one than that which was filled */
+    const char *index;       /* pattern with {db} {schema} {table} {name} */
+    const char *data_stream; /* pattern, too: each change becomes a document of that stream (stream.c); NULL: none */
+    const char *alias;       /* pattern of the name that readers use; NULL: none */
+    bool new_cluster;        /* it may be another one than that which was filled */
     struct cdc_option_list mappings;  /* [TABLE:]auto|none|FILE; the last one that matches a table counts */
     struct cdc_option_list routing;   /* [TABLE:]COLUMN, in the same way */
     struct cdc_option_list pipelines; /* [TABLE:]NAME */

@@ -60,9 +60,11 @@ bool es_flights_is_plain(const struct es_sink *sink, const struct es_item *item,
 bool es_flights_is_part(const struct es_sink *sink)
 {
     const struct es_batch *batch = &sink->batch;
+    /* One that does not fit into a request must be sent alone. Lines are longer than what becomes of them. */
+    size_t bytes = sink->flights.part_bytes < sink->limit.now ? sink->flights.part_bytes : sink->limit.now;
 
     return sink->flights.n > 0 && batch->plain &&
-           (batch->lines.n >= sink->flights.part_lines || batch->lines.bytes.len >= sink->flights.part_bytes);
+           (batch->lines.n >= sink->flights.part_lines || batch->lines.bytes.len >= bytes);
 }
 
 void es_flights_turn(struct es_sink *sink)

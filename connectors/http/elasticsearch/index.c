@@ -74,7 +74,7 @@ int es_index_fill(const char *pattern, const struct cdc_event *event, struct cdc
     if (n == 0 || n > 255) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" cannot be the name of an index", (int)(n < 300 ? n : 300),
                       name);
-        return cdc_error_hint(error, "choose another pattern with --index, for example cdc-{table}");
+        return cdc_error_hint(error, "choose another pattern (--index, --data-stream), for example cdc-{table}");
     }
     return 0;
 }

@@ -11,6 +11,8 @@
  *
  *   {"index":"shop-orders-2","alias":"shop-orders"}
  *
+ *   {"index":"shop-history","stream":{"generation":3,"last":"pQm2xq0hTNyJ8dD0q3c8Zw"}}
+ *
  * Killed before the sync, the offset has not moved: the documents come again, and the line with them. */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +48,7 @@ struct es_index_ids {
     struct map identities;  /* by index; "null": none */
     struct map reads;       /* by index */
     struct map aliases;     /* by index */
+    struct map streams;     /* by data stream */
 };
 
 static int failure(const struct es_index_ids *ids, const char *what, struct cdc_error *error)
@@ -250,6 +253,34 @@ int es_index_ids_note_alias(struct es_index_ids *ids, const char *index, const c
     return put(&ids->aliases, strdup(index), strdup(alias), error);
 }
 
+const char *es_index_ids_stream(const struct es_index_ids *ids, const char *name)
+{
+    return get(&ids->streams, name);
+}
+
+int es_index_ids_note_stream(struct es_index_ids *ids, const char *name, const char *stream, struct cdc_error *error)
+{
+    if (ids->fd >= 0) {
+        append_text(&ids->pending, "{\"index\":", name);
+        cdc_buf_lit(&ids->pending, ",\"stream\":");
+        cdc_buf_text(&ids->pending, stream);
+        cdc_buf_lit(&ids->pending, "}\n");
+        if (ids->pending.failed)
+            return cdc_error_memory(error);
+    }
+    return put(&ids->streams, strdup(name), strdup(stream), error);
+}
+
+bool es_index_ids_has_indexes(const struct es_index_ids *ids)
+{
+    return ids->ids.n > 0;
+}
+
+bool es_index_ids_has_streams(const struct es_index_ids *ids)
+{
+    return ids->streams.n > 0;
+}
+
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 {
     size_t done = 0;
@@ -278,7 +309,7 @@ int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 /* 1: it is not one of ours. */
 static int load_line(struct es_index_ids *ids, struct cdc_span line, struct cdc_error *error)
 {
-    struct cdc_span index, id, source, identity, read, alias, cluster;
+    struct cdc_span index, id, source, identity, read, alias, stream, cluster;
 
     if (cdc_json_validate(line.p, line.n, NULL) != 0)
         return 1;
@@ -289,6 +320,9 @@ static int load_line(struct es_index_ids *ids, struct cdc_span line, struct cdc_
     read = cdc_json_member(line, "read");
     if (read.p != NULL && cdc_json_type(read) == CDC_JSON_OBJECT)
         return put(&ids->reads, cdc_json_text(index, NULL), cdc_span_copy(read), error);
+    stream = cdc_json_member(line, "stream");
+    if (stream.p != NULL && cdc_json_type(stream) == CDC_JSON_OBJECT)
+        return put(&ids->streams, cdc_json_text(index, NULL), cdc_span_copy(stream), error);
     if ((alias = cdc_json_member_raw(line, "alias")).p != NULL)
         return put(&ids->aliases, cdc_json_text(index, NULL), cdc_json_text(alias, NULL), error);
     if ((id = cdc_json_member_raw(line, "uuid")).p == NULL)
@@ -367,6 +401,7 @@ void es_index_ids_free(struct es_index_ids *ids)
     free_map(&ids->identities);
     free_map(&ids->reads);
     free_map(&ids->aliases);
+    free_map(&ids->streams);
     cdc_buf_free(&ids->pending);
     free(ids->path);
     free(ids);

@@ -39,6 +39,13 @@ int es_index_ids_note_read(struct es_index_ids *ids, const char *index, const ch
 /* The alias that was led to that index (alias.c); NULL: none. BORROWED, too. Kept as the id is. */
 const char *es_index_ids_alias(const struct es_index_ids *ids, const char *index);
 int es_index_ids_note_alias(struct es_index_ids *ids, const char *index, const char *alias, struct cdc_error *error);
+/* Of a data stream (stream.c), a JSON object: where its documents went when the position was the newest. NULL: nothing was ever sent
+ * there. BORROWED, too. Kept as the id is. */
+const char *es_index_ids_stream(const struct es_index_ids *ids, const char *name);
+int es_index_ids_note_stream(struct es_index_ids *ids, const char *name, const char *stream, struct cdc_error *error);
+/* Are there any indexes, or any data streams? */
+bool es_index_ids_has_indexes(const struct es_index_ids *ids);
+bool es_index_ids_has_streams(const struct es_index_ids *ids);
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error);
 
 #endif

@@ -10,11 +10,13 @@
 #include "connectors/http/elasticsearch/elasticsearch.h"
 #include "connectors/http/elasticsearch/index_ids.h"
 #include "connectors/http/elasticsearch/key_changes.h"
+#include "connectors/http/elasticsearch/limit.h"
 
 /* Was all taken? Twenty bytes say so for ten thousand items. Which were not is asked with the same request again, since
  * versions make that harmless. */
 #define ES_BULK_PATH "/_bulk?filter_path=errors"
 #define ES_BULK_ITEMS_PATH ES_BULK_PATH ",items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard"
+#define ES_BULK_CREATE_PATH ES_BULK_ITEMS_PATH ",items.*.result"
 /* And what became of them, of indexes with an ingest pipeline, or of which that is not known yet. */
 #define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._id,items.*._version,items.*.result"
 
@@ -46,7 +48,8 @@ void es_document_action(struct cdc_buf *body, const char *what, const char *inde
 enum es_kind {
     ES_INDEX, /* the whole document */
     ES_DELETE,
-    ES_MERGE /* columns are missing: the index has them */
+    ES_MERGE, /* columns are missing: the index has them */
+    ES_CREATE /* the line itself, of a data stream */
 };
 struct es_item {
     size_t id, id_n; /* in ids: the address, which is the _id and maybe a routing (routing.c) */
@@ -62,9 +65,10 @@ struct es_item {
     int64_t seq;   /* of its line */
     /* Before it leaves its old _id (twice.c): a document of the transaction, of before it, or it is known to be one of two. */
     enum es_look { ES_NO_LOOK, ES_LOOK_OTHER, ES_LOOK_OLDER, ES_IS_TWICE } look;
-    enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE } sent; /* in the request in hand */
-    bool written;                                                 /* its document has been sent, and was not refused */
-    bool refused;                                                 /* it was told */
+    enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE, ES_SENT_CREATE } sent; /* in the request in hand */
+    bool written; /* its document has been sent, and was not refused */
+    bool refused; /* it was told */
+    bool there;   /* ES_CREATE: an older index of the stream has it */
     /* A row of a read has met a newer document (reread.c): in that shard, of that version (0: it is not known). */
     bool behind;
     int shard;
@@ -166,6 +170,37 @@ struct es_cluster {
 int es_cluster_open(struct es_sink *sink, const struct es_settings *settings, struct cdc_error *error);
 void es_cluster_close(struct es_sink *sink);
 
+/* -- stream.c: the history of changes, in data streams -- */
+struct es_streams {
+    const char *pattern;     /* of their names; NULL: none, there are indexes of rows */
+    struct es_table **items; /* those that have had a line in this run */
+    size_t n;
+    struct http_client client; /* for questions while a request is in hand */
+    bool unsure;               /* lines since the position may have been sent before */
+    bool delivered;            /* what was found at the newest delivery is to be noted */
+};
+/* CONFIG where the position is of the other kind of destination. For es_streams_close as well, if it fails. */
+int es_streams_open(struct es_sink *sink, const struct es_settings *settings, struct cdc_error *error);
+void es_streams_close(struct es_sink *sink);
+/* The stream of the event's line, which is there; NULL with the error. Overwrites sink->scratch. */
+struct es_table *es_stream_of(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error);
+/* It gets a line. */
+void es_stream_touch(struct es_table *table);
+/* Appends when the change was committed, which stays the same when the line comes again. false: it does not say, or says nonsense. */
+bool es_stream_append_time(struct cdc_buf *out, const struct cdc_event *event);
+/* Appends an item of kind ES_CREATE. */
+void es_stream_append(struct es_sink *sink, const struct es_item *item, const struct cdc_event *event);
+/* Before items from `from` on are sent: which of those that may have been sent before are there? Sets item->there. */
+int es_stream_find(struct es_sink *sink, size_t from, struct cdc_error *error);
+/* As `again` of a request; context is the sink. */
+int es_stream_again(void *context, struct cdc_error *error);
+/* Before the offsets are saved, and before the first line after that. CONFIG where a stream is gone. */
+int es_streams_delivered(struct es_sink *sink, struct cdc_error *error);
+int es_streams_begin(struct es_sink *sink, struct cdc_error *error);
+
+/* -- history.c: the lines of a history -- */
+enum http_taken es_history_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error);
+
 /* -- the sink -- */
 struct es_sink {
     struct http_client *client;
@@ -178,8 +213,8 @@ struct es_sink {
     struct cdc_tables tables;
     struct es_batch batch;
     struct cdc_buf body, scratch, rest;
-    size_t body_limit; /* lowered when a request was too large */
-    bool smaller;      /* that was so just now */
+    struct es_limit limit; /* of a body */
+    bool at_once;      /* what was not taken just now is sent again without a wait: in smaller requests, or in others */
     bool watch;        /* the batch has a row of a table that is to be watched */
     size_t n_watched;  /* such batches since the last delivery */
     char not_now[500]; /* why the newest item that is to be sent again was not taken */
@@ -188,6 +223,7 @@ struct es_sink {
     bool asked;        /* the request in hand asks for its items */
     struct es_flights flights;
     struct es_cluster cluster;
+    struct es_streams streams;
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
     struct es_written written;
@@ -223,6 +259,7 @@ struct es_table {
     bool asked_kept;          /* what its mapping says of _source was asked for */
     char *kept;               /* that, where not all fields are kept there; else NULL */
     bool emptied;             /* since the last delivery, by a TRUNCATE */
+    struct es_stream *stream; /* of a data stream; else NULL */
 };
 
 /* -- request.c -- */
@@ -237,8 +274,7 @@ enum http_outcome es_request_put(struct es_sink *sink, const char *index, const 
 
 /* The request ("_refresh", "_flush") to all shards of an index. 1: each of them did it, 0: there is no such index, -1. */
 int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error);
-/* The peer takes no request of n bytes (413, or es_too_large): smaller ones for the rest of the run, since its limit does not
- * change. */
+/* The peer takes no request of n bytes (413, or es_too_large): smaller ones for a while (limit.h). */
 void es_request_smaller(struct es_sink *sink, size_t n);
 /* The error of a closed index. Always -1. */
 int es_request_closed(const char *index, struct cdc_error *error);

@@ -36,7 +36,7 @@ static size_t build_mget(struct es_sink *sink, size_t from, size_t most)
 
     body->len = 0;
     cdc_buf_lit(body, "{\"docs\":[");
-    for (size_t i = from; i < batch->lines.n && n < most && (n == 0 || body->len < sink->body_limit); i++) {
+    for (size_t i = from; i < batch->lines.n && n < most && (n == 0 || body->len < sink->limit.now); i++) {
         const struct es_item *item = &batch->items[i];
         if (!es_merge_needs_base(batch, item))
             continue;

@@ -29,11 +29,10 @@ enum http_outcome es_request_send(struct es_sink *sink, const struct http_reques
 
 void es_request_smaller(struct es_sink *sink, size_t n)
 {
-    if (n / 2 < sink->body_limit) /* it may have been under way since before another one was too large */
-        sink->body_limit = n / 2;
-    sink->smaller = true;
+    es_limit_refused(&sink->limit, n, cdc_clock_ms());
+    sink->at_once = true;
     cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
-                  "%s takes no request of %zu bytes; smaller ones from now on", sink->client->peer.shown, n);
+                  "%s takes no request of %zu bytes; smaller ones for a while", sink->client->peer.shown, n);
 }
 
 int es_request_closed(const char *index, struct cdc_error *error)

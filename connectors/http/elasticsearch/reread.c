@@ -344,7 +344,7 @@ static size_t build_look(struct es_sink *sink, size_t from, size_t *to)
 
     sink->body.len = 0;
     cdc_buf_lit(&sink->body, "{\"docs\":[");
-    for (; i < batch->lines.n && n < LOOK_MAX && (n == 0 || sink->body.len < sink->body_limit); i++) {
+    for (; i < batch->lines.n && n < LOOK_MAX && (n == 0 || sink->body.len < sink->limit.now); i++) {
         if (!batch->items[i].behind)
             continue;
         struct cdc_span id = es_batch_id(batch, &batch->items[i]);

@@ -66,7 +66,10 @@ static int append_item(struct es_sink *sink, size_t index, struct cdc_error *err
 
     if (cdc_event_parse(&event, line.p, line.n, error) != 0) /* it was parsed before */
         return -1;
-    if (item->kind == ES_DELETE) {
+    if (item->kind == ES_CREATE) {
+        es_stream_append(sink, item, &event);
+        item->sent = item->there ? ES_SENT_NOTHING : ES_SENT_CREATE;
+    } else if (item->kind == ES_DELETE) {
         append_delete(sink, item, es_batch_id(&sink->batch, item), event.seq);
     } else if (item->kind == ES_MERGE) {
         return append_merge(sink, index, &event, error);
@@ -109,6 +112,8 @@ static int build(struct es_sink *sink, append_function *append, size_t from, siz
 {
     size_t i = from;
 
+    if (es_stream_find(sink, from, error) != 0)
+        return -1;
     sink->body.len = 0;
     es_merge_forget(&sink->batch, from);
     while (i < sink->batch.lines.n) {
@@ -119,7 +124,7 @@ static int build(struct es_sink *sink, append_function *append, size_t from, siz
         if (sink->body.failed || sink->rest.failed)
             return cdc_error_memory(error);
         /* The first item goes in whatever its size, or a large document would never be sent. */
-        if (i > from && sink->body.len > sink->body_limit) {
+        if (i > from && sink->body.len > sink->limit.now) {
             sink->body.len = before; /* it comes first in the next one */
             break;
         }
@@ -177,14 +182,15 @@ static int settle_done(struct es_sink *sink, size_t index, struct es_result *res
         item->newer = result->newer;
         return 0;
     }
-    int dropped = es_places_check(&sink->batch, item, result, error);
+    int dropped = item->sent == ES_SENT_CREATE ? result->dropped : es_places_check(&sink->batch, item, result, error);
 
     if (dropped > 0) {
         result->type = "dropped";
         result->reason = "an ingest pipeline of the index does not let the document in";
         return refuse(sink, index, result, error);
     }
-    note_newer(sink, item, result->newer);
+    if (item->sent != ES_SENT_CREATE)
+        note_newer(sink, item, result->newer);
     return dropped;
 }
 
@@ -242,7 +248,7 @@ static enum settled settle(struct es_sink *sink, size_t index, struct es_answer 
     return SETTLED_FAILED;
 }
 
-/* The request with items from..to, of which `at` is the first that is not settled: smaller ones from now on; or it has that one alone,
+/* The request with items from..to, of which `at` is the first that is not settled: smaller ones for a while; or it has that one alone,
  * which is refused. */
 static int too_large(struct es_sink *sink, size_t from, size_t at, size_t to, size_t *next, const char *why,
                      struct cdc_error *error)
@@ -306,16 +312,22 @@ static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *nex
 /* For sink->body. One that is on its way already has asked for its items, or not. */
 static struct http_request make_request(struct es_sink *sink)
 {
+    bool stream = sink->streams.pattern != NULL;
+
     if (!sink->client->under_way)
-        sink->asked = sink->watch || sink->ask_items;
+        sink->asked = sink->watch || sink->ask_items || stream;
     return (struct http_request){
         .method = "POST",
-        .path = sink->watch   ? ES_BULK_PLACES_PATH
+        .path = stream        ? ES_BULK_CREATE_PATH
+                : sink->watch ? ES_BULK_PLACES_PATH
                 : sink->asked ? ES_BULK_ITEMS_PATH
                               : ES_BULK_PATH,
         .content_type = "application/x-ndjson",
         .body = cdc_span(sink->body.data, sink->body.len),
         .lasts = es_too_large,
+        .again = stream ? es_stream_again : NULL,
+        .again_context = sink,
+        .fresh = stream,
     };
 }
 
@@ -344,10 +356,18 @@ static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, stru
 
         if (outcome != HTTP_GAVE_UP && es_is_too_large(status))
             return request_too_large(sink, from, to, next, status, error);
+        if (outcome ==
+            HTTP_NOT_NOW) { /* some of it may be in an index that is not the last one of its stream any more */
+            sink->at_once = true;
+            return *next = from, 0;
+        }
         if (http_client_check(sink->client, outcome, status, error) != 0)
             return -1;
         result = take_answer(sink, from, to, next, error);
     } while (result == 1);
+    if (result == 0 && !sink->at_once && es_limit_taken(&sink->limit, sink->body.len, cdc_clock_ms()))
+        cdc_log_write(sink->client->context->log, CDC_LOG_INFO, "%s takes requests of the full size again",
+                      sink->client->peer.shown);
     return result;
 }
 
@@ -364,13 +384,14 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
         else if (build(sink, append, from, &to, error) != 0)
             return -1;
         next = to;
-        sink->smaller = false;
+        sink->at_once = false;
         if (sink->body.len > 0 && post(sink, from, to, &next, error) != 0)
             return -1;
+        sink->streams.unsure |= next < to; /* later ones may have been taken */
         /* One item taken is progress. */
         if (next > from)
             cdc_retry_success(&retry);
-        if (next < to && !sink->smaller && http_client_wait(sink->client, &retry, 0, sink->not_now, error) != 0)
+        if (next < to && !sink->at_once && http_client_wait(sink->client, &retry, 0, sink->not_now, error) != 0)
             return -1;
         from = next;
     }

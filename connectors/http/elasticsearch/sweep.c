@@ -109,7 +109,7 @@ static enum step post_deletes(struct es_sink *sink, struct es_sweep *sweep, stru
         struct cdc_span now = lines_up_to(rest, limit, &n);
         step = post_once(sink, sweep, now, n, &too_large, error);
         if (too_large)
-            limit = sink->body_limit;
+            limit = sink->limit.now;
         else
             rest = cdc_span(rest.p + now.n, rest.n - now.n);
     }
@@ -183,7 +183,7 @@ static enum step delete_hits(struct es_sink *sink, struct es_page *page, struct 
         if (version < 0 || !ours)
             continue;
         append_delete(sink, sweep, &hit, version);
-        if (sink->body.len < sink->body_limit)
+        if (sink->body.len < sink->limit.now)
             continue;
         if ((step = post_deletes(sink, sweep, error)) != GO_ON)
             return step;

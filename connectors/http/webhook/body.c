@@ -5,8 +5,8 @@
  *   {"specversion":"1.0","id":"0000000016B374D8.0000000003.1","source":"/shop/app","type":"cdc.create","subject":"public.items",
  *    "time":"2026-02-01T10:00:00.123Z","datacontenttype":"application/json","data":{"op":"c",...}} */
 #include <stdio.h>
-#include <time.h>
 
+#include "connectors/http/client/time.h"
 #include "connectors/http/webhook/internal.h"
 
 const char *webhook_content_type(enum http_webhook_format format)
@@ -70,16 +70,13 @@ static void append_segment(struct cdc_buf *out, struct cdc_buf *scratch, struct 
 
 static void append_time(struct cdc_buf *out, int64_t ts_ms)
 {
-    int64_t seconds = ts_ms / 1000 - (ts_ms % 1000 < 0);
-    time_t at = (time_t)seconds;
-    struct tm tm;
-    char text[40];
+    size_t before = out->len;
 
-    /* RFC 3339 has years of four digits. */
-    if (gmtime_r(&at, &tm) == NULL || tm.tm_year + 1900 < 1 || tm.tm_year + 1900 > 9999)
-        return;
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    cdc_buf_printf(out, ",\"time\":\"%s.%03dZ\"", text + (text[0] == '+'), (int)(ts_ms - seconds * 1000));
+    cdc_buf_lit(out, ",\"time\":\"");
+    if (http_time_append(out, ts_ms))
+        cdc_buf_byte(out, '"');
+    else
+        out->len = before;
 }
 
 static int append_cloudevent(struct cdc_buf *out, struct cdc_span line, struct cdc_error *error)
