@@ -134,7 +134,9 @@ static void write_row(struct server_transaction *one)
         return;
     bool is_relation = draw(6) == 0;
     one->messages[one->n++] = (struct message){.xid = one->depth > 0 ? one->stack[one->depth - 1] : one->xid,
-                                               .type = is_relation ? 'R' : has_messages && draw(9) == 0 ? 'M' : "IUDT"[draw(4)],
+                                               .type = is_relation                    ? 'R'
+                                                       : has_messages && draw(9) == 0 ? 'M'
+                                                                                      : "IUDT"[draw(4)],
                                                .number = number++,
                                                .length = draw(40) == 0 ? draw(400000) : draw(30),
                                                .place = place};
@@ -344,8 +346,8 @@ static void test_messages(void)
     check(TAKE("S\0\0\0\7\0") == 1 && TAKE("M\0\0\0\7text") == 1 && TAKE("I\0\0\0\7row") == 1 &&
               TAKE("I\0\0\0\xbrow") == 1 && TAKE("E") == 1 && TAKE("A\0\0\0\7\0\0\0\xb") == 1,
           "one before a change of the transaction itself stays");
-    check(TAKE("S\0\0\0\7\0") == 1 && TAKE("M\0\0\0\7text") == 1 && TAKE("I\0\0\0\xcrow") == 1 &&
-              TAKE("E") == 1 && TAKE("A\0\0\0\7\0\0\0\xc") == PG_SPOOL_UNSURE,
+    check(TAKE("S\0\0\0\7\0") == 1 && TAKE("M\0\0\0\7text") == 1 && TAKE("I\0\0\0\xcrow") == 1 && TAKE("E") == 1 &&
+              TAKE("A\0\0\0\7\0\0\0\xc") == PG_SPOOL_UNSURE,
           "one just before it may be of either");
     pg_spool_free(spool);
 }

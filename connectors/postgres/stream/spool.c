@@ -17,7 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD = 12, WRITE_BYTES = 1 << 16, READ_BYTES = 1 << 18, KEEP_BYTES = 1 << 20, BEGIN_BYTES = 21, COMMIT_BYTES = 26 };
+enum {
+    HEAD = 12,
+    WRITE_BYTES = 1 << 16,
+    READ_BYTES = 1 << 18,
+    KEEP_BYTES = 1 << 20,
+    BEGIN_BYTES = 21,
+    COMMIT_BYTES = 26
+};
 
 struct part {
     uint64_t begin; /* in the file of changes */
@@ -30,9 +37,9 @@ struct transaction {
     int changes, parts; /* descriptors; -1: none yet */
     uint64_t size;      /* of the changes, without what is in spool->unwritten */
     uint64_t n_parts;
-    bool ends_in_message; /* its last change is a logical message */
-    uint32_t last_part;     /* the highest id of them */
-    uint64_t first_change;  /* where the first message begins that is a change; UINT64_MAX: none */
+    bool ends_in_message;  /* its last change is a logical message */
+    uint32_t last_part;    /* the highest id of them */
+    uint64_t first_change; /* where the first message begins that is a change; UINT64_MAX: none */
     struct transaction *next;
 };
 
@@ -47,9 +54,9 @@ struct pg_spool {
     uint8_t begin[BEGIN_BYTES], commit[COMMIT_BYTES];
     uint64_t commit_lsn;
     enum { OUT_BEGIN, OUT_CHANGES } step;
-    uint64_t read;          /* bytes of the changes that are in `bytes`, or were */
+    uint64_t read; /* bytes of the changes that are in `bytes`, or were */
     struct cdc_buf bytes;
-    size_t at;              /* in bytes: what has come out */
+    size_t at; /* in bytes: what has come out */
 };
 
 /* -- files ------------------------------------------------------------------------- */
@@ -168,7 +175,8 @@ static int flush(struct pg_spool *spool, struct cdc_error *error)
     struct transaction *transaction = spool->block;
     if (spool->unwritten.failed)
         return cdc_error_memory(error);
-    if (write_at(spool, transaction->changes, spool->unwritten.data, spool->unwritten.len, transaction->size, error) < 0)
+    if (write_at(spool, transaction->changes, spool->unwritten.data, spool->unwritten.len, transaction->size, error) <
+        0)
         return -1;
     transaction->size += spool->unwritten.len;
     spool->unwritten.len = 0;
@@ -190,9 +198,8 @@ static int note_part(struct pg_spool *spool, uint32_t xid, struct cdc_error *err
         return 0;
     if (transaction->parts < 0 && (transaction->parts = open_file(spool, error)) < 0)
         return -1;
-    struct part part = {.begin = transaction->size + spool->unwritten.len,
-                        .xid = xid,
-                        .follows_message = transaction->ends_in_message};
+    struct part part = {
+        .begin = transaction->size + spool->unwritten.len, .xid = xid, .follows_message = transaction->ends_in_message};
     if (write_at(spool, transaction->parts, &part, sizeof part, transaction->n_parts * sizeof part, error) < 0)
         return -1;
     transaction->n_parts++;
@@ -201,8 +208,8 @@ static int note_part(struct pg_spool *spool, uint32_t xid, struct cdc_error *err
 }
 
 /* The first of those whose ids are not before xid: *index; n_parts: there is none. */
-static int find_part(const struct pg_spool *spool, const struct transaction *transaction, uint32_t xid,
-                     uint64_t *index, struct part *found, struct cdc_error *error)
+static int find_part(const struct pg_spool *spool, const struct transaction *transaction, uint32_t xid, uint64_t *index,
+                     struct part *found, struct cdc_error *error)
 {
     uint64_t low = 0, high = transaction->n_parts;
     while (low < high) {
