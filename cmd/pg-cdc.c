@@ -14,7 +14,7 @@
 
 struct values {
     struct source_options common;
-    const char *slot, *publication, *until;
+    const char *slot, *publication, *until, *spool;
     bool no_create, allow_refused, allow_republished, drop, temporary, check, json;
 };
 
@@ -29,6 +29,7 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "allow-refused", AT(allow_refused), "publish tables whose UPDATE the server will refuse"),
     OPTION_FLAG(0, "allow-republished", AT(allow_republished), "go on where tables were out of the publication"),
     OPTION_COMPOSITE(AT(common.composite), ""),
+    OPTION_TEXT("spool", AT(spool), "FOLDER", "take large transactions while they are open"),
     OPTION_FLAG(0, "temporary", AT(temporary), "a look: slot gone at the end, nothing kept"),
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
@@ -142,6 +143,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
                                    .allow_refused = v->allow_refused,
                                    .allow_republished = v->allow_republished,
                                    .temporary = v->temporary,
+                                   .spool = v->spool,
                                    .format = source_options_format(&v->common),
                                    .tool = program->name,
                                    .log = &program->log,

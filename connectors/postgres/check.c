@@ -12,6 +12,7 @@
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/slot.h"
+#include "connectors/postgres/stream/spool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -202,6 +203,15 @@ static void check_walsender(struct check *check)
         say(check, TELLS, "replication_connection", "ok: replication connection", NULL);
     else
         fail(check, "replication_connection", "replication connection: ", &error);
+}
+
+static void check_spool(struct check *check)
+{
+    struct cdc_error error = {0};
+    struct pg_spool *spool = check->settings->spool ? pg_spool_new(check->settings->spool, &error) : NULL;
+    if (error.status != 0)
+        fail(check, "spool", "", &error);
+    pg_spool_free(spool);
 }
 
 /* What the start does with the position that the pipeline keeps. */
@@ -625,6 +635,7 @@ static int check_host(struct pg_settings *settings, const struct pg_check_known 
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
         check_slot(&check);
+        check_spool(&check);
         if (check.report)
             report_server(&check);
         bool publication = check_publication(&check);

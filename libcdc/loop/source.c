@@ -356,6 +356,7 @@ static int stream(struct source_loop *loop, struct cdc_error *error)
         struct cdc_buf *out = cdc_writer_buf(loop->writer);
         bool blocked = cdc_writer_pending(loop->writer) >= HIGH_WATER;
         enum cdc_source_result got = CDC_SOURCE_IDLE;
+        size_t before = out->len;
         if (must_leave(loop))
             return 0;
         if (!blocked) {
@@ -374,9 +375,9 @@ static int stream(struct source_loop *loop, struct cdc_error *error)
          * in the buffer. */
         if (note_boundary(loop, error) != 0)
             return -1;
-        /* While more is there at once, blocks; at a pause, everything, so that a single row does not wait for 64 KiB
-         * to come together. */
-        if (got != CDC_SOURCE_MORE || cdc_writer_pending(loop->writer) >= BLOCK)
+        /* While more is there at once, blocks; at a pause, or where no line comes of it, everything, so that a single row does not
+         * wait for 64 KiB to come together. */
+        if (got != CDC_SOURCE_MORE || out->len == before || cdc_writer_pending(loop->writer) >= BLOCK)
             if (cdc_writer_flush(loop->writer, error) != 0)
                 return -1;
         if (confirm_step(loop, false, error) != 0)

@@ -18,6 +18,8 @@ struct pg_settings {
     bool no_create, temporary;
     bool allow_republished; /* go on with tables that were out of the publication for a while */
     bool allow_refused;     /* publish tables whose UPDATE and DELETE the server then refuses */
+    const char *
+        spool; /* a folder: transactions are taken while they are open, and kept there; NULL: not before their commit */
     struct cdc_value_format format;
     const char *tool;
     /* While a long wait lasts (a slot waits for running transactions): who hears of it, and what ends it. Both may be NULL. */

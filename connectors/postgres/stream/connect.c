@@ -340,7 +340,9 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     if (stream->converts && pg_query_run(stream->replication, "SET client_encoding = 'SQL_ASCII'",
                                          "cannot prepare the replication connection", error) < 0)
         return -1;
-    pg_start_statement(&command, stream->pg, stream->start.from);
+    if (stream->spool)
+        pg_spool_reset(stream->spool, PQserverVersion(stream->replication) < 150000);
+    pg_start_statement(&command, stream->pg, stream->start.from, stream->spool != NULL);
     stream->skipped = (struct cdc_error){0};
     PQsetNoticeReceiver(stream->replication, notice, stream);
     int status = command.failed ? cdc_error_memory(error) : 0;
@@ -649,6 +651,9 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
 {
     struct pg_stream *stream = source;
     pg_status_disconnect(stream);
+    stream->has_from = from != NULL;
+    if (from && from != &stream->from && cdc_offset_copy(&stream->from, from, error) < 0)
+        return -1;
     if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0 ||
         check_breaks(stream, error) < 0)
         return -1;

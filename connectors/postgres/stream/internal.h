@@ -13,6 +13,7 @@
 #include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/identity.h"
 #include "connectors/postgres/session/slot.h"
+#include "connectors/postgres/stream/spool.h"
 #include "connectors/postgres/stream/stream.h"
 
 #define STATUS_MS 1000        /* a status message at least that often */
@@ -103,7 +104,11 @@ struct pg_stream {
     PGconn *sql, *replication;
     struct pg_hosts hosts; /* where to connect, once others of the URL have said that the position is lost */
     struct pgoutput *decoder;
-    bool converts; /* the texts of rows, from: */
+    struct pg_spool *spool; /* NULL: no transaction is taken before its commit, or none any more in this run */
+    bool unsure;            /* what it says cannot be told: to be connected anew, without it */
+    bool has_from;
+    struct cdc_offset from; /* where this connection began */
+    bool converts;          /* the texts of rows, from: */
     struct pg_encoding encoding;
     struct pg_identity identity;
     char server_started[PG_IDENTITY_START]; /* of the one that the log comes from (pg_identity_read_start) */
@@ -170,8 +175,8 @@ int pg_start_needed(const struct pg_start *start, const struct cdc_acks *acks, u
 /* The error for a slot that is no more what a position was taken from. Returns -1. */
 int pg_start_lost(const char *slot, const char *why, struct cdc_error *error);
 
-/* Appends the START_REPLICATION of a decoder that begins at from, NUL-terminated. */
-void pg_start_statement(struct cdc_buf *out, const struct pg_settings *pg, uint64_t from);
+/* Appends the START_REPLICATION of a decoder that begins at from, NUL-terminated. streams: transactions that are open, too (spool.h). */
+void pg_start_statement(struct cdc_buf *out, const struct pg_settings *pg, uint64_t from, bool streams);
 /* To an error that the publication does not exist, where the server decodes. */
 void pg_start_hint_publication(const char *publication, struct cdc_error *error);
 /* For changes whose publication did not exist when they were made, 18 and later have a warning where older servers have an error,

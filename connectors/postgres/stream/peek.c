@@ -70,7 +70,7 @@ static int start(struct peek *peek, uint64_t from, struct cdc_error *error)
          pg_query_run(peek->replication, "SET client_encoding = 'SQL_ASCII'", "cannot prepare the session", error) < 0))
         return -1;
     peek->end = pg_bounds_without_header(identity.end);
-    pg_start_statement(&command, peek->pg, from);
+    pg_start_statement(&command, peek->pg, from, false);
     PQsetNoticeReceiver(peek->replication, notice, peek);
     PGresult *result =
         command.failed ? NULL

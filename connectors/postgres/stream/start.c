@@ -162,14 +162,14 @@ static void append_quoted(struct cdc_buf *out, const char *text, char quote, cha
  *
  * A fifth of the wait, before we have read our disk again: not worth that a row which was undone could be written. What the
  * server's disk needs is in pg-cdc(1). */
-void pg_start_statement(struct cdc_buf *out, const struct pg_settings *pg, uint64_t from)
+void pg_start_statement(struct cdc_buf *out, const struct pg_settings *pg, uint64_t from, bool streams)
 {
     char lsn[24];
     pg_lsn_format(lsn, from);
-    cdc_buf_printf(out, "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ", pg->slot,
-                   lsn);
+    cdc_buf_printf(out, "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '%d', publication_names ", pg->slot,
+                   lsn, streams ? 2 : 1);
     append_quoted(out, pg->publication, '"', '\'');
-    cdc_buf_lit(out, ", messages 'true')");
+    cdc_buf_printf(out, ", messages 'true'%s)", streams ? ", streaming 'on'" : "");
     cdc_buf_byte(out, '\0');
 }
 

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 #define REQUEST_MS 10000 /* ask the server for a sign of life */
-#define LEAVE_MS 3000    /* how long a server that shuts down is given for the last confirmations */
+#define READ_AT_ONCE (4 << 20)
+#define LEAVE_MS 3000 /* how long a server that shuts down is given for the last confirmations */
 
 struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
                                 const struct cdc_log *log, struct cdc_error *error)
@@ -29,7 +30,8 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struc
     stream->status_ms = STATUS_MS;
     stream->silent_ms = SILENT_MS;
     stream->heal.on = settings->offsets && settings->start && settings->start->heals;
-    if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0)
+    if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0 &&
+        (!stream->pg->spool || (stream->spool = pg_spool_new(stream->pg->spool, error))))
         return stream;
     pg_stream_free(stream);
     return NULL;
@@ -50,6 +52,8 @@ void pg_stream_free(struct pg_stream *stream)
     drop_temporary(stream);
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
+    pg_spool_free(stream->spool);
+    cdc_offset_free(&stream->from);
     pg_encoding_free(&stream->encoding);
     pg_hosts_free(&stream->hosts);
     cdc_buf_free(&stream->state_json);
@@ -64,7 +68,7 @@ void pg_stream_free(struct pg_stream *stream)
 
 static bool idle_between(const struct pg_stream *stream)
 {
-    return !pgoutput_in_transaction(stream->decoder);
+    return !pgoutput_in_transaction(stream->decoder) && !(stream->spool && pg_spool_has(stream->spool));
 }
 
 static void end_if_reached(struct pg_stream *stream)
@@ -166,14 +170,10 @@ static void check_commit_time(struct pg_stream *stream, const char *data, size_t
         stream->ended = true;
 }
 
-static int xlog_data(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out, struct cdc_error *error)
+/* place: where it begins in the log. */
+static int decode(struct pg_stream *stream, uint64_t place, const char *payload, size_t length, struct cdc_buf *out,
+                  struct cdc_error *error)
 {
-    if (n < 26)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a message of %d bytes: 26 are needed", n);
-    /* 'w', start, wal_end, clock, then the message. The LSNs are of no use as positions: Relation has 0/0, rows of
-     * one COPY share theirs. So wal_end is taken from keepalives only. What start is good for: what the catalogs were then. */
-    const char *payload = data + 25;
-    size_t length = (size_t)n - 25;
     uint64_t after = pg_heal_after(stream, payload, length);
     if (after != 0) {
         if (pgoutput_reached(stream->decoder, after, error) < 0)
@@ -181,7 +181,7 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n, struct c
         pg_heal_stop(stream, out, cdc_clock_ms());
         return 0;
     }
-    pgoutput_set_place(stream->decoder, pg_status_i64(data + 1));
+    pgoutput_set_place(stream->decoder, place);
     if (pgoutput_decode(stream->decoder, payload, length, out, error) < 0)
         return -1;
     if (payload[0] == 'C') {
@@ -193,6 +193,30 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n, struct c
         stream->commit_lsn = stream->boundary_lsn;
     }
     return 0;
+}
+
+static int xlog_data(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out, struct cdc_error *error)
+{
+    if (n < 26)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a message of %d bytes: 26 are needed", n);
+    /* 'w', start, wal_end, clock, then the message. The LSNs are of no use as positions: Relation has 0/0, rows of
+     * one COPY share theirs. So wal_end is taken from keepalives only. What start is good for: what the catalogs were then. */
+    uint64_t place = pg_status_i64(data + 1);
+    size_t length = (size_t)n - 25;
+    int taken = stream->spool ? pg_spool_take(stream->spool, place, data + 25, length, error) : PG_SPOOL_NOT;
+    stream->unsure = taken == PG_SPOOL_UNSURE;
+    if (taken != PG_SPOOL_NOT)
+        return taken < 0 ? -1 : 0;
+    return decode(stream, place, data + 25, length, out, error);
+}
+
+static int spooled_message(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error)
+{
+    uint64_t place;
+    struct cdc_span payload;
+    return pg_spool_next(stream->spool, &place, &payload, error) < 0
+               ? -1
+               : decode(stream, place, payload.p, payload.n, out, error);
 }
 
 static int message(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out, struct cdc_error *error)
@@ -254,13 +278,27 @@ static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before,
     return stream->unsent ? pg_status_push(stream, error) : 0;
 }
 
+/* After a message, of which status is what became of it. */
+static int after_message(struct pg_stream *stream, int status, struct cdc_buf *out, struct cdc_error *error)
+{
+    return status < 0 || (stream->reading.phase == PG_READING_PASSES && pg_reading_step(stream, out, error) < 0) ? -1
+                                                                                                                 : 0;
+}
+
 /* Takes messages until there are none, out is full, or the end is reached: 1, 0 when none
- * is left, -1. */
+ * is left, -1. Not for long without a line (a server may send more than we leave out, or keep, in that time): it is to be told that we
+ * are there. */
 static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error)
 {
     bool consumed = false;
-    while (!stream->ended && out->len < limit) {
+    size_t taken = 0;
+    while (!stream->ended && !stream->unsure && out->len < limit && taken < READ_AT_ONCE) {
         char *data = NULL;
+        if (stream->spool && pg_spool_has(stream->spool)) {
+            if (after_message(stream, spooled_message(stream, out, error), out, error) < 0)
+                return -1;
+            continue;
+        }
         int n = PQgetCopyData(stream->replication, &data, 1);
         /* A notice comes within PQgetCopyData, before the message that follows it in the stream. */
         if (stream->skipped.status != 0) {
@@ -270,8 +308,9 @@ static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t l
         if (n > 0) {
             int status = message(stream, data, n, out, error);
             PQfreemem(data);
-            if (status < 0 || (stream->reading.phase == PG_READING_PASSES && pg_reading_step(stream, out, error) < 0))
+            if (after_message(stream, status, out, error) < 0)
                 return -1;
+            taken += (size_t)n;
             consumed = false;
         } else if (n < 0) {
             return copy_ended(stream, n, error);
@@ -369,16 +408,31 @@ static bool stream_between(void *source)
     return !stream->decoder || !pgoutput_in_transaction(stream->decoder);
 }
 
-/* Between transactions: the connection is left for another one, that has the server describe anew what is still in use. */
+/* Between transactions: the connection is left for another one, that has the server describe anew what is still in use, or send open
+ * transactions no more. */
 static int renew(struct pg_stream *stream, struct cdc_error *error)
 {
+    const struct cdc_offset *boundary = stream_boundary(stream);
     struct cdc_offset from = {0};
-    int status = cdc_offset_copy(&from, stream_boundary(stream), error);
-    cdc_log_write(stream->log, CDC_LOG_DEBUG, "connecting anew: many tables have been described in this connection");
+    if (!boundary && !stream->has_from)
+        return pg_stream_connect(stream, NULL, error);
+    int status = cdc_offset_copy(&from, boundary ? boundary : &stream->from, error);
     if (status == 0)
         status = pg_stream_connect(stream, &from, error);
     cdc_offset_free(&from);
     return status;
+}
+
+static int leave_spool(struct pg_stream *stream, struct cdc_error *error)
+{
+    cdc_log_write(
+        stream->log, CDC_LOG_INFO,
+        "an open transaction has logical messages beside savepoints that were rolled back, and the server does "
+        "not say which go with them: it is read when it has committed, and so is the rest of this run");
+    pg_spool_free(stream->spool);
+    stream->spool = NULL;
+    stream->unsure = false;
+    return renew(stream, error);
 }
 
 /* Of a standby that was promoted, as pg_watch_tick has found. */
@@ -404,8 +458,13 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     int64_t now = cdc_clock_ms();
     if (!stream->replication || !stream->copying)
         return 0;
-    if (pgoutput_is_full(stream->decoder) && stream_between(stream) && stream_boundary(stream) && !stream->ended)
+    if (stream->unsure && !stream->ended)
+        return leave_spool(stream, error);
+    if (pgoutput_is_full(stream->decoder) && stream_between(stream) && stream_boundary(stream) && !stream->ended) {
+        cdc_log_write(stream->log, CDC_LOG_DEBUG,
+                      "connecting anew: many tables have been described in this connection");
         return renew(stream, error);
+    }
     if (blocked)
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > stream->silent_ms && pg_stream_check_walsender(stream, error) < 0)
