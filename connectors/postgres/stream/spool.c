@@ -167,7 +167,8 @@ static struct transaction *add(struct pg_spool *spool, uint32_t xid, struct cdc_
         close_transaction(transaction);
         return NULL;
     }
-    return spool->all = transaction;
+    spool->all = transaction;
+    return transaction;
 }
 
 static int flush(struct pg_spool *spool, struct cdc_error *error)
