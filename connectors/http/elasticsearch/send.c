@@ -38,6 +38,19 @@ static void append_delete(struct es_sink *sink, struct es_item *item, struct cdc
     item->sent = ES_SENT_DELETE;
 }
 
+/* The line goes to the dead letters once, also where both its document and the delete of its old one are refused. */
+static int reject(struct es_sink *sink, size_t index, const char *reason, struct cdc_error *error)
+{
+    struct es_item *item = &sink->batch.items[index];
+    bool again = item->refused;
+
+    item->refused = true;
+    item->written &= item->sent != ES_SENT_INDEX;
+    return again ? 0
+                 : cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, index),
+                                        sink->batch.lines.lines[index].number, reason, error);
+}
+
 /* The next documents that are needed are read first. */
 static int append_merge(struct es_sink *sink, size_t index, const struct cdc_event *event, struct cdc_error *error)
 {
@@ -51,6 +64,9 @@ static int append_merge(struct es_sink *sink, size_t index, const struct cdc_eve
         return cdc_error_memory(error);
     if (found == 1)
         append_index(sink, item, event, cdc_span(sink->rest.data, sink->rest.len));
+    /* In a replay the log has no other line that makes it good. */
+    if (found == 0 && item->base.p == NULL && sink->client->context->settings->replay != NULL)
+        return reject(sink, index, "columns that the log omitted as unchanged are not in the index", error);
     return found < 0 ? -1 : 0;
 }
 
@@ -131,19 +147,6 @@ static int build(struct es_sink *sink, append_function *append, size_t from, siz
 }
 
 /* -- the answer --------------------------------------------------------------------- */
-
-/* The line goes to the dead letters once, also where both its document and the delete of its old one are refused. */
-static int reject(struct es_sink *sink, size_t index, const char *reason, struct cdc_error *error)
-{
-    struct es_item *item = &sink->batch.items[index];
-    bool again = item->refused;
-
-    item->refused = true;
-    item->written &= item->sent != ES_SENT_INDEX;
-    return again ? 0
-                 : cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, index),
-                                        sink->batch.lines.lines[index].number, reason, error);
-}
 
 static int refuse(struct es_sink *sink, size_t index, const struct es_result *result, struct cdc_error *error)
 {
