@@ -210,7 +210,13 @@ static int report(const struct replay *replay, struct cdc_error *error)
                   " that are no events, %" PRIu64 " of which nobody knows whether newer ones are stored",
                   left, replay->settings->replay, replay->again, counts[REFUSED_CHANGED], counts[REFUSED_LACKING],
                   replay->no_line, counts[REFUSED_UNKNOWN]);
-    return cdc_error_hint(error, "read their tables again: cdc-snapshot --again");
+    /* Reading the table again would only meet the same cause. */
+    return cdc_error_hint(error, "%s",
+                          left == replay->again ? "correct the cause, or the lines, and replay them again"
+                          : replay->again > 0
+                              ? "correct the cause of those that are refused, and read the tables of the "
+                                "others again: cdc-snapshot --again"
+                              : "read their tables again: cdc-snapshot --again");
 }
 
 int replay_run(struct replay *replay, struct cdc_error *error)
