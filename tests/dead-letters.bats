@@ -441,6 +441,19 @@ http() { t cdc-sink-http "$@" --offset-file "$DIR/o" "$URL" <"$IN"; }
     is "and not twice" 1 "$(grep -c . "$DIR/http/log")"
 }
 
+@test "replay to a webhook: a batch of refused lines has not the id of one with those between them" {
+    server
+    { users; row c 1 one; row c 2 two; row c 3 three; commit; } >"$IN"
+    script 422 422 422 200 422
+    http --webhook --format ndjson --on-error dead-letter --dead-letter "$DEAD"
+    is "letters" "1 3" "$(jq -r '.line | fromjson | .after.id' "$DEAD" | xargs)"
+    first=$(head -1 "$DIR/http/log" | jq -r '.headers["webhook-id"]')
+    [ -n "$first" ]
+    http --webhook --format ndjson --replay "$DEAD"
+    is "ids of all lines" 1 "$(jq -r '.headers["webhook-id"]' "$DIR/http/log" | grep -cxF -- "$first")"
+    is "replayed" "one three" "$(tail -2 "$DIR/http/log" | jq -r .body | jq -r .after.name | xargs)"
+}
+
 @test "replay to an index: a row that was refused within a batch, whose newer line went with it, stays out" {
     server
     { users; row c 1 one; row c 2 two; row c 3 three; commit; row u 1 new; row u 2 more; commit; } >"$IN"
