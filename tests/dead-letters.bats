@@ -130,7 +130,7 @@ filter_faulty() { faulty cdc-filter --on-error dead-letter --dead-letter "$DEAD"
     letters
     is "so far" $'1|one\n3|new' "$(q 'select id, name from t order by id')"
     run -65 --separate-stderr replay
-    [[ $stderr == *"2 refused again"* ]]
+    [[ $stderr == *"2 refused again"*"hint: correct the cause, or the lines,"* ]]
     is "as before" $'1|one\n3|new' "$(q 'select id, name from t order by id')"
     mend
     cp "$DB.offset" "$DIR/offset"
@@ -191,6 +191,99 @@ filter_faulty() { faulty cdc-filter --on-error dead-letter --dead-letter "$DEAD"
     mend
     replay
     is "the last one" '2|bad-b' "$(q 'select id, name from t where id = 2')"
+}
+
+# move FROM TO NAME
+move() { change u "{\"id\":$2}" "{\"id\":$1}" "{\"id\":$2,\"name\":\"$3\",\"big\":\"b\"}"; }
+
+@test "replay: a row that moved, whose old key another row has now, is told and not taken for stored" {
+    begin
+    { users; move 1 2 bad; commit; } >"$IN"
+    letters
+    is "no row has the old key" "" "$(q 'select id, name from t')"
+    { users; row c 1 new; commit; } >"$IN"
+    letters
+    mend
+    run -65 --separate-stderr replay
+    [[ $stderr == *"1 of rows that are not whole in the newer lines"* ]]
+    is "left as it was" '1|new' "$(q 'select id, name from t')"
+    { users; row u 2 later; commit; } >"$IN"
+    letters
+    replay
+    is "a newer line of the row ends that" $'1|new\n2|later' "$(q 'select id, name from t order by id')"
+}
+
+@test "replay: letters of one row from two files, the newer ones first, or in one file the wrong way round" {
+    local way
+    for way in files file; do
+        rm -rf "$DB"* "$DEAD"
+        begin
+        { users; row u 1 bad-a; commit; row u 1 bad-b; commit; } >"$IN"
+        letters
+        mend
+        is letters 2 "$(wc -l <"$DEAD")"
+        if [ $way = files ]; then
+            tail -1 "$DEAD" >"$DIR/newer"
+            head -1 "$DEAD" >"$DIR/older"
+            replay "$DIR/newer"
+            run -0 --separate-stderr replay "$DIR/older"
+        else
+            tac "$DEAD" >"$DIR/turned"
+            run -0 --separate-stderr replay "$DIR/turned"
+        fi
+        [[ $stderr == *"1 left out, since a newer line"* ]]
+        is "the last one" '1|bad-b' "$(q 'select id, name from t')"
+    done
+}
+
+@test "replay: a newer line without columns that the refused one has does not stand for it" {
+    begin
+    { users; change u '{"id":1}' null '{"id":1,"name":"bad","big":"new"}'; commit; change u '{"id":1}' null '{"id":1,"name":"good"}' '["big"]'; commit; } >"$IN"
+    letters
+    mend
+    run -65 --separate-stderr replay
+    [[ $stderr == *"1 of rows that are not whole in the newer lines"* ]]
+    is "the newer one is left" '1|good|b' "$(q 'select * from t')"
+    # Neither has the column: the newer one has all of the older.
+    { users; row u 1 whole; commit; change u '{"id":1}' null '{"id":1,"name":"bad"}' '["big"]'; commit; change u '{"id":1}' null '{"id":1,"name":"fine"}' '["big"]'; commit; } >"$IN"
+    refuse_bad insert
+    refuse_bad update
+    letters
+    mend
+    replay
+    is "the row" '1|fine|b' "$(q 'select * from t')"
+    # The table is read again, as the message says.
+    { users; change u '{"id":1}' null '{"id":1,"name":"bad","big":"new"}'; commit; change u '{"id":1}' null '{"id":1,"name":"good"}' '["big"]'; commit; } >"$IN"
+    refuse_bad insert
+    refuse_bad update
+    letters
+    mend
+    run -65 replay
+    { users; read_begin; change r '{"id":1}' null '{"id":1,"name":"good","big":"new"}'; read_end id id:integer name:text big:text; commit; } >"$IN"
+    letters
+    replay
+    is "what was read" '1|good|new' "$(q 'select * from t')"
+}
+
+@test "replay: a line whose omitted columns are not there any more is refused again" {
+    begin
+    { users; row c 2 bad; commit; change u '{"id":2}' null '{"id":2,"name":"bad"}' '["big"]'; commit; } >"$IN"
+    letters
+    mend
+    tail -1 "$DEAD" >"$DIR/one"
+    run -65 --separate-stderr replay "$DIR/one"
+    [[ $stderr == *"columns that the log omitted as unchanged are not there"* ]]
+    is "no half row" '1|one' "$(q 'select id, name from t')"
+    replay
+    is "after the one before it" $'1|one|b\n2|bad|b' "$(q 'select * from t order by id')"
+    # A row that has moved keeps them under its old key, for the replay.
+    { users; change u '{"id":3}' '{"id":2}' '{"id":3,"name":"bad"}' '["big"]'; commit; } >"$IN"
+    refuse_bad insert
+    refuse_bad update
+    letters
+    mend
+    replay
+    is "it has moved" $'1|one|b\n3|bad|b' "$(q 'select * from t order by id')"
 }
 
 @test "replay: lines under other columns, without a key, unknown ones and no events are told, 65" {
@@ -373,6 +466,19 @@ http() { t cdc-sink-http "$@" --offset-file "$DIR/o" "$URL" <"$IN"; }
     is "sent" "$(sed -n 3p "$IN")" "$(jq -r .body "$DIR/http/log")"
     http --webhook --replay "$DEAD"
     is "and not twice" 1 "$(grep -c . "$DIR/http/log")"
+}
+
+@test "replay to a webhook: a batch of refused lines has not the id of one with those between them" {
+    server
+    { users; row c 1 one; row c 2 two; row c 3 three; commit; } >"$IN"
+    script 422 422 422 200 422
+    http --webhook --format ndjson --on-error dead-letter --dead-letter "$DEAD"
+    is "letters" "1 3" "$(jq -r '.line | fromjson | .after.id' "$DEAD" | xargs)"
+    first=$(head -1 "$DIR/http/log" | jq -r '.headers["webhook-id"]')
+    [ -n "$first" ]
+    http --webhook --format ndjson --replay "$DEAD"
+    is "ids of all lines" 1 "$(jq -r '.headers["webhook-id"]' "$DIR/http/log" | grep -cxF -- "$first")"
+    is "replayed" "one three" "$(tail -2 "$DIR/http/log" | jq -r .body | jq -r .after.name | xargs)"
 }
 
 @test "replay to an index: a row that was refused within a batch, whose newer line went with it, stays out" {

@@ -58,6 +58,31 @@ row() { echo "{\"id\":$1,\"tenant\":$2,\"v\":\"$3\"}"; }
     done
 }
 
+# With one shard, or by chance, both routings are of one shard, and so of one document.
+@test "--routing: rows that change it are there in their last state, in indexes of one shard and of three" {
+    local seed shards
+    whole() {
+        curl -sS -XPOST "$OPENSEARCH_URL/$SCHEMA-t/_refresh" >/dev/null
+        curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_search?size=1000" | jq -r '[.hits.hits[] | "\(._id):\(._routing // "-"):\(._source.v):\(._source.big)"] | sort | join(" ")'
+    }
+    for seed in 901 904; do
+        for shards in 1 3; do
+            SCHEMA=s$seed
+            curl -sS -XDELETE "$OPENSEARCH_URL/$SCHEMA-t" >/dev/null
+            rm -f "$DIR"/o*
+            put "$SCHEMA-t" "{\"settings\":{\"number_of_shards\":$shards,\"number_of_replicas\":0}}"
+            python3 "$LIB/tenants.py" "$seed" "$DIR"
+            head -n 150 "$DIR/lines" >"$IN"
+            elastic --routing tenant --batch-events $((seed % 3 * 20 + 1)) 2>/dev/null || is "within a transaction" 75 $?
+            # The lines come again, and go on.
+            cp "$DIR/lines" "$IN"
+            [ $shards = 3 ] || rm -f "$DIR"/o "$DIR"/o.moves
+            elastic --routing tenant --batch-events $((shards * 10)) --requests $((seed % 2 * 2 + 1))
+            is "documents of $seed in $shards shards" "$(cat "$DIR/expected")" "$(whole)"
+        done
+    done
+}
+
 @test "--routing: a read that comes again and a truncate find what is routed" {
     put "$SCHEMA-t" '{"settings":{"number_of_shards":5}}'
     { rows; for i in 1 2 3; do change c "{\"id\":$i}" null "$(row $i "\"t$i\"" one)"; done; commit; } >"$IN"

@@ -4,8 +4,12 @@
  * destination is looked at, and the first one of the same row ends the wait of the refused one. One JSON object a line:
  *
  *   {"schema":"9F02...","line":"{\"op\":\"schema\",..."}         of a table, by its hash
- *   {"letter":"0000A1","name":"shop","db":"..","table":"9F02...","keys":["01AB...","01AB..."],"columns":"77..."}
+ *   {"letter":"0000A1","name":"shop","db":"..","table":"9F02...","keys":["01AB...","01AB..."],"columns":"77...","lacks":["note"]}
  *   {"letter":"0000A1","name":"shop","state":2}
+ *
+ * A newer line stands for the refused one where it has all that this has. It may lack columns that the refused one has, when the
+ * destination keeps what these were before; and a line that is only of the key which the row left says nothing of the row. Then no
+ * line that is here can mend the row, but for one that comes later and is whole.
  *
  * Rows, tables and columns are known by hashes. Two that have the same one by chance end a wait that could go on: never the other
  * way round. */
@@ -28,9 +32,16 @@
 
 struct entry {
     char *pos, *name; /* as they stand in the line */
+    char *lacks;      /* an array: the columns that the line does not have; NULL: none */
     uint64_t db, table, keys[2], columns;
     enum refused_state state;
-    uint64_t ended_by; /* the line of this run that has ended its wait; 0: none */
+    uint64_t ended_by;      /* the line of this run that has ended its wait; 0: none */
+    enum refused_state was; /* before that */
+};
+
+/* The newest line of this run of a row's key, by its hash, or of another one with that hash. */
+struct recent {
+    uint64_t number, lacks; /* lacks: a hash of the columns that it does not have; 0: it has all */
 };
 
 struct described {
@@ -44,14 +55,13 @@ struct refused {
     int fd; /* -1: not there yet */
     bool dirty, keeps;
     struct entry *entries;
-    size_t n, n_waiting;
+    size_t n, n_open;
     struct described *tables;
     size_t n_tables;
     uint64_t *filter; /* a bit for each key of those that wait; bits of others stay */
-    uint64_t *
-        recent; /* by the hash of a row's key: the newest line of this run that has it, or another one with that hash */
+    struct recent *recent;
     uint64_t newest_table; /* the newest line that was of a whole table, or of a database */
-    struct cdc_buf text, scratch;
+    struct cdc_buf text, scratch, lacks;
 };
 
 /* -- hashes ------------------------------------------------------------------------------- */
@@ -121,6 +131,41 @@ static bool hash_keys(struct refused *refused, uint64_t table, const struct cdc_
     if (found < n || !moved)
         keys[1] = keys[0];
     return n > 0;
+}
+
+static struct cdc_span member_of(struct cdc_span object, struct cdc_span raw)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+
+    if (cdc_json_type(object) != CDC_JSON_OBJECT)
+        return cdc_span(NULL, 0);
+    for (cdc_json_iter_begin(&iter, object); cdc_json_next_member(&iter, &name, &value);)
+        if (cdc_json_raw_equal(name, raw))
+            return value;
+    return cdc_span(NULL, 0);
+}
+
+/* The columns that the line does not have, as an array; of no bytes where it has all. BORROWED until the next call. */
+static struct cdc_span lacks_of(struct refused *refused, const struct cdc_event *event)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span item, none = {NULL, 0};
+    struct cdc_buf *out = &refused->lacks;
+
+    out->len = 0;
+    if (event->op != CDC_OP_UPDATE || event->unchanged.p == NULL || cdc_json_type(event->unchanged) != CDC_JSON_ARRAY)
+        return none;
+    for (cdc_json_iter_begin(&iter, event->unchanged); cdc_json_next_element(&iter, &item);) {
+        if (event->before.p != NULL && member_of(event->before, cdc_json_string_raw(item)).p != NULL)
+            continue;
+        cdc_buf_byte(out, out->len == 0 ? '[' : ',');
+        cdc_buf_span(out, item);
+    }
+    if (out->len == 0)
+        return none;
+    cdc_buf_byte(out, ']');
+    return cdc_span(out->data, out->len);
 }
 
 static uint64_t hash_columns(const struct cdc_event *event)
@@ -204,23 +249,34 @@ static void append_entry(struct cdc_buf *out, const struct entry *entry)
     cdc_buf_hex(out, entry->keys[1], 16);
     cdc_buf_lit(out, "\"],\"columns\":\"");
     cdc_buf_hex(out, entry->columns, 16);
-    cdc_buf_printf(out, "\",\"state\":%d}\n", (int)entry->state);
+    cdc_buf_byte(out, '"');
+    if (entry->lacks != NULL) {
+        cdc_buf_lit(out, ",\"lacks\":");
+        cdc_buf_text(out, entry->lacks);
+    }
+    cdc_buf_printf(out, ",\"state\":%d}\n", (int)entry->state);
 }
 
 /* -- entries ------------------------------------------------------------------------------ */
+
+/* May a line that comes still make good what it has? */
+static bool is_open(enum refused_state state)
+{
+    return state == REFUSED_WAITING || state == REFUSED_CHANGED || state == REFUSED_LACKING;
+}
 
 static int set_state(struct refused *refused, struct entry *entry, enum refused_state state, struct cdc_error *error)
 {
     if (entry->state == state)
         return 0;
-    refused->n_waiting += (size_t)(state == REFUSED_WAITING) - (size_t)(entry->state == REFUSED_WAITING);
+    refused->n_open += (size_t)is_open(state) - (size_t)is_open(entry->state);
     entry->state = state;
     append_head(&refused->text, entry);
     cdc_buf_printf(&refused->text, ",\"state\":%d}\n", (int)state);
     return write_text(refused, error);
 }
 
-/* Of all that wait and belong to that table, or with table 0 to that database. */
+/* Of all that are open and belong to that table, or with table 0 to that database. */
 static int end_waits(struct refused *refused, uint64_t db, uint64_t table, uint64_t columns, enum refused_state state,
                      struct cdc_error *error)
 {
@@ -228,8 +284,8 @@ static int end_waits(struct refused *refused, uint64_t db, uint64_t table, uint6
 
     for (size_t i = 0; i < refused->n; i++) {
         struct entry *entry = &refused->entries[i];
-        if (entry->state != REFUSED_WAITING || (table != 0 ? entry->table != table : entry->db != db) ||
-            (state == REFUSED_CHANGED && entry->columns == columns))
+        if (!is_open(entry->state) || (table != 0 ? entry->table != table : entry->db != db) ||
+            (state == REFUSED_CHANGED && (entry->state != REFUSED_WAITING || entry->columns == columns)))
             continue;
         if (set_state(refused, entry, state, error) != 0)
             return -1;
@@ -252,6 +308,7 @@ static void free_entry(struct entry *entry)
 {
     free(entry->pos);
     free(entry->name);
+    free(entry->lacks);
 }
 
 /* The oldest one is not known any more, which ends its wait for good. */
@@ -259,7 +316,7 @@ static int forget_oldest(struct refused *refused, struct cdc_error *error)
 {
     if (refused->n < ENTRIES_MAX)
         return 0;
-    bool waited = refused->entries[0].state == REFUSED_WAITING;
+    bool waited = is_open(refused->entries[0].state);
     if (set_state(refused, &refused->entries[0], REFUSED_UNKNOWN, error) != 0 ||
         (waited && refused_sync(refused, error) != 0))
         return -1;
@@ -284,7 +341,7 @@ static struct entry *add_entry(struct refused *refused, struct entry entry, stru
     entries[refused->n] = entry;
     set_bit(refused, entry.keys[0]);
     set_bit(refused, entry.keys[1]);
-    refused->n_waiting += entry.state == REFUSED_WAITING;
+    refused->n_open += is_open(entry.state);
     return &entries[refused->n++];
 }
 
@@ -341,33 +398,88 @@ static int describe(struct refused *refused, uint64_t table, const struct cdc_ev
 
 /* -- lines that are taken in -------------------------------------------------------------- */
 
+/* Is each name of the one array in the other? */
+static bool is_within(struct cdc_span names, const char *all)
+{
+    struct cdc_json_iter iter, other;
+    struct cdc_span name, known;
+    bool found = true;
+
+    if (names.n == 0)
+        return true;
+    for (cdc_json_iter_begin(&iter, names); found && cdc_json_next_element(&iter, &name);) {
+        found = false;
+        cdc_json_iter_begin(&other, cdc_span_text(all != NULL ? all : "[]"));
+        while (!found && cdc_json_next_element(&other, &known))
+            found = cdc_json_raw_equal(cdc_json_string_raw(known), cdc_json_string_raw(name));
+    }
+    return found;
+}
+
+static bool shares_key(const struct entry *entry, const uint64_t keys[2])
+{
+    return entry->keys[0] == keys[0] || entry->keys[1] == keys[0] || entry->keys[0] == keys[1] ||
+           entry->keys[1] == keys[1];
+}
+
+/* What becomes of it by a newer line with these keys, which does not have these columns. Of a row that has moved, the columns that its
+ * line lacks are under the old key, and none under the new one. */
+static enum refused_state ended_as(const struct entry *entry, const uint64_t keys[2], bool is_whole, bool has_all)
+{
+    bool moved = entry->keys[0] != entry->keys[1];
+
+    if (entry->keys[0] != keys[0] && entry->keys[0] != keys[1])
+        return REFUSED_LACKING;
+    if (moved)
+        return is_whole && entry->lacks == NULL ? REFUSED_NEWER : REFUSED_LACKING;
+    return has_all ? REFUSED_NEWER : REFUSED_LACKING;
+}
+
+static int end_wait(struct refused *refused, struct entry *entry, enum refused_state state, uint64_t number,
+                    struct cdc_error *error)
+{
+    if (state == REFUSED_LACKING && entry->state != REFUSED_WAITING)
+        return 0;
+    entry->was = entry->state;
+    entry->ended_by = number;
+    return set_state(refused, entry, state, error) == 0 ? 1 : -1;
+}
+
+static void note_recent(struct refused *refused, const uint64_t keys[2], struct cdc_span lacks, uint64_t number)
+{
+    for (int k = 0; refused->recent != NULL && k < 2; k++) {
+        struct recent *recent = &refused->recent[cdc_hash_fold(keys[k]) >> (32 - RECENT_BITS)];
+        if (number >= recent->number)
+            *recent = (struct recent){number, lacks.n > 0 ? cdc_hash_span(CDC_HASH_INIT, lacks) : 0};
+    }
+}
+
 static int touch_row(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
 {
     struct names names = names_of(refused, event);
     uint64_t keys[2];
-    bool ended = false;
+    int ended = 0;
 
     if (!hash_keys(refused, names.table, event, keys))
         return 0;
-    for (int k = 0; refused->recent != NULL && k < 2; k++) {
-        uint64_t *recent = &refused->recent[cdc_hash_fold(keys[k]) >> (32 - RECENT_BITS)];
-        *recent = number > *recent ? number : *recent;
-    }
-    if (refused->n_waiting == 0 || (!may_wait(refused, keys[0]) && !may_wait(refused, keys[1])))
+    struct cdc_span lacks = lacks_of(refused, event);
+    if (refused->lacks.failed)
+        return cdc_error_memory(error);
+    note_recent(refused, keys, lacks, number);
+    if (refused->n_open == 0 || (!may_wait(refused, keys[0]) && !may_wait(refused, keys[1])))
         return 0;
-    for (size_t i = 0; i < refused->n; i++) {
+    for (size_t i = 0; i < refused->n && ended >= 0; i++) {
         struct entry *entry = &refused->entries[i];
-        bool same = entry->keys[0] == keys[0] || entry->keys[1] == keys[0] || entry->keys[0] == keys[1] ||
-                    entry->keys[1] == keys[1];
+        int order = cdc_span_compare(event->pos, cdc_span_text(entry->pos));
         /* What comes again after a restart may be from before it. */
-        if (entry->state != REFUSED_WAITING || !same || cdc_span_compare(event->pos, cdc_span_text(entry->pos)) < 0)
+        if (!is_open(entry->state) || !shares_key(entry, keys) || order < 0)
             continue;
-        entry->ended_by = number;
-        if (set_state(refused, entry, REFUSED_NEWER, error) != 0)
-            return -1;
-        ended = true;
+        enum refused_state state =
+            order == 0 ? REFUSED_NEWER : ended_as(entry, keys, lacks.n == 0, is_within(lacks, entry->lacks));
+        int result = end_wait(refused, entry, state, number, error);
+        ended = result < 0 ? -1 : ended | result;
     }
-    return ended ? refused_sync(refused, error) : 0;
+    return ended > 0 ? refused_sync(refused, error) : ended;
 }
 
 static int touch_schema(struct refused *refused, const struct cdc_event *event, uint64_t number,
@@ -380,7 +492,7 @@ static int touch_schema(struct refused *refused, const struct cdc_event *event, 
         if (end_waits(refused, 0, names.table, 0, REFUSED_NEWER, error) != 0)
             return -1;
     }
-    if (!refused->keeps && refused->n_waiting == 0)
+    if (!refused->keeps && refused->n_open == 0)
         return 0;
     if (end_waits(refused, 0, names.table, hash_columns(event), REFUSED_CHANGED, error) != 0)
         return -1;
@@ -389,7 +501,7 @@ static int touch_schema(struct refused *refused, const struct cdc_event *event, 
 
 int refused_touch(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
 {
-    if (refused == NULL || (!refused->keeps && refused->n_waiting == 0))
+    if (refused == NULL || (!refused->keeps && refused->n_open == 0))
         return 0;
     if (cdc_event_has_row(event))
         return touch_row(refused, event, number, error);
@@ -404,13 +516,26 @@ int refused_touch(struct refused *refused, const struct cdc_event *event, uint64
 
 /* -- lines that are refused --------------------------------------------------------------- */
 
-/* A destination may refuse a line long after it took it in: has one of the same row gone to it since? */
-static bool may_be_old(const struct refused *refused, const uint64_t keys[2], uint64_t number)
+/* A destination may refuse a line long after it took it in: has one of the same row gone to it since? The newest one tells; should
+ * that be refused as well, one between the two may not be. */
+static void look_at_recent(const struct refused *refused, struct entry *entry, uint64_t number)
 {
-    for (int k = 0; k < 2; k++)
-        if (refused->recent[cdc_hash_fold(keys[k]) >> (32 - RECENT_BITS)] > number)
-            return true;
-    return refused->newest_table > number;
+    const struct recent *newest = NULL;
+    uint64_t keys[2] = {0, 0};
+
+    for (int k = 1; k >= 0; k--) {
+        const struct recent *recent = &refused->recent[cdc_hash_fold(entry->keys[k]) >> (32 - RECENT_BITS)];
+        if (recent->number <= number)
+            continue;
+        newest = recent;
+        keys[k] = entry->keys[k];
+    }
+    if (newest != NULL) {
+        uint64_t own = entry->lacks != NULL ? cdc_hash_span(CDC_HASH_INIT, cdc_span_text(entry->lacks)) : 0;
+        entry->state = ended_as(entry, keys, newest->lacks == 0, newest->lacks == 0 || newest->lacks == own);
+    }
+    if (refused->newest_table > number)
+        entry->state = REFUSED_NEWER;
 }
 
 /* The line that has ended their wait is refused as well: they go on waiting, and come before it. */
@@ -418,45 +543,55 @@ static int wait_again(struct refused *refused, uint64_t number, struct cdc_error
 {
     for (size_t i = 0; i < refused->n; i++) {
         struct entry *entry = &refused->entries[i];
-        if (entry->state == REFUSED_NEWER && entry->ended_by == number &&
-            set_state(refused, entry, REFUSED_WAITING, error) != 0)
+        if ((entry->state == REFUSED_NEWER || entry->state == REFUSED_LACKING) && entry->ended_by == number &&
+            set_state(refused, entry, entry->was, error) != 0)
             return -1;
     }
     return 0;
 }
 
-static int note_row(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
+/* *entry: what is kept of the line. false: it has no key. */
+static bool read_entry(struct refused *refused, const struct cdc_event *event, struct entry *entry)
 {
     struct names names = names_of(refused, event);
-    struct entry *known = find_entry(refused, event->name, event->pos);
-    struct described *table = find_table(refused, names.table);
-    uint64_t keys[2];
 
-    if (!hash_keys(refused, names.table, event, keys))
+    *entry = (struct entry){.db = names.db, .table = names.table, .state = REFUSED_WAITING};
+    return hash_keys(refused, names.table, event, entry->keys);
+}
+
+static int note_row(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
+{
+    struct entry *known = find_entry(refused, event->name, event->pos), entry;
+
+    if (!read_entry(refused, event, &entry))
         return 0;
-    enum refused_state state = may_be_old(refused, keys, number) ? REFUSED_NEWER : REFUSED_WAITING;
-    if (state == REFUSED_WAITING && wait_again(refused, number, error) != 0)
+    struct described *table = find_table(refused, entry.table);
+    struct cdc_span lacks = lacks_of(refused, event);
+    entry.lacks = lacks.n > 0 ? cdc_span_copy(lacks) : NULL;
+    if (refused->lacks.failed || (lacks.n > 0 && entry.lacks == NULL))
+        return cdc_error_memory(error);
+    look_at_recent(refused, &entry, number);
+    if ((entry.state == REFUSED_WAITING && wait_again(refused, number, error) != 0) ||
+        (known == NULL && forget_oldest(refused, error) != 0)) {
+        free(entry.lacks);
         return -1;
-    if (known != NULL) /* it came again, and its own coming has ended the wait */
-        return set_state(refused, known, state, error);
-    if (forget_oldest(refused, error) != 0)
-        return -1;
+    }
+    if (known != NULL) { /* it came again, and its own coming has ended the wait */
+        free(entry.lacks);
+        known->ended_by = 0;
+        return set_state(refused, known, entry.state, error);
+    }
     if (table != NULL && !table->written) {
         append_schema(&refused->text, table);
         table->written = true;
     }
-    struct entry *entry = add_entry(refused,
-                                    (struct entry){.pos = cdc_span_copy(event->pos),
-                                                   .name = cdc_span_copy(event->name),
-                                                   .db = names.db,
-                                                   .table = names.table,
-                                                   .keys = {keys[0], keys[1]},
-                                                   .columns = table != NULL ? table->columns : 0,
-                                                   .state = state},
-                                    error);
-    if (entry == NULL)
+    entry.pos = cdc_span_copy(event->pos);
+    entry.name = cdc_span_copy(event->name);
+    entry.columns = table != NULL ? table->columns : 0;
+    known = add_entry(refused, entry, error);
+    if (known == NULL)
         return -1;
-    append_entry(&refused->text, entry);
+    append_entry(&refused->text, known);
     return write_text(refused, error);
 }
 
@@ -475,13 +610,12 @@ int refused_note(struct refused *refused, struct cdc_span line, uint64_t number,
 /* -- replaying ---------------------------------------------------------------------------- */
 
 enum refused_state refused_look(struct refused *refused, const struct cdc_event *event, size_t *entry,
-                                struct cdc_span *schema, struct cdc_error *error)
+                                struct cdc_span *schema)
 {
     struct entry *known = find_entry(refused, event->name, event->pos);
     struct names names = names_of(refused, event);
     uint64_t keys[2];
 
-    (void)error;
     *schema = cdc_span(NULL, 0);
     /* One that a person has mended is the same row still. */
     if (known == NULL || known->table != names.table || !hash_keys(refused, names.table, event, keys) ||
@@ -494,9 +628,30 @@ enum refused_state refused_look(struct refused *refused, const struct cdc_event 
     return known->state;
 }
 
+static bool is_older(const struct entry *entry, const struct entry *than)
+{
+    return shares_key(entry, than->keys) && cdc_span_compare(cdc_span_text(entry->pos), cdc_span_text(than->pos)) < 0;
+}
+
+bool refused_is_behind(const struct refused *refused, size_t entry, size_t other)
+{
+    return is_older(&refused->entries[entry], &refused->entries[other]);
+}
+
 int refused_replayed(struct refused *refused, size_t entry, struct cdc_error *error)
 {
-    return set_state(refused, &refused->entries[entry], REFUSED_REPLAYED, error);
+    struct entry *done = &refused->entries[entry];
+    struct cdc_span lacks = cdc_span_text(done->lacks != NULL ? done->lacks : "");
+
+    for (size_t i = 0; i < refused->n; i++) {
+        struct entry *older = &refused->entries[i];
+        if (!is_open(older->state) || !is_older(older, done))
+            continue;
+        enum refused_state state = ended_as(older, done->keys, lacks.n == 0, is_within(lacks, older->lacks));
+        if (end_wait(refused, older, state, 0, error) < 0)
+            return -1;
+    }
+    return set_state(refused, done, REFUSED_REPLAYED, error);
 }
 
 /* -- opening ------------------------------------------------------------------------------ */
@@ -540,10 +695,10 @@ static int load_letter(struct refused *refused, struct cdc_span object, struct c
     int64_t state = REFUSED_UNKNOWN;
 
     if (name.p == NULL || !cdc_json_int64(cdc_json_member(object, "state"), &state) || state < REFUSED_UNKNOWN ||
-        state > REFUSED_REPLAYED)
+        state >= REFUSED_STATES)
         return damaged(refused, error);
     if (known != NULL) {
-        refused->n_waiting += (size_t)(state == REFUSED_WAITING) - (size_t)(known->state == REFUSED_WAITING);
+        refused->n_open += (size_t)is_open((enum refused_state)state) - (size_t)is_open(known->state);
         known->state = (enum refused_state)state;
         return 0;
     }
@@ -561,6 +716,8 @@ static int load_letter(struct refused *refused, struct cdc_span object, struct c
     }
     if (n < 2) /* a state alone: of one that was forgotten */
         return 0;
+    value = cdc_json_member(object, "lacks");
+    entry.lacks = value.p != NULL && cdc_json_type(value) == CDC_JSON_ARRAY ? cdc_span_copy(value) : NULL;
     entry.pos = cdc_span_copy(pos);
     entry.name = cdc_span_copy(name);
     return add_entry(refused, entry, error) != NULL ? 0 : -1;
@@ -678,5 +835,6 @@ void refused_free(struct refused *refused)
     free(refused->path);
     cdc_buf_free(&refused->text);
     cdc_buf_free(&refused->scratch);
+    cdc_buf_free(&refused->lacks);
     free(refused);
 }

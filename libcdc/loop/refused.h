@@ -12,8 +12,10 @@ enum refused_state {
     REFUSED_WAITING, /* no line of its row came after it */
     REFUSED_NEWER,   /* one did, or all rows of the table went, or came anew */
     REFUSED_CHANGED, /* the table has other columns since */
-    REFUSED_REPLAYED
+    REFUSED_REPLAYED,
+    REFUSED_LACKING /* a newer one came that does not have all that it has; or another row has the key that it left */
 };
+#define REFUSED_STATES (REFUSED_LACKING + 1)
 
 struct refused;
 /* path: of the file; NULL: *result becomes NULL. anew: what is there is of a copy that was given up. keeps: lines may be refused in this
@@ -28,7 +30,10 @@ int refused_sync(struct refused *refused, struct cdc_error *error);
 
 /* What the line is; of one that waits, *entry for refused_replayed and the newest schema line of its table (p NULL: there was none), BORROWED. */
 enum refused_state refused_look(struct refused *refused, const struct cdc_event *event, size_t *entry,
-                                struct cdc_span *schema, struct cdc_error *error);
+                                struct cdc_span *schema);
+/* It is stored: older lines of its row do not wait any more. */
 int refused_replayed(struct refused *refused, size_t entry, struct cdc_error *error);
+/* Are both of one row, and is the other one newer? */
+bool refused_is_behind(const struct refused *refused, size_t entry, size_t other);
 
 #endif

@@ -94,14 +94,34 @@ static bool is_taken(const struct replay *replay, size_t entry)
     return false;
 }
 
+/* A file need not have the lines in their order: what is in hand and newer is stored first, and ends the wait of this one. */
+static int store_newer(struct replay *replay, size_t entry, struct cdc_error *error)
+{
+    for (size_t i = 0; i < replay->n_taken; i++)
+        if (refused_is_behind(replay->refused, entry, replay->taken[i].entry))
+            return deliver(replay, error);
+    return 0;
+}
+
+static enum refused_state look(struct replay *replay, const struct cdc_event *event, size_t *entry,
+                               struct cdc_span *schema)
+{
+    return !cdc_event_has_row(event) || event->pos.n == 0 || event->name.p == NULL
+               ? REFUSED_UNKNOWN
+               : refused_look(replay->refused, event, entry, schema);
+}
+
 static int take_event(struct replay *replay, const struct cdc_event *event, struct cdc_error *error)
 {
     struct cdc_span schema;
     size_t entry = 0;
-    enum refused_state state = !cdc_event_has_row(event) || event->pos.n == 0 || event->name.p == NULL
-                                   ? REFUSED_UNKNOWN
-                                   : refused_look(replay->refused, event, &entry, &schema, error);
+    enum refused_state state = look(replay, event, &entry, &schema);
 
+    if (state == REFUSED_WAITING) {
+        if (store_newer(replay, entry, error) != 0)
+            return -1;
+        state = look(replay, event, &entry, &schema);
+    }
     if (state != REFUSED_WAITING) {
         replay->counts[state]++;
         return 0;
@@ -174,7 +194,8 @@ static int take_lines(struct replay *replay, struct cdc_line_reader *reader, str
 static int report(const struct replay *replay, struct cdc_error *error)
 {
     const uint64_t *counts = replay->counts;
-    uint64_t left = replay->again + counts[REFUSED_UNKNOWN] + counts[REFUSED_CHANGED] + replay->no_line;
+    uint64_t left =
+        replay->again + counts[REFUSED_UNKNOWN] + counts[REFUSED_CHANGED] + counts[REFUSED_LACKING] + replay->no_line;
 
     cdc_log_write(replay->log, CDC_LOG_INFO,
                   "lines of \"%s\": %" PRIu64 " replayed, now or before; %" PRIu64
@@ -184,11 +205,18 @@ static int report(const struct replay *replay, struct cdc_error *error)
         return 0;
     cdc_error_set(error, CDC_EXIT_DATA,
                   "%" PRIu64 " lines of \"%s\" were not replayed: %" PRIu64 " refused again, %" PRIu64
-                  " of tables with other columns since, %" PRIu64 " that are no events, %" PRIu64
-                  " of which nobody knows whether newer ones are stored",
-                  left, replay->settings->replay, replay->again, counts[REFUSED_CHANGED], replay->no_line,
-                  counts[REFUSED_UNKNOWN]);
-    return cdc_error_hint(error, "read their tables again: cdc-snapshot --again");
+                  " of tables with other columns since, %" PRIu64
+                  " of rows that are not whole in the newer lines that are stored, %" PRIu64
+                  " that are no events, %" PRIu64 " of which nobody knows whether newer ones are stored",
+                  left, replay->settings->replay, replay->again, counts[REFUSED_CHANGED], counts[REFUSED_LACKING],
+                  replay->no_line, counts[REFUSED_UNKNOWN]);
+    /* Reading the table again would only meet the same cause. */
+    return cdc_error_hint(error, "%s",
+                          left == replay->again ? "correct the cause, or the lines, and replay them again"
+                          : replay->again > 0
+                              ? "correct the cause of those that are refused, and read the tables of the "
+                                "others again: cdc-snapshot --again"
+                              : "read their tables again: cdc-snapshot --again");
 }
 
 int replay_run(struct replay *replay, struct cdc_error *error)

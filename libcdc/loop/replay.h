@@ -27,7 +27,7 @@ struct replay {
     } * taken; /* since the last delivery */
     size_t n_taken;
     struct cdc_buf line, tables; /* of tables: the schema lines that the destination has, each with a NUL */
-    uint64_t counts[REFUSED_REPLAYED + 1];
+    uint64_t counts[REFUSED_STATES];
     uint64_t again, early, no_line;
 };
 

@@ -13,8 +13,10 @@ int es_batch_init(struct es_batch *batch, const struct es_settings *settings, st
     batch->plain = true;
     if (http_batch_init(&batch->lines, settings->most_lines, settings->most_bytes, error) != 0)
         return -1;
-    /* At least twice as many slots as ids, of which an item has two: a probe is short, and finds an empty slot. */
-    for (batch->n_seen = 64; batch->n_seen < 4 * settings->most_lines;)
+    /* At least twice as many slots as ids, of which an item has two, and two more where there is a routing: a probe is short, and
+     * finds an empty slot. */
+    size_t wanted = (settings->routing.count > 0 ? 8 : 4) * settings->most_lines;
+    for (batch->n_seen = 64; batch->n_seen < wanted;)
         batch->n_seen *= 2;
     batch->items = malloc(settings->most_lines * sizeof *batch->items);
     batch->seen = calloc(batch->n_seen, sizeof *batch->seen);
@@ -40,16 +42,35 @@ void es_batch_clear(struct es_batch *batch)
     cdc_buf_shrink(&batch->ids, HTTP_BATCH_KEEP);
 }
 
-uint64_t es_batch_hash(const struct cdc_table *table, struct cdc_span id)
+/* By table: the _id 1 is in every index. */
+static uint64_t begin_hash(const struct cdc_table *table)
 {
-    /* By table: the _id 1 is in every index. */
-    uint64_t h = cdc_hash_span((uint64_t)(uintptr_t)table ^ CDC_HASH_INIT, id);
+    return (uint64_t)(uintptr_t)table ^ CDC_HASH_INIT;
+}
 
+static uint64_t end_hash(uint64_t h)
+{
     h ^= h >> 29;
     return h != 0 ? h : 1;
 }
 
-/* The slot of that hash, or the empty one where it belongs. At most two ids an item: the set never fills. */
+uint64_t es_batch_hash(const struct cdc_table *table, struct cdc_span id)
+{
+    return end_hash(cdc_hash_span(begin_hash(table), id));
+}
+
+/* Of an _id under whatever routing: as an address with an empty one, which there is not. */
+static uint64_t hash_any(const struct cdc_table *table, struct cdc_span id)
+{
+    return end_hash(cdc_hash_byte(cdc_hash_span(begin_hash(table), es_routing_id(id)), 0xff));
+}
+
+static bool is_routed(const struct cdc_table *table)
+{
+    return ((const struct es_table *)table)->routing != NULL;
+}
+
+/* The slot of that hash, or the empty one where it belongs. The set never fills. */
 static struct es_seen *slot_of(const struct es_batch *batch, uint64_t h)
 {
     size_t i = h;
@@ -74,20 +95,47 @@ const struct es_item *es_batch_writer(const struct es_batch *batch, const struct
     return item->table == table && cdc_span_equal(es_batch_id(batch, item), id) ? item : NULL;
 }
 
+bool es_batch_has_seen_any(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+{
+    return is_routed(table) && slot_of(batch, hash_any(table, id))->hash != 0;
+}
+
+struct es_item *es_batch_writer_of_any(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+{
+    const struct es_seen *slot = is_routed(table) ? slot_of(batch, hash_any(table, id)) : NULL;
+
+    if (slot == NULL || slot->writer == 0)
+        return NULL;
+    struct es_item *item = &batch->items[slot->writer - 1];
+    bool same = item->table == table && cdc_span_equal(es_routing_id(es_batch_id(batch, item)), es_routing_id(id));
+    return same ? item : NULL;
+}
+
+bool es_batch_was_left(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+{
+    return slot_of(batch, es_batch_hash(table, id))->vacated ||
+           (is_routed(table) && slot_of(batch, hash_any(table, id))->vacated);
+}
+
 struct es_seen *es_batch_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
     return slot_of(batch, es_batch_hash(table, id));
 }
 
-static void see_left(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+static void note_left(struct es_batch *batch, uint64_t h)
 {
-    uint64_t h = es_batch_hash(table, id);
     *slot_of(batch, h) = (struct es_seen){.hash = h, .vacated = true};
 }
 
-static void see_written(struct es_batch *batch, const struct es_item *item, struct cdc_span id, size_t writer)
+static void see_left(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
-    uint64_t h = es_batch_hash(item->table, id);
+    note_left(batch, es_batch_hash(table, id));
+    if (is_routed(table))
+        note_left(batch, hash_any(table, id));
+}
+
+static void note_written(struct es_batch *batch, const struct es_item *item, uint64_t h, size_t writer)
+{
     struct es_seen *slot = slot_of(batch, h);
     /* At the end of a transaction one row has a key. */
     bool same = slot->writer != 0 && batch->items[slot->writer - 1].seq == item->seq;
@@ -99,6 +147,13 @@ static void see_written(struct es_batch *batch, const struct es_item *item, stru
                              .rows = counts ? rows + 1 : rows,
                              .arrived = item->arrived || (same && slot->arrived),
                              .vacated = slot->vacated};
+}
+
+static void see_written(struct es_batch *batch, const struct es_item *item, struct cdc_span id, size_t writer)
+{
+    note_written(batch, item, es_batch_hash(item->table, id), writer);
+    if (is_routed(item->table))
+        note_written(batch, item, hash_any(item->table, id), writer);
 }
 
 int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, const struct es_item *item,

@@ -310,7 +310,8 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         old.n = item.old_n = 0;
     /* A merge reads the index: what the batch has for these ids must be there first. */
     if (item.kind == ES_MERGE &&
-        (es_batch_has_seen(batch, table, id) || (old.n > 0 && es_batch_has_seen(batch, table, old))))
+        (es_batch_has_seen(batch, table, id) || es_batch_has_seen_any(batch, table, id) ||
+         (old.n > 0 && (es_batch_has_seen(batch, table, old) || es_batch_has_seen_any(batch, table, old)))))
         return HTTP_TAKEN_NOT_YET;
     if (http_batch_lacks_room(&batch->lines, event->line))
         return HTTP_TAKEN_NOT_YET;

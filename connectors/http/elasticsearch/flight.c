@@ -128,6 +128,12 @@ int es_flights_settle(struct es_sink *sink, struct cdc_error *error)
     return check_failed(sink, error);
 }
 
+/* Under whatever routing: two may lead to one shard, where the two ids are one document. */
+static bool has_id_of(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+{
+    return es_batch_has_seen(batch, table, id) || es_batch_has_seen_any(batch, table, id);
+}
+
 /* Is an id of the batch in hand under way? */
 static bool is_under_way(struct es_sink *sink)
 {
@@ -135,8 +141,8 @@ static bool is_under_way(struct es_sink *sink)
 
     for (size_t k = 0; k < sink->flights.under_way; k++)
         for (size_t i = 0; i < batch->lines.n; i++)
-            if (es_batch_has_seen(&flight_at(&sink->flights, k)->batch, batch->items[i].table,
-                                  es_batch_id(batch, &batch->items[i])))
+            if (has_id_of(&flight_at(&sink->flights, k)->batch, batch->items[i].table,
+                          es_batch_id(batch, &batch->items[i])))
                 return true;
     return false;
 }

@@ -69,6 +69,7 @@ struct es_item {
     bool written; /* its document has been sent, and was not refused */
     bool refused; /* it was told */
     bool there;   /* ES_CREATE: an older index of the stream has it */
+    bool again;   /* another document with its _id was deleted since, which may have been this one (send.c) */
     /* A row of a read has met a newer document (reread.c): in that shard, of that version (0: it is not known). */
     bool behind;
     int shard;
@@ -108,6 +109,12 @@ struct es_seen *es_batch_seen(const struct es_batch *batch, const struct cdc_tab
 uint64_t es_batch_hash(const struct cdc_table *table, struct cdc_span id);
 /* Was that id put into the batch? (It may say yes wrongly, seldom.) */
 bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
+
+/* The same of its _id under any routing; of a table without one, NULL and false. */
+struct es_item *es_batch_writer_of_any(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
+bool es_batch_has_seen_any(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
+/* Has an item left it, under this or another routing? */
+bool es_batch_was_left(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 
 /* -- written.c: ids that the open transaction has written in requests before this one -- */
 #define ES_WRITTEN_PAGES 256
@@ -219,6 +226,7 @@ struct es_sink {
     size_t n_watched;  /* such batches since the last delivery */
     char not_now[500]; /* why the newest item that is to be sent again was not taken */
     bool behind;       /* some item of the batch is */
+    bool again;        /* the same */
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     bool asked;        /* the request in hand asks for its items */
     struct es_flights flights;

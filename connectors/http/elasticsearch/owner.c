@@ -140,10 +140,14 @@ int es_owner_is_gone(const char *index, struct cdc_error *error)
 /* One that we did not make has no owner in it: a request to a deleted index makes it again, without a word. */
 static int is_another(const char *index, struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "index \"%s\" is not the one that this sink has filled: that was deleted, and it was made anew",
-                  index);
-    return cdc_error_hint(error, "restore it; or delete it, remove this sink's offset file and take a new snapshot");
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "index \"%s\" is not the one that this sink has filled: that was deleted, and it was made anew, or an "
+        "alias of that name leads to another one now",
+        index);
+    return cdc_error_hint(error,
+                          "restore the index, or lead the alias back and remove what was written to the other one "
+                          "meanwhile; or start from nothing: without this sink's offset file, with a new snapshot");
 }
 
 static bool part_is(struct cdc_span cdc, const char *name, const char *text)

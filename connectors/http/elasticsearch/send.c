@@ -9,7 +9,10 @@
  *
  * The documents under old keys are deleted by requests of their own, once all of the batch is settled: a reader may see a row
  * twice for a moment, but never not at all, and a batch that stops at a refused document has deleted nothing that is not under
- * its new key. With --on-error=skip the old document of a refused one goes as well: no row has that key any more. */
+ * its new key. With --on-error=skip the old document of a refused one goes as well: no row has that key any more.
+ *
+ * A row may have the same _id under another routing. Where both lead to one shard that is the same document there, and the delete
+ * takes the new one: no answer tells, so it is written once more after that. */
 #include <stdio.h>
 
 #include "connectors/http/elasticsearch/answer.h"
@@ -38,6 +41,19 @@ static void append_delete(struct es_sink *sink, struct es_item *item, struct cdc
     item->sent = ES_SENT_DELETE;
 }
 
+/* The line goes to the dead letters once, also where both its document and the delete of its old one are refused. */
+static int reject(struct es_sink *sink, size_t index, const char *reason, struct cdc_error *error)
+{
+    struct es_item *item = &sink->batch.items[index];
+    bool again = item->refused;
+
+    item->refused = true;
+    item->written &= item->sent != ES_SENT_INDEX;
+    return again ? 0
+                 : cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, index),
+                                        sink->batch.lines.lines[index].number, reason, error);
+}
+
 /* The next documents that are needed are read first. */
 static int append_merge(struct es_sink *sink, size_t index, const struct cdc_event *event, struct cdc_error *error)
 {
@@ -51,6 +67,9 @@ static int append_merge(struct es_sink *sink, size_t index, const struct cdc_eve
         return cdc_error_memory(error);
     if (found == 1)
         append_index(sink, item, event, cdc_span(sink->rest.data, sink->rest.len));
+    /* In a replay the log has no other line that makes it good. */
+    if (found == 0 && item->base.p == NULL && sink->client->context->settings->replay != NULL)
+        return reject(sink, index, "columns that the log omitted as unchanged are not in the index", error);
     return found < 0 ? -1 : 0;
 }
 
@@ -98,7 +117,15 @@ static int append_old_id(struct es_sink *sink, size_t index, struct cdc_error *e
     if (cdc_event_parse(&event, line.p, line.n, error) != 0)
         return -1;
     append_delete(sink, item, old, event.seq);
+    struct es_item *same = es_batch_writer_of_any(&sink->batch, item->table, old);
+    if (same != NULL && same->written)
+        same->again = sink->again = true;
     return 0;
+}
+
+static int append_again(struct es_sink *sink, size_t index, struct cdc_error *error)
+{
+    return sink->batch.items[index].again ? append_item(sink, index, error) : 0;
 }
 
 /* The rows that go over a newer document. */
@@ -136,19 +163,6 @@ static int build(struct es_sink *sink, append_function *append, size_t from, siz
 }
 
 /* -- the answer --------------------------------------------------------------------- */
-
-/* The line goes to the dead letters once, also where both its document and the delete of its old one are refused. */
-static int reject(struct es_sink *sink, size_t index, const char *reason, struct cdc_error *error)
-{
-    struct es_item *item = &sink->batch.items[index];
-    bool again = item->refused;
-
-    item->refused = true;
-    item->written &= item->sent != ES_SENT_INDEX;
-    return again ? 0
-                 : cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, index),
-                                        sink->batch.lines.lines[index].number, reason, error);
-}
 
 static int refuse(struct es_sink *sink, size_t index, const struct es_result *result, struct cdc_error *error)
 {
@@ -414,10 +428,11 @@ int es_send_begin(struct es_sink *sink, struct cdc_error *error)
     return http_client_begin(sink->client, &request, error);
 }
 
-int es_send_batch(struct es_sink *sink, struct cdc_error *error)
+/* A pass, and the rows that met a newer document once more. */
+static int send_whole_pass(struct es_sink *sink, append_function *append, struct cdc_error *error)
 {
     sink->behind = false;
-    if (send_pass(sink, append_item, error) != 0)
+    if (send_pass(sink, append, error) != 0)
         return -1;
     /* Nobody else writes these documents: once is enough. */
     for (int times = 0; sink->behind; times++) {
@@ -428,5 +443,13 @@ int es_send_batch(struct es_sink *sink, struct cdc_error *error)
         if (es_reread_look(sink, error) != 0 || send_pass(sink, append_over, error) != 0)
             return -1;
     }
-    return send_pass(sink, append_old_id, error);
+    return 0;
+}
+
+int es_send_batch(struct es_sink *sink, struct cdc_error *error)
+{
+    sink->again = false;
+    if (send_whole_pass(sink, append_item, error) != 0 || send_pass(sink, append_old_id, error) != 0)
+        return -1;
+    return sink->again ? send_whole_pass(sink, append_again, error) : 0;
 }

@@ -83,7 +83,9 @@ bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, stru
         return true;
     }
     if (has_other_keys(event) && is_whole(item->table, event))
-        item->look = seen->rows > 1 ? ES_IS_TWICE : seen->arrived && !seen->vacated ? ES_LOOK_OLDER : ES_NO_LOOK;
+        item->look = seen->rows > 1                                                       ? ES_IS_TWICE
+                     : seen->arrived && !es_batch_was_left(&sink->batch, item->table, id) ? ES_LOOK_OLDER
+                                                                                          : ES_NO_LOOK;
     return false;
 }
 

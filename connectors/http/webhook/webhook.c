@@ -366,6 +366,12 @@ static bool is_end_of_read(const struct cdc_event *event)
     return event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end");
 }
 
+/* Lines that were refused have others between them, and a batch of them would have the id of one with these. */
+static bool is_replay(const struct http_webhook *webhook)
+{
+    return webhook->in_hand.client->context->settings->replay != NULL;
+}
+
 enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
 {
     struct http_batch *batch = &webhook->in_hand.batch;
@@ -378,6 +384,7 @@ enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cd
     /* Schema and DDL lines describe; a webhook gets what happened to rows, and messages. */
     if (!cdc_event_has_row(event) && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_MESSAGE && !alone)
         return HTTP_TAKEN;
+    alone |= is_replay(webhook);
     if (alone && batch->n > 0)
         return HTTP_TAKEN_NOT_YET;
     int another = is_of_another(webhook, event, error);

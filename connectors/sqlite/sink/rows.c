@@ -141,6 +141,15 @@ static bool fill_unchanged(struct lite_table *table, struct cdc_span unchanged)
     return whole;
 }
 
+/* A line of before, which is taken in by itself, finds nothing that it could be completed from. */
+static int refuse_lacking(struct lite_sink *sink, const struct lite_table *table, struct lite_outcome *outcome)
+{
+    return sink->context.settings->replay == NULL
+               ? 0
+               : lite_statement_refuse(outcome, table->source.target, NULL,
+                                       "columns that the log omitted as unchanged are not there");
+}
+
 /* A row at the new key has the columns that the line does not carry only when a snapshot read the table after this
  * change, and then the old key may be another row's by now. Else they come along with the row at the old key. */
 static int move_partial(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome,
@@ -153,6 +162,8 @@ static int move_partial(struct lite_sink *sink, struct lite_table *table, struct
         return -1;
     if (!at_new && outcome->rows > 0)
         return 0;
+    if (!at_new && refuse_lacking(sink, table, outcome) != 0)
+        return -1;
     if (lite_statement_run(sink, table, LITE_DELETE_KEY, table->old_key, outcome, error) != 0)
         return -1;
     return lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
@@ -254,6 +265,8 @@ static int complete_new(struct lite_sink *sink, struct lite_table *table, const 
 {
     if (fill_unchanged(table, event->unchanged))
         return lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
+    if (refuse_lacking(sink, table, outcome) != 0)
+        return -1;
     if (!table->incomplete)
         cdc_log_write(sink->db.log, CDC_LOG_WARNING,
                       "table \"%s\": a row to update was not there, and columns that the log omitted as unchanged are "
@@ -409,6 +422,37 @@ static int apply(struct lite_sink *sink, struct lite_table *table, const struct 
     return read_row(table, event, outcome) == 0 ? change(sink, table, event, outcome, error) : -1;
 }
 
+static bool moves_whole(struct lite_table *table, const struct cdc_event *event)
+{
+    struct lite_outcome ignored = {0, false, ""};
+
+    return event->op == CDC_OP_UPDATE && table->source.n_key > 0 && read_row(table, event, &ignored) == 0 &&
+           !has_null(table, table->before, table->before_mask) && !has_null(table, table->after, table->after_mask) &&
+           take_key(table, table->before, table->before_mask, table->old_key) &&
+           take_key(table, table->after, table->after_mask, table->new_key) && key_changed(table) &&
+           fill_unchanged(table, event->unchanged);
+}
+
+/* A line that is passed over gives its row another key: no row has the old one any more, and what is there would stay for good. Unless
+ * it has columns that the line does not: for those it stays, to be taken along when the line is replayed. */
+static int leave_old_key(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                         struct cdc_error *error)
+{
+    struct lite_outcome outcome = {0, false, ""};
+    uint64_t waiting = table->waiting;
+
+    if (!moves_whole(table, event))
+        return 0;
+    if (lite_database_exec(&sink->db, "SAVEPOINT line", error) != 0)
+        return -1;
+    int result = delete_by_key(sink, table, &outcome, error);
+    if (result != 0 && !outcome.refused)
+        return -1;
+    if (result != 0)
+        table->waiting = waiting;
+    return lite_database_exec(&sink->db, result != 0 ? "ROLLBACK TO line; RELEASE line" : "RELEASE line", error);
+}
+
 /* The line is applied whole or not at all, also where a trigger says RAISE(FAIL), which keeps what its statement has
  * done so far. With --on-error=stop the loop rolls back further than that (discard), and no savepoint is needed. */
 static int apply_whole(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
@@ -426,7 +470,10 @@ static int apply_whole(struct lite_sink *sink, struct lite_table *table, const s
     if (result != 0)
         table->waiting = waiting;
     const char *end = result != 0 ? "ROLLBACK TO line; RELEASE line" : "RELEASE line";
-    return lite_database_exec(&sink->db, end, error) != 0 ? (outcome->refused = false, -1) : result;
+    if (lite_database_exec(&sink->db, end, error) != 0 ||
+        (result != 0 && leave_old_key(sink, table, event, error) != 0))
+        return outcome->refused = false, -1;
+    return result;
 }
 
 int lite_rows_apply(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
