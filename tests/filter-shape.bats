@@ -95,6 +95,24 @@ each_row() {
     done
 }
 
+@test "--flatten: a table that is read again gets the columns that its rows have, in a copy that has it and in a new one" {
+    nested() { change r "{\"id\":$1}" null "{\"id\":$1,\"doc\":$2,\"v\":\"v$1\"}"; }
+    of_table() { schema id id:integer doc:jsonb v:text; }
+    # Rows with new members come after others have been stored.
+    { of_table; nested 1 '{"a":1,"z":1}'; nested 2 '{"z":2}'; commit; } | t cdc-filter --flatten t:doc >"$DIR/before"
+    for read in begin live; do
+        { line t "\"read\":\"$read\""; of_table; nested 1 '{"a":2}'; commit; nested 3 '{"b":{"c":3}}'; commit; nested 4 '[4]'; commit
+          of_table | sed 's/}$/,"read":"end","since":110}/'; commit; } | sed 's/\(0000[0-9]*\)\./9\1./g; s/"seq":/&9/' | t cdc-filter --flatten t:doc >"$DIR/read"
+        for before in "$DIR/before" /dev/null; do
+            rm -f "$DIR/db" "$DIR/o"
+            t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/db" <"$before"
+            t cdc-sink-sqlite --batch-events 1 --offset-file "$DIR/o" "$DIR/db" <"$DIR/read"
+            is "$read rows" '1|2|||v1 3||3||v3 4|||4|v4' "$(sqlite3 "$DIR/db" 'select id, doc_a, doc_b_c, doc_0, v from t order by id' | xargs -d '\n')"
+            is "$read columns" 'doc doc_0 doc_a doc_b_c id v' "$(sqlite3 "$DIR/db" "select name from pragma_table_info('t') order by 1" | xargs)"
+        done
+    done
+}
+
 @test "--flatten: what cannot be true is refused, and nothing of it leaves" {
     doc() { schema id id:integer doc:jsonb "${1:-doc_x:text}"; }
     { doc; change c '{"id":1}' null '{"id":1,"doc":{"x":1}}'; } >"$IN"

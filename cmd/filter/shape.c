@@ -67,6 +67,11 @@ int shapes_open(struct shapes *shapes, const struct shape_options *options, cons
     return 0;
 }
 
+bool shapes_are_set(const struct shape_options *options)
+{
+    return options->sample.count + options->flatten.count + options->outbox.tables.count > 0 || options->unwrap != NULL;
+}
+
 void shapes_free(struct shapes *shapes)
 {
     cdc_sample_free(shapes->sample);

@@ -116,6 +116,7 @@ static void append_column(struct cdc_buf *out, struct cdc_span column, const str
     append_member(out, "base_type", cdc_json_member(merged->type, "base_type"));
     cdc_buf_text(out, merged->nullable ? ",\"nullable\":true" : ",\"nullable\":false");
     append_member(out, "generated", of_other ? cdc_span("false", 5) : cdc_json_member(column, "generated"));
+    append_member(out, "optional", cdc_json_member(column, "optional"));
     append_member(out, "encrypted", cdc_json_member(column, "encrypted"));
     cdc_buf_byte(out, '}');
 }

@@ -220,7 +220,7 @@ static void append_columns(struct cdc_flatten *flatten, const struct flattened *
         cdc_buf_text(out, comma);
         cdc_buf_lit(out, "{\"name\":");
         cdc_buf_span(out, item);
-        cdc_buf_lit(out, ",\"type\":\"json\",\"nullable\":true,\"generated\":false}");
+        cdc_buf_lit(out, ",\"type\":\"json\",\"nullable\":true,\"generated\":false,\"optional\":true}");
     }
     cdc_buf_byte(out, ']');
 }
