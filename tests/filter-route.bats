@@ -100,6 +100,24 @@ same_rows() { # SEED: the rows of standard input
     is columns '[["a",true],["b",true],["c",true],["id",true],["source_table",false],["v",true]]' "$(jq -c sort "$DIR/out")"
 }
 
+@test "--explain says which columns a table gets, and that types are those of all" {
+    { SCHEMA=shop1 TABLE=orders schema id id:integer n:integer a:text; SCHEMA=shop2 TABLE=orders schema id id:integer n:bigint b:text; } >"$IN"
+    filter --explain <"$IN" >"$DIR/out"
+    is "for people" "shop1.orders leaves as all.orders, with the rows of other tables (--route)
+  COLUMN  LEAVES AS     CLEAR  HOW
+  id      id            yes
+  n       n             yes
+  a       a             yes
+  -       b             yes    of other tables that are brought together with it
+  -       source_table  yes    the table's own name" "$(head -7 "$DIR/out")"
+    filter --explain --json --rename-column n=m --drop-columns a <"$IN" >"$DIR/out"
+    is last '[["id","id","integer",true],["n","m","bigint",false],["b","b","text",false],[null,"source_table","text",true]]' "$(jq -c '.tables[1].columns | map([.column, .becomes, .type_after, .key])' "$DIR/out")"
+    # What is said is what is done.
+    { cat "$IN"; cat "$IN"; } | filter --rename-column n=m --drop-columns a | jq -sc 'last | [.columns[] | .name, .type], .key_columns' >"$DIR/done"
+    jq -c '.tables[1].columns | [.[] | select(.becomes) | .becomes, .type_after], (map(select(.key).becomes) | sort)' "$DIR/out" | diff - <(jq -c 'if . == ["source_table", "id"] then sort else . end' "$DIR/done")
+    filter --route-unique --explain <"$IN" | not grep source_table
+}
+
 # Rows of three tables, of which one is emptied by what comes after them.
 three() { for shop in shop1 shop2 shop3; do orders $shop; order c $shop 1 '{"id":1,"v":"x"}'; done; SCHEMA=shop2 TABLE=orders line t '"x":1'; commit; }
 into_copy() { cat >"$DIR/lines"; t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/db" <"$DIR/lines"; }

@@ -231,6 +231,16 @@ rows_in() {
     ends 78 t cdc-filter --unwrap drop --tombstones <"$IN"
 }
 
+@test "--explain says what an outbox and plain rows are" {
+    { TABLE=outbox schema id id:uuid kind:text aggregateid:text type:text payload:json; TABLE=t schema id id:integer v:text; } >"$IN"
+    t cdc-filter --explain --outbox outbox --outbox-column aggregatetype=kind --outbox-key aggregateid --unwrap mark <"$IN" >"$DIR/out"
+    is outbox 'public.outbox leaves as public.outbox.event.*, each insert an event with the name that is in "kind"; no updates, deletes and truncates; only the row, with "__deleted"' "$(head -1 "$DIR/out")"
+    is rows 'public.t leaves as public.t, only the row, with "__deleted"' "$(grep '^public.t ' "$DIR/out")"
+    t cdc-filter --explain --json --outbox outbox --outbox-column aggregatetype=kind --outbox-key aggregateid <"$IN" >"$DIR/out"
+    is key aggregateid "$(jq -r '.tables[0] | select(.leaves) | .columns[] | select(.key).becomes' "$DIR/out")"
+    t cdc-filter --explain --to debezium <"$IN" | grep -q 'leaves as public.t, in another form (--to)'
+}
+
 @test "--explain says what is sampled and flattened" {
     schema id id:integer doc:jsonb >"$DIR/in"
     is "said" "public.$TABLE leaves as public.$TABLE, a sample of the rows: 2.5%
