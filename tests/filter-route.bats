@@ -88,6 +88,9 @@ same_rows() { # SEED: the rows of standard input
     is wider bigint "$({ shard shop1 integer; shard shop2 bigint; shard shop1 integer; } | filter | type_of)"
     is wider text "$({ shard shop1 text; shard shop2 'character varying(9)'; } | filter | type_of)"
     { shard shop1 numeric; shard shop2 integer; } | refuses filter
+    # One is true or false, the other a text.
+    { shard shop1 'bit(1)'; shard shop2 'bit(8)'; } | refuses filter
+    is wider 'bit(8)' "$({ shard shop1 'bit(4)'; shard shop2 'bit(8)'; } | filter | type_of)"
     is computed numeric "$({ shard shop1 numeric; shard shop2 integer; } | filter --set 'shop2.orders:v = CAST(v AS NUMERIC)' | type_of)"
 }
 
@@ -98,6 +101,21 @@ same_rows() { # SEED: the rows of standard input
     is columns '[["id",false],["a",false],["c",true],["b",true],["source_table",false]]' "$(cat "$DIR/out")"
     { cat "$IN"; orders shop3; } | filter | jq -sc 'last.columns | map([.name, .nullable])' >"$DIR/out"
     is columns '[["a",true],["b",true],["c",true],["id",true],["source_table",false],["v",true]]' "$(jq -c sort "$DIR/out")"
+}
+
+@test "tables without a key and with other columns: a row is found by the columns that it has" {
+    {
+        for shop in shop1:a shop2:b; do
+            SCHEMA=${shop%:*} TABLE=orders schema '' id:integer "${shop#*:}:text"
+            for id in 1 2 3; do SCHEMA=${shop%:*} TABLE=orders line c "\"before\":null,\"after\":{\"id\":$id,\"${shop#*:}\":\"x\"}"; done
+        done
+        commit
+        SCHEMA=shop1 TABLE=orders line d '"before":{"id":1,"a":"x"},"after":null'
+        SCHEMA=shop2 TABLE=orders line d '"before":{"id":2,"b":"x"},"after":null'
+        SCHEMA=shop1 TABLE=orders line u '"before":{"id":3,"a":"x"},"after":{"id":3,"a":"y"}'
+        commit
+    } | filter | into_copy
+    is rows 'shop1.orders|2|x|,shop1.orders|3|y|,shop2.orders|1||x,shop2.orders|3||x' "$(sqlite3 "$DIR/db" 'select source_table, id, a, b from orders order by 1, 2' | paste -sd,)"
 }
 
 @test "--explain says which columns a table gets, and that types are those of all" {

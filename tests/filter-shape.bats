@@ -113,6 +113,13 @@ each_row() {
     done
 }
 
+@test "--flatten: a row of a table without a key is found by what it has" {
+    { schema '' id:integer doc:jsonb; line c '"before":null,"after":{"id":1,"doc":{"a":1}}'; line c '"before":null,"after":{"id":1,"doc":{"b":1}}'; line c '"before":null,"after":{"id":2,"doc":5}'; commit
+      line u '"before":{"id":1,"doc":{"a":1}},"after":{"id":1,"doc":{"c":2}}'; line d '"before":{"id":2,"doc":5},"after":null'; commit; } |
+        t cdc-filter --flatten t:doc | t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/db"
+    is rows '1|||1|,1||||2' "$(sqlite3 "$DIR/db" 'select id, doc, doc_a, doc_b, doc_c from t order by doc_c' | paste -sd,)"
+}
+
 @test "--flatten: what cannot be true is refused, and nothing of it leaves" {
     doc() { schema id id:integer doc:jsonb "${1:-doc_x:text}"; }
     { doc; change c '{"id":1}' null '{"id":1,"doc":{"x":1}}'; } >"$IN"

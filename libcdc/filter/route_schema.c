@@ -64,10 +64,16 @@ static struct cdc_span columns_of(const struct plan *plan)
     return cdc_span(plan->routed->columns.data, plan->routed->columns.len);
 }
 
+static bool is_true(struct cdc_span column, const char *member)
+{
+    return cdc_span_is(cdc_json_member(column, member), "true");
+}
+
 /* What all of the tables make of a column of one. */
 struct merged {
     struct cdc_span type; /* the column that has the type of all */
     bool nullable;        /* in one of them, or one of them has not got it */
+    bool optional;        /* one of them has not got it, or may be without it */
 };
 
 static int merge_column(const struct plans *plans, const struct plan *plan, struct cdc_span column,
@@ -76,14 +82,15 @@ static int merge_column(const struct plans *plans, const struct plan *plan, stru
     struct cdc_span raw = cdc_json_member_raw(column, "name");
 
     merged->type = column;
-    merged->nullable = cdc_span_is(cdc_json_member(column, "nullable"), "true");
+    merged->nullable = is_true(column, "nullable");
+    merged->optional = is_true(column, "optional");
     for (size_t i = 0; i < plans->capacity; i++) {
         const struct plan *other = plans->slots[i];
         if (!is_other(other, plan))
             continue;
         struct cdc_span found = find_column(columns_of(other), raw);
-        if (found.p == NULL || cdc_span_is(cdc_json_member(found, "nullable"), "true"))
-            merged->nullable = true;
+        merged->nullable |= found.p == NULL || is_true(found, "nullable");
+        merged->optional |= found.p == NULL || is_true(found, "optional");
         if (found.p == NULL)
             continue;
         merged->type = route_wider_type(merged->type, found);
@@ -105,8 +112,8 @@ static void append_member(struct cdc_buf *out, const char *name, struct cdc_span
 static void append_column(struct cdc_buf *out, struct cdc_span column, const struct merged *merged, bool of_other)
 {
     cdc_buf_text(out, out->len > 0 ? "," : "");
-    if (!of_other && merged->type.p == column.p &&
-        merged->nullable == cdc_span_is(cdc_json_member(column, "nullable"), "true")) {
+    if (!of_other && merged->type.p == column.p && merged->nullable == is_true(column, "nullable") &&
+        merged->optional == is_true(column, "optional")) {
         cdc_buf_span(out, column);
         return;
     }
@@ -116,7 +123,7 @@ static void append_column(struct cdc_buf *out, struct cdc_span column, const str
     append_member(out, "base_type", cdc_json_member(merged->type, "base_type"));
     cdc_buf_text(out, merged->nullable ? ",\"nullable\":true" : ",\"nullable\":false");
     append_member(out, "generated", of_other ? cdc_span("false", 5) : cdc_json_member(column, "generated"));
-    append_member(out, "optional", cdc_json_member(column, "optional"));
+    cdc_buf_text(out, merged->optional ? ",\"optional\":true" : "");
     append_member(out, "encrypted", cdc_json_member(column, "encrypted"));
     cdc_buf_byte(out, '}');
 }
@@ -160,7 +167,7 @@ static int append_others(const struct plans *plans, struct plan *plan, size_t at
             continue;
         if (merge_column(plans, plan, column, &merged, error) != 0)
             return -1;
-        merged.nullable = true;
+        merged.nullable = merged.optional = true;
         append_column(&plan->routed->together, column, &merged, true);
     }
     return 0;

@@ -209,7 +209,7 @@ static void append_columns(struct cdc_flatten *flatten, const struct flattened *
         }
         cdc_buf_lit(out, "{\"name\":\"");
         cdc_buf_span(out, raw);
-        cdc_buf_lit(out, "\",\"type\":\"json\",\"nullable\":true,\"generated\":false}");
+        cdc_buf_lit(out, "\",\"type\":\"json\",\"nullable\":true,\"generated\":false,\"optional\":true}");
     }
     flatten->list.len = 0;
     cdc_buf_byte(&flatten->list, '[');
