@@ -259,6 +259,9 @@ static int take_one(struct reading *reading, const char *stop)
     if (cdc_utf8_valid(reading->start, (size_t)(stop - reading->start)) &&
         memchr(reading->start, '\0', (size_t)(stop - reading->start)) == NULL)
         return take_line(reading, stop);
+    /* Whether it goes on with the rule above nobody can say: that one is as it stands. */
+    if (end_rule(reading) != 0 && report(reading) != 0)
+        return -1;
     reading->place = (struct rule_place){0, reading->line, 1};
     return cdc_error_set(&reading->why, CDC_EXIT_USAGE, "the line is no UTF-8 text");
 }
