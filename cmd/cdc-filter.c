@@ -276,6 +276,7 @@ static int add_steps(struct program *program, struct stage *stage, struct option
 #else
     (void)program;
 #endif
+    options->shape.in_private = cdc_privacy_is_set(&options->privacy.settings);
     return add_privacy(stage, options, error) == 0
                ? shapes_open(&stage->shapes, &options->shape, &options->format, &options->filter, stage->steps, error)
                : -1;

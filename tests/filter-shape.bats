@@ -120,6 +120,14 @@ each_row() {
     is rows '1|||1|,1||||2' "$(sqlite3 "$DIR/db" 'select id, doc, doc_a, doc_b, doc_c from t order by doc_c' | paste -sd,)"
 }
 
+@test "--flatten: with options for privacy no message and no redacted letter has a member of a value" {
+    { schema id id:integer doc:json mail:text; change c '{"id":1}' null '{"id":1,"mail":"m","doc":{"alice@x":{"b":1},"alice@x_b":2}}'; commit; } >"$IN"
+    t cdc-filter --flatten doc --mask mail=redact --on-error dead-letter --dead-letter "$DIR/dead" --dead-letter-lines redacted <"$IN" >"$DIR/out" 2>"$DIR/err"
+    grep -q 'column \\"doc\\" of table' "$DIR/dead"
+    not grep -q alice "$DIR/dead" "$DIR/err" "$DIR/out"
+    t cdc-filter --flatten doc --on-error skip <"$IN" 2>&1 >/dev/null | grep -q 'alice@x_b'
+}
+
 @test "--flatten: what cannot be true is refused, and nothing of it leaves" {
     doc() { schema id id:integer doc:jsonb "${1:-doc_x:text}"; }
     { doc; change c '{"id":1}' null '{"id":1,"doc":{"x":1}}'; } >"$IN"

@@ -41,7 +41,8 @@ static int open_steps(struct shapes *shapes, const struct shape_options *options
         steps[settings->n_steps++] = cdc_sample_step(shapes->sample);
     }
     if (options->flatten.count > 0) {
-        if ((shapes->flatten = cdc_flatten_new(&options->flatten, settings->allow_unknown, error)) == NULL)
+        if ((shapes->flatten =
+                 cdc_flatten_new(&options->flatten, settings->allow_unknown, options->in_private, error)) == NULL)
             return -1;
         steps[settings->n_steps++] = cdc_flatten_step(shapes->flatten);
     }

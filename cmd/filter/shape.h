@@ -13,6 +13,7 @@ struct shape_options {
     struct cdc_outbox_settings outbox;
     const char *sample_seed, *unwrap;
     bool tombstones;
+    bool in_private; /* no option of its own: values must not be in messages */
 };
 
 /* at: of a struct shape_options in the program's struct. */

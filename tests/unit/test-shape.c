@@ -52,7 +52,7 @@ static int open_chain(struct chain *chain, const struct wanted *wanted, struct c
         chain->steps[settings.n_steps++] = cdc_sample_step(chain->sample);
     }
     if (wanted->flatten.count > 0) {
-        if ((chain->flatten = cdc_flatten_new(&wanted->flatten, false, error)) == NULL)
+        if ((chain->flatten = cdc_flatten_new(&wanted->flatten, false, false, error)) == NULL)
             return -1;
         chain->steps[settings.n_steps++] = cdc_flatten_step(chain->flatten);
     }
