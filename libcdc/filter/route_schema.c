@@ -21,9 +21,9 @@ static int refuse_type(const struct plan *plan, const struct plan *other, struct
 {
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "--route: column \"%.*s\" has one type in table %.*s.%.*s and another one in %.*s.%.*s",
-                  (int)(raw.n < 64 ? raw.n : 64), raw.p, (int)plan->plain_schema.n, plan->plain_schema.p,
-                  (int)plan->plain_table.n, plan->plain_table.p, (int)other->plain_schema.n, other->plain_schema.p,
-                  (int)other->plain_table.n, other->plain_table.p);
+                  (int)(raw.n < 64 ? raw.n : 64), raw.p, (int)plan->names.plain_schema.n, plan->names.plain_schema.p,
+                  (int)plan->names.plain_table.n, plan->names.plain_table.p, (int)other->names.plain_schema.n,
+                  other->names.plain_schema.p, (int)other->names.plain_table.n, other->names.plain_table.p);
     return cdc_error_hint(error, "give both one type, as with --set 'TABLE:COLUMN = CAST(COLUMN AS TEXT)', rename the "
                                  "column (--rename-column), or name one of the tables with --rename");
 }
@@ -31,8 +31,9 @@ static int refuse_type(const struct plan *plan, const struct plan *other, struct
 static int refuse_key(const struct plan *plan, const struct plan *other, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "--route: tables %.*s.%.*s and %.*s.%.*s have different keys",
-                  (int)plan->plain_schema.n, plan->plain_schema.p, (int)plan->plain_table.n, plan->plain_table.p,
-                  (int)other->plain_schema.n, other->plain_schema.p, (int)other->plain_table.n, other->plain_table.p);
+                  (int)plan->names.plain_schema.n, plan->names.plain_schema.p, (int)plan->names.plain_table.n,
+                  plan->names.plain_table.p, (int)other->names.plain_schema.n, other->names.plain_schema.p,
+                  (int)other->names.plain_table.n, other->names.plain_table.p);
     return cdc_error_hint(error, "give one of them a name of its own (--rename)");
 }
 
@@ -80,8 +81,8 @@ static bool same_form(const struct plan *a, const struct plan *b)
 static int find_others(struct others *others, const struct plans *plans, const struct plan *plan,
                        struct cdc_error *error)
 {
-    for (size_t i = 0; i < plans->capacity; i++) {
-        const struct plan *other = plans->slots[i];
+    for (size_t i = 0; i < plans->tables.capacity; i++) {
+        const struct plan *other = plans_at(plans, i);
         bool known = !is_other(other, plan) || same_form(other, plan);
         for (size_t k = 0; !known && k < others->n; k++)
             known = same_form(other, others->items[k]);
@@ -218,7 +219,7 @@ static int check_column(const struct plan *plan, struct cdc_error *error)
          cdc_json_next_element(&iter, &column);)
         if (!routed->unique && cdc_json_raw_is(cdc_json_member_raw(column, "name"), cdc_span_text(routed->column))) {
             cdc_error_set(error, CDC_EXIT_CONFIG, "--route: table \"%.*s\" has a column \"%s\" already",
-                          (int)plan->plain_table.n, plan->plain_table.p, routed->column);
+                          (int)plan->names.plain_table.n, plan->names.plain_table.p, routed->column);
             return cdc_error_hint(error, "name the column that tells rows of several tables apart with --route-column");
         }
     return 0;
