@@ -276,6 +276,7 @@ static int add_steps(struct program *program, struct stage *stage, struct option
 #else
     (void)program;
 #endif
+    options->shape.in_private = cdc_privacy_is_set(&options->privacy.settings);
     return add_privacy(stage, options, error) == 0
                ? shapes_open(&stage->shapes, &options->shape, &options->format, &options->filter, stage->steps, error)
                : -1;
@@ -400,8 +401,8 @@ static bool needs_a_stream(const struct options *options)
 #ifdef WITH_SQLITE
     sql = options->sql.where.count + options->sql.set.count + options->sql.add.count > 0;
 #endif
-    return sql || cdc_privacy_is_set(&options->privacy.settings) || options->format.to != NULL ||
-           options->format.from != NULL;
+    return sql || cdc_privacy_is_set(&options->privacy.settings) || shapes_are_set(&options->shape) ||
+           options->filter.routes.count > 0 || options->format.to != NULL || options->format.from != NULL;
 }
 
 static int check_modes(const struct options *options, struct cdc_option_list operands, struct cdc_error *error)
@@ -411,9 +412,10 @@ static int check_modes(const struct options *options, struct cdc_option_list ope
     if (options->check + options->explain + (options->letters.file != NULL) > 1)
         return cdc_error_set(error, CDC_EXIT_USAGE, "one of --check, --explain and --dead-letters at a time");
     if (options->letters.file != NULL && needs_a_stream(options)) {
-        cdc_error_set(error, CDC_EXIT_USAGE,
-                      "--dead-letters: letters have no schema lines before them, so nothing is computed, masked or "
-                      "written in another form");
+        cdc_error_set(
+            error, CDC_EXIT_USAGE,
+            "--dead-letters: letters have no schema lines before them, so nothing is computed, masked, brought "
+            "together or written in another form");
         return cdc_error_hint(error, "it takes -t, -T, --op, --columns, --drop-columns and the renames");
     }
     if (options->json && !looks)

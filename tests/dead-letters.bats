@@ -120,6 +120,10 @@ filter_faulty() { faulty cdc-filter --on-error dead-letter --dead-letter "$DEAD"
     run -64 t cdc-filter --reason x <"$IN"
     run -64 show --mask t:name=null
     run -64 show --where 't:id = 1'
+    for option in "--route t=u" "--sample 1%" "--flatten t:doc" "--outbox t" "--unwrap drop"; do
+        # shellcheck disable=SC2086
+        run -64 show $option
+    done
 }
 
 # -- --replay --

@@ -74,6 +74,9 @@ quoted() { tr -s '\n \240' ' ' | grep -oE '‘[^’]*’' | sort; }
             grep -qE "^\.It .*Fl -${option#--}( |$)" "$CDC_ROOT/man/$tool.1" || fail "an example gives $tool $option, which it has not"
         done < <(grep -oE -- ' --[a-z][a-z0-9-]*' "$BATS_TEST_TMPDIR/uses" | tr -d ' ' | sort -u)
     done
+    # It takes no destination whose kind it is not told.
+    grep -E '(^|[ /])cdc-sink-http .*http' "$BATS_TEST_TMPDIR/stages" >"$BATS_TEST_TMPDIR/uses"
+    not grep -vE -- '--(webhook|elasticsearch)' "$BATS_TEST_TMPDIR/uses"
 }
 
 @test "README names every tool and every make target that it promises exists" {

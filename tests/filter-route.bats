@@ -88,6 +88,9 @@ same_rows() { # SEED: the rows of standard input
     is wider bigint "$({ shard shop1 integer; shard shop2 bigint; shard shop1 integer; } | filter | type_of)"
     is wider text "$({ shard shop1 text; shard shop2 'character varying(9)'; } | filter | type_of)"
     { shard shop1 numeric; shard shop2 integer; } | refuses filter
+    # One is true or false, the other a text.
+    { shard shop1 'bit(1)'; shard shop2 'bit(8)'; } | refuses filter
+    is wider 'bit(8)' "$({ shard shop1 'bit(4)'; shard shop2 'bit(8)'; } | filter | type_of)"
     is computed numeric "$({ shard shop1 numeric; shard shop2 integer; } | filter --set 'shop2.orders:v = CAST(v AS NUMERIC)' | type_of)"
 }
 
@@ -98,6 +101,39 @@ same_rows() { # SEED: the rows of standard input
     is columns '[["id",false],["a",false],["c",true],["b",true],["source_table",false]]' "$(cat "$DIR/out")"
     { cat "$IN"; orders shop3; } | filter | jq -sc 'last.columns | map([.name, .nullable])' >"$DIR/out"
     is columns '[["a",true],["b",true],["c",true],["id",true],["source_table",false],["v",true]]' "$(jq -c sort "$DIR/out")"
+}
+
+@test "tables without a key and with other columns: a row is found by the columns that it has" {
+    {
+        for shop in shop1:a shop2:b; do
+            SCHEMA=${shop%:*} TABLE=orders schema '' id:integer "${shop#*:}:text"
+            for id in 1 2 3; do SCHEMA=${shop%:*} TABLE=orders line c "\"before\":null,\"after\":{\"id\":$id,\"${shop#*:}\":\"x\"}"; done
+        done
+        commit
+        SCHEMA=shop1 TABLE=orders line d '"before":{"id":1,"a":"x"},"after":null'
+        SCHEMA=shop2 TABLE=orders line d '"before":{"id":2,"b":"x"},"after":null'
+        SCHEMA=shop1 TABLE=orders line u '"before":{"id":3,"a":"x"},"after":{"id":3,"a":"y"}'
+        commit
+    } | filter | into_copy
+    is rows 'shop1.orders|2|x|,shop1.orders|3|y|,shop2.orders|1||x,shop2.orders|3||x' "$(sqlite3 "$DIR/db" 'select source_table, id, a, b from orders order by 1, 2' | paste -sd,)"
+}
+
+@test "--explain says which columns a table gets, and that types are those of all" {
+    { SCHEMA=shop1 TABLE=orders schema id id:integer n:integer a:text; SCHEMA=shop2 TABLE=orders schema id id:integer n:bigint b:text; } >"$IN"
+    filter --explain <"$IN" >"$DIR/out"
+    is "for people" "shop1.orders leaves as all.orders, with the rows of other tables (--route)
+  COLUMN  LEAVES AS     CLEAR  HOW
+  id      id            yes
+  n       n             yes
+  a       a             yes
+  -       b             yes    of other tables that are brought together with it
+  -       source_table  yes    the table's own name" "$(head -7 "$DIR/out")"
+    filter --explain --json --rename-column n=m --drop-columns a <"$IN" >"$DIR/out"
+    is last '[["id","id","integer",true],["n","m","bigint",false],["b","b","text",false],[null,"source_table","text",true]]' "$(jq -c '.tables[1].columns | map([.column, .becomes, .type_after, .key])' "$DIR/out")"
+    # What is said is what is done.
+    { cat "$IN"; cat "$IN"; } | filter --rename-column n=m --drop-columns a | jq -sc 'last | [.columns[] | .name, .type], .key_columns' >"$DIR/done"
+    jq -c '.tables[1].columns | [.[] | select(.becomes) | .becomes, .type_after], (map(select(.key).becomes) | sort)' "$DIR/out" | diff - <(jq -c 'if . == ["source_table", "id"] then sort else . end' "$DIR/done")
+    filter --route-unique --explain <"$IN" | not grep source_table
 }
 
 # Rows of three tables, of which one is emptied by what comes after them.

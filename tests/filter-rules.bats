@@ -111,6 +111,10 @@ arguments=(-t orders -t customers --where "orders: region = 'EU' AND total > 99.
     run -64 t cdc-filter --check -f r </dev/null
     run -64 --separate-stderr t cdc-filter --check -f r --json </dev/null
     is "as JSON" "64 rule rule" "$(jq -r '[.exit_status, .findings[].code] | join(" ")' <<<"$output")"
+    # The rule above a line that is no text is looked at, too.
+    printf 'table\n\377\nwhere total >\n\377\n' >r
+    run -64 --separate-stderr t cdc-filter --check -f r </dev/null
+    is "places" "r:1:1 r:2:1 r:4:1 r:3:14" "$(grep -o '^r:[0-9:]*[0-9]' <<<"$output" | xargs)"
     some_rules >r
     t cdc-filter --check -f r <"$IN"
     t cdc-filter --check -f r "$IN" </dev/null

@@ -95,6 +95,39 @@ each_row() {
     done
 }
 
+@test "--flatten: a table that is read again gets the columns that its rows have, in a copy that has it and in a new one" {
+    nested() { change r "{\"id\":$1}" null "{\"id\":$1,\"doc\":$2,\"v\":\"v$1\"}"; }
+    of_table() { schema id id:integer doc:jsonb v:text; }
+    # Rows with new members come after others have been stored.
+    { of_table; nested 1 '{"a":1,"z":1}'; nested 2 '{"z":2}'; commit; } | t cdc-filter --flatten t:doc >"$DIR/before"
+    for read in begin live; do
+        { line t "\"read\":\"$read\""; of_table; nested 1 '{"a":2}'; commit; nested 3 '{"b":{"c":3}}'; commit; nested 4 '[4]'; commit
+          of_table | sed 's/}$/,"read":"end","since":110}/'; commit; } | sed 's/\(0000[0-9]*\)\./9\1./g; s/"seq":/&9/' | t cdc-filter --flatten t:doc >"$DIR/read"
+        for before in "$DIR/before" /dev/null; do
+            rm -f "$DIR/db" "$DIR/o"
+            t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/db" <"$before"
+            t cdc-sink-sqlite --batch-events 1 --offset-file "$DIR/o" "$DIR/db" <"$DIR/read"
+            is "$read rows" '1|2|||v1 3||3||v3 4|||4|v4' "$(sqlite3 "$DIR/db" 'select id, doc_a, doc_b_c, doc_0, v from t order by id' | xargs -d '\n')"
+            is "$read columns" 'doc doc_0 doc_a doc_b_c id v' "$(sqlite3 "$DIR/db" "select name from pragma_table_info('t') order by 1" | xargs)"
+        done
+    done
+}
+
+@test "--flatten: a row of a table without a key is found by what it has" {
+    { schema '' id:integer doc:jsonb; line c '"before":null,"after":{"id":1,"doc":{"a":1}}'; line c '"before":null,"after":{"id":1,"doc":{"b":1}}'; line c '"before":null,"after":{"id":2,"doc":5}'; commit
+      line u '"before":{"id":1,"doc":{"a":1}},"after":{"id":1,"doc":{"c":2}}'; line d '"before":{"id":2,"doc":5},"after":null'; commit; } |
+        t cdc-filter --flatten t:doc | t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/db"
+    is rows '1|||1|,1||||2' "$(sqlite3 "$DIR/db" 'select id, doc, doc_a, doc_b, doc_c from t order by doc_c' | paste -sd,)"
+}
+
+@test "--flatten: with options for privacy no message and no redacted letter has a member of a value" {
+    { schema id id:integer doc:json mail:text; change c '{"id":1}' null '{"id":1,"mail":"m","doc":{"alice@x":{"b":1},"alice@x_b":2}}'; commit; } >"$IN"
+    t cdc-filter --flatten doc --mask mail=redact --on-error dead-letter --dead-letter "$DIR/dead" --dead-letter-lines redacted <"$IN" >"$DIR/out" 2>"$DIR/err"
+    grep -q 'column \\"doc\\" of table' "$DIR/dead"
+    not grep -q alice "$DIR/dead" "$DIR/err" "$DIR/out"
+    t cdc-filter --flatten doc --on-error skip <"$IN" 2>&1 >/dev/null | grep -q 'alice@x_b'
+}
+
 @test "--flatten: what cannot be true is refused, and nothing of it leaves" {
     doc() { schema id id:integer doc:jsonb "${1:-doc_x:text}"; }
     { doc; change c '{"id":1}' null '{"id":1,"doc":{"x":1}}'; } >"$IN"
@@ -211,6 +244,16 @@ rows_in() {
     ends 64 t cdc-filter --unwrap drop --to debezium </dev/null
     { schema '' v:text; line d '"before":{"v":"x"},"after":null'; } >"$IN"
     ends 78 t cdc-filter --unwrap drop --tombstones <"$IN"
+}
+
+@test "--explain says what an outbox and plain rows are" {
+    { TABLE=outbox schema id id:uuid kind:text aggregateid:text type:text payload:json; TABLE=t schema id id:integer v:text; } >"$IN"
+    t cdc-filter --explain --outbox outbox --outbox-column aggregatetype=kind --outbox-key aggregateid --unwrap mark <"$IN" >"$DIR/out"
+    is outbox 'public.outbox leaves as public.outbox.event.*, each insert an event with the name that is in "kind"; no updates, deletes and truncates; only the row, with "__deleted"' "$(head -1 "$DIR/out")"
+    is rows 'public.t leaves as public.t, only the row, with "__deleted"' "$(grep '^public.t ' "$DIR/out")"
+    t cdc-filter --explain --json --outbox outbox --outbox-column aggregatetype=kind --outbox-key aggregateid <"$IN" >"$DIR/out"
+    is key aggregateid "$(jq -r '.tables[0] | select(.leaves) | .columns[] | select(.key).becomes' "$DIR/out")"
+    t cdc-filter --explain --to debezium <"$IN" | grep -q 'leaves as public.t, in another form (--to)'
 }
 
 @test "--explain says what is sampled and flattened" {

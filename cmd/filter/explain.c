@@ -147,19 +147,28 @@ static void append_people(struct cdc_buf *out, struct cdc_span object)
     cdc_buf_byte(out, '\n');
 }
 
+static int explain_one(struct cdc_filter *filter, const struct schemas *schemas, size_t i, struct cdc_buf *object,
+                       struct cdc_error *error)
+{
+    struct cdc_event event;
+
+    object->len = 0;
+    return schemas_event(schemas, i, &event, error) == 0 ? cdc_filter_explain(filter, &event, object, error) : -1;
+}
+
+/* Twice: what tables that are brought together become is known once all of them have come. */
 static int explain_all(const struct filter_look *look, struct cdc_filter *filter, const struct schemas *schemas,
                        struct cdc_buf *out, struct cdc_error *error)
 {
     struct cdc_buf object = CDC_BUF_INIT;
     int result = 0;
 
+    for (size_t i = 0; result == 0 && i < schemas->n; i++)
+        result = explain_one(filter, schemas, i, &object, error);
     if (look->json)
         cdc_buf_lit(out, "{\"tables\":[");
     for (size_t i = 0; result == 0 && i < schemas->n; i++) {
-        struct cdc_event event;
-        object.len = 0;
-        result =
-            schemas_event(schemas, i, &event, error) == 0 ? cdc_filter_explain(filter, &event, &object, error) : -1;
+        result = explain_one(filter, schemas, i, &object, error);
         if (result == 0 && look->json && i > 0)
             cdc_buf_lit(out, ",\n");
         if (result == 0 && look->json)

@@ -110,6 +110,17 @@ static bool is_sql(const struct cdc_option *option)
     return strcmp(option->name, "where") == 0 || strcmp(option->name, "set") == 0 || strcmp(option->name, "add") == 0;
 }
 
+/* At the end of what is there so far; also the one between two lines, at which the second has its place. */
+static void drop_blanks(struct filter_rule *rule)
+{
+    struct cdc_buf *value = &rule->value;
+
+    while (value->len > 0 && is_blank(value->data[value->len - 1]))
+        value->len--;
+    for (size_t i = rule->n_places; i > 0 && rule->places[i - 1].at > value->len; i--)
+        rule->places[i - 1].at = value->len;
+}
+
 /* In an expression every byte counts. Elsewhere blanks beside these are no part of a name. */
 static int append_value(struct reading *reading, const char *p, const char *end)
 {
@@ -125,8 +136,7 @@ static int append_value(struct reading *reading, const char *p, const char *end)
         return -1;
     for (const char *from = p; p < end; p++) {
         if (!sql && quote == '\0' && strchr(",:=", *p) != NULL) {
-            while (value->len > 0 && is_blank(value->data[value->len - 1]))
-                value->len--;
+            drop_blanks(reading->rule);
             if (p != from && add_place(reading, p) != 0)
                 return -1;
             cdc_buf_byte(value, *p);
@@ -259,6 +269,9 @@ static int take_one(struct reading *reading, const char *stop)
     if (cdc_utf8_valid(reading->start, (size_t)(stop - reading->start)) &&
         memchr(reading->start, '\0', (size_t)(stop - reading->start)) == NULL)
         return take_line(reading, stop);
+    /* Whether it goes on with the rule above nobody can say: that one is as it stands. */
+    if (end_rule(reading) != 0 && report(reading) != 0)
+        return -1;
     reading->place = (struct rule_place){0, reading->line, 1};
     return cdc_error_set(&reading->why, CDC_EXIT_USAGE, "the line is no UTF-8 text");
 }

@@ -41,7 +41,8 @@ static int open_steps(struct shapes *shapes, const struct shape_options *options
         steps[settings->n_steps++] = cdc_sample_step(shapes->sample);
     }
     if (options->flatten.count > 0) {
-        if ((shapes->flatten = cdc_flatten_new(&options->flatten, settings->allow_unknown, error)) == NULL)
+        if ((shapes->flatten =
+                 cdc_flatten_new(&options->flatten, settings->allow_unknown, options->in_private, error)) == NULL)
             return -1;
         steps[settings->n_steps++] = cdc_flatten_step(shapes->flatten);
     }
@@ -65,6 +66,11 @@ int shapes_open(struct shapes *shapes, const struct shape_options *options, cons
     shapes->format = cdc_unwrap_format(shapes->unwrap);
     settings->format = &shapes->format;
     return 0;
+}
+
+bool shapes_are_set(const struct shape_options *options)
+{
+    return options->sample.count + options->flatten.count + options->outbox.tables.count > 0 || options->unwrap != NULL;
 }
 
 void shapes_free(struct shapes *shapes)

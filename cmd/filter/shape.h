@@ -13,6 +13,7 @@ struct shape_options {
     struct cdc_outbox_settings outbox;
     const char *sample_seed, *unwrap;
     bool tombstones;
+    bool in_private; /* no option of its own: values must not be in messages */
 };
 
 /* at: of a struct shape_options in the program's struct. */
@@ -45,6 +46,8 @@ struct shapes {
 /* Appends the steps that are asked for to steps of the settings, and sets the settings' format. USAGE. Free it in either case. */
 int shapes_open(struct shapes *shapes, const struct shape_options *options, const struct filter_format_options *format,
                 struct cdc_filter_settings *settings, struct cdc_filter_step *steps, struct cdc_error *error);
+/* Do they ask for anything? */
+bool shapes_are_set(const struct shape_options *options);
 void shapes_free(struct shapes *shapes);
 void shapes_free_options(struct shape_options *options);
 /* What was lost so far. */

@@ -34,6 +34,9 @@ struct cdc_filter_step {
      * between its quotes, or (p NULL) to the rows; several with "; " between them, nothing where it does nothing. May be NULL. */
     enum cdc_step_clarity (*explain)(void *state, const struct cdc_event *event, struct cdc_span column,
                                      struct cdc_buf *out);
+    /* Of a schema line that `event` has just dropped: appends that of what rows of its table become, without LF, with a pattern where
+     * their tables' names are not known; nothing where they become nothing. May be NULL. */
+    void (*becomes)(void *state, const struct cdc_event *event, struct cdc_buf *out);
 };
 
 /* What every line that leaves is written as, with the names that it then has. */
@@ -41,6 +44,7 @@ struct cdc_filter_format {
     /* Appends whole lines: how many (0: this format has nothing for it), or -1. Sees every line. */
     int (*event)(void *state, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
     void *state;
+    const char *words; /* what it does to rows, for --explain */
 };
 
 struct cdc_filter_settings {

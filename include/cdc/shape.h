@@ -19,8 +19,10 @@ struct cdc_filter_step cdc_sample_step(struct cdc_sample *sample);
 /* -- flatten: {"doc":{"a":1,"b":[2]}} as "doc_a":1,"doc_b_0":2 -- */
 
 struct cdc_flatten;
-/* columns: "[TABLE:]a,b", where * is every column of a type that nests. BORROWS the texts. USAGE. RETURNS NEW. */
-struct cdc_flatten *cdc_flatten_new(const struct cdc_option_list *columns, bool allow_unknown, struct cdc_error *error);
+/* columns: "[TABLE:]a,b", where * is every column of a type that nests. in_private: errors have no name that was made, as there are
+ * members of a value in it. BORROWS the texts. USAGE. RETURNS NEW. */
+struct cdc_flatten *cdc_flatten_new(const struct cdc_option_list *columns, bool allow_unknown, bool in_private,
+                                    struct cdc_error *error);
 void cdc_flatten_free(struct cdc_flatten *flatten);
 /* Lines of tables with such columns become a schema line, where there are new columns, and the row's. DATA where a name would be that of
  * another column, CONFIG where a line does not say what the row was before. */

@@ -12,7 +12,8 @@ struct cdc_column {
     char *type;    /* as the database names it, between the quotes; "" when the line does not say. Of a domain: the type
                       that it is made of, which is what its values are written like */
     bool generated;
-    bool key; /* one of the key columns */
+    bool key;      /* one of the key columns */
+    bool optional; /* rows that came before it are NULL there, and are not to be read again for it */
 };
 
 struct cdc_table {

@@ -277,6 +277,7 @@ static int read_column(struct cdc_column *column, struct cdc_span object, struct
     if (name_column(column, name, base.n > 0 ? base : cdc_json_member_raw(object, "type"), error) != 0)
         return -1;
     column->generated = cdc_span_is(cdc_json_member(object, "generated"), "true");
+    column->optional = cdc_span_is(cdc_json_member(object, "optional"), "true");
     return 0;
 }
 

@@ -178,9 +178,11 @@ static int follow_steps(struct cdc_filter *filter, struct tracks *tracks, struct
         enum cdc_step_result result = step->event(step->state, event, out, error);
         if (result == CDC_STEP_FAILED)
             return -1;
-        if (result == CDC_STEP_DROPPED)
+        if (result == CDC_STEP_DROPPED && step->becomes != NULL)
+            step->becomes(step->state, event, out);
+        if (result == CDC_STEP_DROPPED && out->len == 0)
             return 0;
-        if (result == CDC_STEP_CHANGED) {
+        if (result != CDC_STEP_KEPT) {
             if (out->failed)
                 return cdc_error_memory(error);
             if (parse_first(event, out, error) != 0 || take_columns(tracks, event, false, error) != 0)
@@ -204,6 +206,45 @@ static void follow_columns(struct tracks *tracks, const struct plan *plan, const
         }
         columns_append_name(&track->after, plan, of(&track->name));
     }
+}
+
+static struct track *find_left(struct tracks *tracks, struct cdc_span raw)
+{
+    for (size_t i = 0; i < tracks->n; i++)
+        if (!tracks->items[i].gone && cdc_json_raw_equal(cdc_json_string_raw(of(&tracks->items[i].after)), raw))
+            return &tracks->items[i];
+    return NULL;
+}
+
+static bool is_route_column(const struct plan *plan, struct cdc_span raw)
+{
+    return !plan->routed->unique && cdc_json_raw_is(raw, cdc_span_text(plan->routed->column));
+}
+
+/* Of the line that leaves: a type may have become that of several tables. */
+static int take_left(struct tracks *tracks, const struct plan *plan, const struct cdc_event *after,
+                     struct cdc_error *error)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span column;
+
+    for (cdc_json_iter_begin(&iter, after->columns); cdc_json_next_element(&iter, &column);) {
+        struct cdc_span name = cdc_json_member(column, "name"), raw = cdc_json_string_raw(name);
+        struct track *track = raw.p != NULL ? find_left(tracks, raw) : NULL;
+        if (raw.p == NULL)
+            continue;
+        if (track == NULL) {
+            if ((track = add_track(tracks)) == NULL)
+                return cdc_error_memory(error);
+            replace(&track->after, name);
+            track->key = is_key(after, raw);
+            add_words(&track->how, cdc_span_text(plan->routed != NULL && is_route_column(plan, raw)
+                                                     ? "the table's own name"
+                                                     : "of other tables that are brought together with it"));
+        }
+        replace(&track->type_after, cdc_json_member_raw(column, "type"));
+    }
+    return 0;
 }
 
 /* -- words --------------------------------------------------------------------------------- */
@@ -284,45 +325,63 @@ static int append_table(struct cdc_buf *out, const struct cdc_event *event, cons
     return out->failed ? cdc_error_memory(error) : 0;
 }
 
-/* The names that it leaves with, from the line itself: 1; 0: it does not leave; -1. */
-static int run_whole(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *line,
-                     struct cdc_event *after, struct cdc_error *error)
+/* What the line leaves as, from that itself. */
+static int follow_whole(struct cdc_filter *filter, struct tracks *tracks, struct cdc_event *event, struct cdc_buf *line,
+                        struct cdc_event *after, struct cdc_error *error)
 {
-    const struct cdc_filter_format *format = filter->settings.format;
+    /* A step may have made it one of another table. */
+    struct plan *plan = plans_find(&filter->plans, event, error);
 
-    filter->settings.format = NULL;
-    int lines = cdc_filter_event(filter, event, line, error);
-    filter->settings.format = format;
-    if (lines <= 0)
-        return lines;
-    return parse_first(after, line, error) == 0 ? 1 : -1;
+    if (plan == NULL || filter_pass_described(filter, event, line, error) < 0 || parse_first(after, line, error) != 0)
+        return -1;
+    follow_columns(tracks, plan, event);
+    if (plan->routed != NULL)
+        add_words(&tracks->rows, cdc_span_text("with the rows of other tables (--route)"));
+    return take_left(tracks, plan, after, error);
+}
+
+/* 1; 0: the table does not leave; -1. */
+static int follow(struct cdc_filter *filter, const struct plan *plan, struct tracks *tracks,
+                  const struct cdc_event *schema, struct cdc_buf *line, struct cdc_event *after,
+                  struct cdc_error *error)
+{
+    struct cdc_event event = *schema;
+
+    if (!plan->selected)
+        return 0;
+    int left = take_columns(tracks, schema, true, error) == 0 ? follow_steps(filter, tracks, &event, error) : -1;
+    return left > 0 && follow_whole(filter, tracks, &event, line, after, error) != 0 ? -1 : left;
+}
+
+static void add_settings(const struct cdc_filter_settings *settings, struct tracks *tracks)
+{
+    struct cdc_buf words = CDC_BUF_INIT;
+
+    for (size_t i = 0; i < settings->ops.count; i++) {
+        words.len = 0;
+        cdc_buf_printf(&words, "op %s", settings->ops.items[i]);
+        add_words(&tracks->rows, of(&words));
+    }
+    if (settings->format != NULL && settings->format->words != NULL)
+        add_words(&tracks->rows, cdc_span_text(settings->format->words));
+    cdc_buf_free(&words);
 }
 
 int cdc_filter_explain(struct cdc_filter *filter, const struct cdc_event *schema, struct cdc_buf *out,
                        struct cdc_error *error)
 {
     struct tracks tracks = {.n = 0};
-    struct cdc_buf line = CDC_BUF_INIT, words = CDC_BUF_INIT;
-    struct cdc_event after, event = *schema;
-    struct plan *plan = plans_find(&filter->plans, schema, error);
-    int left = plan != NULL ? run_whole(filter, schema, &line, &after, error) : -1;
+    struct cdc_buf line = CDC_BUF_INIT;
+    struct cdc_event after;
+    const struct plan *plan = plans_find(&filter->plans, schema, error);
+    int left = plan != NULL ? follow(filter, plan, &tracks, schema, &line, &after, error) : -1;
 
-    if (left > 0 && take_columns(&tracks, schema, true, error) != 0)
-        left = -1;
-    if (left > 0)
-        left = follow_steps(filter, &tracks, &event, error);
-    if (left > 0)
-        follow_columns(&tracks, plan, &event);
     if (left == 0)
         add_words(&tracks.rows, cdc_span_text(plan->selected ? "a step lets nothing of it leave" : "not chosen"));
-    for (size_t i = 0; left > 0 && i < filter->settings.ops.count; i++) {
-        words.len = 0;
-        cdc_buf_printf(&words, "op %s", filter->settings.ops.items[i]);
-        add_words(&tracks.rows, of(&words));
-    }
+    if (left > 0)
+        add_settings(&filter->settings, &tracks);
     int result = left < 0 ? -1 : append_table(out, schema, &tracks, left > 0 ? &after : NULL, error);
     free_tracks(&tracks);
     cdc_buf_free(&line);
-    cdc_buf_free(&words);
     return result;
 }

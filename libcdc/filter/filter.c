@@ -324,6 +324,22 @@ static int pass_made(struct cdc_filter *filter, struct line_count *count, const 
     return pass(filter, plan, count, event, out, error);
 }
 
+int filter_pass_described(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
+                          struct cdc_error *error)
+{
+    const struct cdc_filter_format *format = filter->settings.format;
+    struct line_count *count = counts_of(&filter->counts, event, error);
+
+    if (count == NULL)
+        return -1;
+    filter->came = event;
+    filter->came_plan = NULL;
+    filter->settings.format = NULL;
+    int lines = pass_made(filter, count, event, out, error);
+    filter->settings.format = format;
+    return lines;
+}
+
 /* What the line is after all steps before the one of that number goes on through the others. Returns how many lines left, -1. */
 static int take_steps(struct cdc_filter *filter, size_t number, struct line_count *count, const struct cdc_event *event,
                       struct cdc_buf *out, struct cdc_error *error);

@@ -198,5 +198,8 @@ struct cdc_filter {
     const struct cdc_event *came;
     const struct plan *came_plan;
 };
+/* Appends what a schema line that has passed all steps leaves as, with its LF and without the format: how many lines, or -1. */
+int filter_pass_described(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
+                          struct cdc_error *error);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables that --route brings under one name are one to a sink: its columns are those of all that have come so far. Each schema
  * line has its own table's first and then those that only others have, so that rows of all fit. What cannot be one table's is refused. */
+#include <stdlib.h>
+
 #include "libcdc/filter/internal.h"
 
 /* The column of that name in a list of columns; p NULL: none. */
@@ -60,31 +62,71 @@ static bool is_other(const struct plan *other, const struct plan *plan)
            !plans_are_one_table(other, plan) && plans_get_one_name(other, plan);
 }
 
+/* The other tables. Of those with the same columns and keys, as shards have them, one: a thousand take no longer than two. */
+struct others {
+    const struct plan **items;
+    size_t n;
+};
+
+static bool same_text(const struct cdc_buf *a, const struct cdc_buf *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+static bool same_form(const struct plan *a, const struct plan *b)
+{
+    return same_text(&a->routed->columns, &b->routed->columns) && same_text(&a->routed->keys, &b->routed->keys);
+}
+
+static int find_others(struct others *others, const struct plans *plans, const struct plan *plan,
+                       struct cdc_error *error)
+{
+    for (size_t i = 0; i < plans->tables.capacity; i++) {
+        const struct plan *other = plans_at(plans, i);
+        bool known = !is_other(other, plan) || same_form(other, plan);
+        for (size_t k = 0; !known && k < others->n; k++)
+            known = same_form(other, others->items[k]);
+        if (known)
+            continue;
+        const struct plan **items = realloc(others->items, (others->n + 1) * sizeof *items);
+        if (items == NULL)
+            return cdc_error_memory(error);
+        others->items = items;
+        items[others->n++] = other;
+    }
+    return 0;
+}
+
 static struct cdc_span columns_of(const struct plan *plan)
 {
     return cdc_span(plan->routed->columns.data, plan->routed->columns.len);
+}
+
+static bool is_true(struct cdc_span column, const char *member)
+{
+    return cdc_span_is(cdc_json_member(column, member), "true");
 }
 
 /* What all of the tables make of a column of one. */
 struct merged {
     struct cdc_span type; /* the column that has the type of all */
     bool nullable;        /* in one of them, or one of them has not got it */
+    bool optional;        /* one of them has not got it, or may be without it */
 };
 
-static int merge_column(const struct plans *plans, const struct plan *plan, struct cdc_span column,
+static int merge_column(const struct others *others, const struct plan *plan, struct cdc_span column,
                         struct merged *merged, struct cdc_error *error)
 {
     struct cdc_span raw = cdc_json_member_raw(column, "name");
 
     merged->type = column;
-    merged->nullable = cdc_span_is(cdc_json_member(column, "nullable"), "true");
-    for (size_t i = 0; i < plans->tables.capacity; i++) {
-        const struct plan *other = plans_at(plans, i);
-        if (!is_other(other, plan))
-            continue;
+    merged->nullable = is_true(column, "nullable");
+    merged->optional = is_true(column, "optional");
+    for (size_t i = 0; i < others->n; i++) {
+        const struct plan *other = others->items[i];
         struct cdc_span found = find_column(columns_of(other), raw);
-        if (found.p == NULL || cdc_span_is(cdc_json_member(found, "nullable"), "true"))
-            merged->nullable = true;
+        merged->nullable |= found.p == NULL || is_true(found, "nullable");
+        merged->optional |= found.p == NULL || is_true(found, "optional");
         if (found.p == NULL)
             continue;
         merged->type = route_wider_type(merged->type, found);
@@ -106,8 +148,8 @@ static void append_member(struct cdc_buf *out, const char *name, struct cdc_span
 static void append_column(struct cdc_buf *out, struct cdc_span column, const struct merged *merged, bool of_other)
 {
     cdc_buf_text(out, out->len > 0 ? "," : "");
-    if (!of_other && merged->type.p == column.p &&
-        merged->nullable == cdc_span_is(cdc_json_member(column, "nullable"), "true")) {
+    if (!of_other && merged->type.p == column.p && merged->nullable == is_true(column, "nullable") &&
+        merged->optional == is_true(column, "optional")) {
         cdc_buf_span(out, column);
         return;
     }
@@ -117,36 +159,37 @@ static void append_column(struct cdc_buf *out, struct cdc_span column, const str
     append_member(out, "base_type", cdc_json_member(merged->type, "base_type"));
     cdc_buf_text(out, merged->nullable ? ",\"nullable\":true" : ",\"nullable\":false");
     append_member(out, "generated", of_other ? cdc_span("false", 5) : cdc_json_member(column, "generated"));
+    cdc_buf_text(out, merged->optional ? ",\"optional\":true" : "");
     append_member(out, "encrypted", cdc_json_member(column, "encrypted"));
     cdc_buf_byte(out, '}');
 }
 
-static int append_own(const struct plans *plans, struct plan *plan, struct cdc_error *error)
+static int append_own(const struct others *others, struct plan *plan, struct cdc_error *error)
 {
     struct cdc_json_iter iter;
     struct cdc_span column;
 
     for (cdc_json_iter_begin(&iter, columns_of(plan)); cdc_json_next_element(&iter, &column);) {
         struct merged merged;
-        if (merge_column(plans, plan, column, &merged, error) != 0)
+        if (merge_column(others, plan, column, &merged, error) != 0)
             return -1;
         append_column(&plan->routed->together, column, &merged, false);
     }
     return 0;
 }
 
-/* Has one of the tables before that one in the list of plans brought the column? */
-static bool was_brought(const struct plans *plans, const struct plan *plan, size_t end, struct cdc_span raw)
+/* Has one of the tables before that one in the list brought the column? */
+static bool was_brought(const struct others *others, size_t end, struct cdc_span raw)
 {
     for (size_t i = 0; i < end; i++)
-        if (is_other(plans_at(plans, i), plan) && find_column(columns_of(plans_at(plans, i)), raw).p != NULL)
+        if (find_column(columns_of(others->items[i]), raw).p != NULL)
             return true;
     return false;
 }
 
-static int append_others(const struct plans *plans, struct plan *plan, size_t at, struct cdc_error *error)
+static int append_others(const struct others *others, struct plan *plan, size_t at, struct cdc_error *error)
 {
-    const struct plan *other = plans_at(plans, at);
+    const struct plan *other = others->items[at];
     struct cdc_json_iter iter;
     struct cdc_span column;
 
@@ -156,11 +199,11 @@ static int append_others(const struct plans *plans, struct plan *plan, size_t at
     for (cdc_json_iter_begin(&iter, columns_of(other)); cdc_json_next_element(&iter, &column);) {
         struct cdc_span raw = cdc_json_member_raw(column, "name");
         struct merged merged;
-        if (raw.p == NULL || find_column(columns_of(plan), raw).p != NULL || was_brought(plans, plan, at, raw))
+        if (raw.p == NULL || find_column(columns_of(plan), raw).p != NULL || was_brought(others, at, raw))
             continue;
-        if (merge_column(plans, plan, column, &merged, error) != 0)
+        if (merge_column(others, plan, column, &merged, error) != 0)
             return -1;
-        merged.nullable = true;
+        merged.nullable = merged.optional = true;
         append_column(&plan->routed->together, column, &merged, true);
     }
     return 0;
@@ -192,10 +235,14 @@ int route_take_schema(const struct plans *plans, struct plan *plan, const struct
     columns_append_names(&routed->keys, plan, event, event->key_columns);
     if (routed->columns.failed || routed->keys.failed)
         return cdc_error_memory(error);
-    if (check_column(plan, error) != 0 || append_own(plans, plan, error) != 0)
+    struct others others = {NULL, 0};
+    int result = check_column(plan, error) == 0 && find_others(&others, plans, plan, error) == 0
+                     ? append_own(&others, plan, error)
+                     : -1;
+    for (size_t i = 0; result == 0 && i < others.n; i++)
+        result = append_others(&others, plan, i, error);
+    free(others.items);
+    if (result != 0)
         return -1;
-    for (size_t i = 0; i < plans->tables.capacity; i++)
-        if (is_other(plans_at(plans, i), plan) && append_others(plans, plan, i, error) != 0)
-            return -1;
     return routed->together.failed ? cdc_error_memory(error) : 0;
 }

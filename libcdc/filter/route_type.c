@@ -66,6 +66,12 @@ static struct type type_of(struct cdc_span column)
     return type;
 }
 
+/* MySQL's is true or false, and any other one a text. */
+static bool is_bit1(struct cdc_span column)
+{
+    return cdc_span_is(cdc_json_member_raw(column, "type"), "bit(1)");
+}
+
 static bool same_texts(struct cdc_span a, struct cdc_span b)
 {
     return cdc_json_raw_equal(cdc_json_member_raw(a, "type"), cdc_json_member_raw(b, "type")) &&
@@ -87,7 +93,7 @@ struct cdc_span route_wider_type(struct cdc_span one, struct cdc_span two)
                                                                                            : neither;
     }
     if (strcmp(a.name, b.name) == 0)
-        return one;
+        return strcmp(a.name, "bit") == 0 && is_bit1(one) != is_bit1(two) ? neither : one;
     if (a.family == 0 || a.family != b.family)
         return neither;
     return a.rank >= b.rank ? one : two;

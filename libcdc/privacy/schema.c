@@ -211,6 +211,7 @@ static void append_changed(struct cdc_buf *out, struct cdc_span column, enum act
     append_member(out, "type", type);
     append_member(out, "nullable", may_be_null ? cdc_span_text("true") : nullable);
     append_member(out, "generated", cdc_json_member(column, "generated"));
+    append_member(out, "optional", cdc_json_member(column, "optional"));
     if (action == ACTION_ENCRYPT) {
         append_member(out, "encrypted", cdc_span_text("{"));
         append_type(out, "type", column);
@@ -231,6 +232,7 @@ static void append_opened(struct cdc_buf *out, struct cdc_span column)
     append_member(out, "base_type", cdc_json_member(encrypted, "base_type"));
     append_member(out, "nullable", cdc_json_member(column, "nullable"));
     append_member(out, "generated", cdc_json_member(column, "generated"));
+    append_member(out, "optional", cdc_json_member(column, "optional"));
     cdc_buf_byte(out, '}');
 }
 

@@ -30,7 +30,7 @@ struct flattened {
 
 struct cdc_flatten {
     const struct cdc_option_list *items;
-    bool allow_unknown;
+    bool allow_unknown, in_private;
     bool *used;
     struct line_tables tables;
     struct cdc_buf rows[2], nulls[2], leaves[2]; /* of before and after: objects, lists of names without brackets */
@@ -51,7 +51,8 @@ static void release(struct line_table *table)
     cdc_buf_free(&flattened->made);
 }
 
-struct cdc_flatten *cdc_flatten_new(const struct cdc_option_list *columns, bool allow_unknown, struct cdc_error *error)
+struct cdc_flatten *cdc_flatten_new(const struct cdc_option_list *columns, bool allow_unknown, bool in_private,
+                                    struct cdc_error *error)
 {
     for (size_t i = 0; i < columns->count; i++)
         if (shape_item_check("--flatten", columns->items[i], error) != 0)
@@ -64,6 +65,7 @@ struct cdc_flatten *cdc_flatten_new(const struct cdc_option_list *columns, bool 
     }
     flatten->items = columns;
     flatten->allow_unknown = allow_unknown;
+    flatten->in_private = in_private;
     flatten->tables.size = sizeof(struct flattened);
     flatten->tables.release = release;
     return flatten;
@@ -209,7 +211,7 @@ static void append_columns(struct cdc_flatten *flatten, const struct flattened *
         }
         cdc_buf_lit(out, "{\"name\":\"");
         cdc_buf_span(out, raw);
-        cdc_buf_lit(out, "\",\"type\":\"json\",\"nullable\":true,\"generated\":false}");
+        cdc_buf_lit(out, "\",\"type\":\"json\",\"nullable\":true,\"generated\":false,\"optional\":true}");
     }
     flatten->list.len = 0;
     cdc_buf_byte(&flatten->list, '[');
@@ -220,7 +222,7 @@ static void append_columns(struct cdc_flatten *flatten, const struct flattened *
         cdc_buf_text(out, comma);
         cdc_buf_lit(out, "{\"name\":");
         cdc_buf_span(out, item);
-        cdc_buf_lit(out, ",\"type\":\"json\",\"nullable\":true,\"generated\":false}");
+        cdc_buf_lit(out, ",\"type\":\"json\",\"nullable\":true,\"generated\":false,\"optional\":true}");
     }
     cdc_buf_byte(out, ']');
 }
@@ -262,7 +264,17 @@ struct pass {
     const struct cdc_event *event;
     struct cdc_error *error;
     int side;
+    struct cdc_span column; /* that is flattened, as it stands */
 };
+
+/* A name that is made has words of the value in it. */
+static int refuse_made(const struct pass *pass, struct cdc_span name, int status, const char *what, const char *hint)
+{
+    static const char private[] = "has a member, as which it cannot be a column of its own";
+
+    return pass->flatten->in_private ? refuse(pass->table, pass->column, status, private, hint, pass->error)
+                                     : refuse(pass->table, name, status, what, hint, pass->error);
+}
 
 /* flatten->name is the name of a column that is made, whose value that is; NULL: SQL's. */
 static int append_leaf(struct pass *pass, struct cdc_span value, bool json_null, bool own)
@@ -275,8 +287,7 @@ static int append_leaf(struct pass *pass, struct cdc_span value, bool json_null,
     if (flatten->name.failed)
         return cdc_error_memory(pass->error);
     if (is_listed(&flatten->list, &flatten->leaves[pass->side], name))
-        return refuse(table, name, CDC_EXIT_DATA, "would be made of two values", "use --add for one of them",
-                      pass->error);
+        return refuse_made(pass, name, CDC_EXIT_DATA, "would be made of two values", "use --add for one of them");
     list(&flatten->leaves[pass->side], name);
     if (!own && !is_listed(&flatten->list, &table->made, name)) {
         struct cdc_json_iter iter;
@@ -284,13 +295,13 @@ static int append_leaf(struct pass *pass, struct cdc_span value, bool json_null,
         cdc_json_iter_begin(&iter, cdc_span(table->columns.data, table->columns.len));
         while (cdc_json_next_element(&iter, &column))
             if (cdc_json_raw_equal(cdc_json_member_raw(column, "name"), name))
-                return refuse(table, name, CDC_EXIT_DATA, "is one of the table's own", "use --add with another name",
-                              pass->error);
+                return refuse_made(pass, name, CDC_EXIT_DATA, "is one of the table's own",
+                                   "use --add with another name");
         if (memmem(name.p, name.n, "\\u0000", 6) != NULL)
-            return refuse(table, name, CDC_EXIT_DATA, "would have a NUL in its name", NULL, pass->error);
+            return refuse_made(pass, name, CDC_EXIT_DATA, "would have a NUL in its name", NULL);
         if (++table->n_made > COLUMNS_MAX)
-            return refuse(table, name, CDC_EXIT_CONFIG, "would be one too many that is made of nested values",
-                          "name with --add what is needed of it", pass->error);
+            return refuse_made(pass, name, CDC_EXIT_CONFIG, "would be one too many that is made of nested values",
+                               "name with --add what is needed of it");
         list(&table->made, name);
         flatten->grown = true;
     }
@@ -354,6 +365,7 @@ static int append_row(struct pass *pass, struct cdc_span row, struct cdc_span nu
         }
         flatten->name.len = 0;
         cdc_buf_span(&flatten->name, name);
+        pass->column = name;
         if (append_nested(pass, value, json_null, true) != 0)
             return -1;
     }
@@ -454,7 +466,7 @@ static void append_line(struct cdc_flatten *flatten, const struct cdc_event *eve
 static int append_rows(struct cdc_flatten *flatten, struct flattened *table, const struct cdc_event *event,
                        struct cdc_error *error)
 {
-    struct pass pass = {flatten, table, event, error, OLD};
+    struct pass pass = {flatten, table, event, error, OLD, {NULL, 0}};
     bool is_delete = event->op == CDC_OP_DELETE;
 
     if (append_row(&pass, event->before, is_delete ? event->json_null : event->json_null_old) != 0)

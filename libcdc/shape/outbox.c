@@ -170,7 +170,20 @@ static int take_schema(struct cdc_outbox *outbox, struct seen *table, const stru
 
 /* -- events -------------------------------------------------------------------------------------- */
 
-/* Appends the name that its events have, escaped, without quotes. */
+/* outbox->name becomes that, escaped, without quotes. */
+static void append_prefix(struct cdc_outbox *outbox)
+{
+    struct cdc_buf *name = &outbox->name;
+
+    name->len = 0;
+    cdc_json_append_string(name, outbox->prefix, strlen(outbox->prefix));
+    if (name->failed)
+        return;
+    memmove(name->data, name->data + 1, name->len - 2);
+    name->len -= 2;
+}
+
+/* outbox->name becomes the name of the event, the same. */
 static int name_event(struct cdc_outbox *outbox, const struct seen *table, const struct cdc_event *event,
                       struct cdc_error *error)
 {
@@ -179,12 +192,7 @@ static int name_event(struct cdc_outbox *outbox, const struct seen *table, const
 
     if (raw.n == 0 && cdc_json_type(kind) != CDC_JSON_NUMBER)
         return refuse(table, CDC_EXIT_DATA, "has a row whose aggregatetype is no text", NULL, error);
-    name->len = 0;
-    cdc_json_append_string(name, outbox->prefix, strlen(outbox->prefix));
-    if (!name->failed) { /* without its quotes */
-        memmove(name->data, name->data + 1, name->len - 2);
-        name->len -= 2;
-    }
+    append_prefix(outbox);
     cdc_buf_span(name, raw.n > 0 ? raw : kind);
     if (memmem(name->data, name->len, "\\u0000", 6) != NULL)
         return refuse(table, CDC_EXIT_DATA, "has a row whose aggregatetype has a NUL in it", NULL, error);
@@ -354,7 +362,38 @@ static size_t unmatched(void *state, bool more, struct cdc_buf *out)
     return n;
 }
 
+static enum cdc_step_clarity explain(void *state, const struct cdc_event *event, struct cdc_span column,
+                                     struct cdc_buf *out)
+{
+    struct cdc_outbox *outbox = state;
+    struct cdc_error ignored = {0};
+    bool is_new = false;
+    const struct seen *table = line_table_of(&outbox->tables, event, &is_new, &ignored);
+
+    if (column.p == NULL && table != NULL && table->is_outbox)
+        cdc_buf_printf(out, "each insert an event with the name that is in \"%s\"; no updates, deletes and truncates",
+                       outbox->names[KIND]);
+    return CDC_CLEAR_AS_BEFORE;
+}
+
+static void becomes(void *state, const struct cdc_event *event, struct cdc_buf *out)
+{
+    struct cdc_outbox *outbox = state;
+    struct cdc_error ignored = {0};
+    bool is_new = false;
+    const struct seen *table = line_table_of(&outbox->tables, event, &is_new, &ignored);
+
+    if (table == NULL || !table->is_outbox)
+        return;
+    append_prefix(outbox);
+    cdc_buf_byte(&outbox->name, '*');
+    struct shape_edit edits[] = {{event->table, cdc_span(outbox->name.data, outbox->name.len)},
+                                 {event->key_columns, cdc_span(table->keys.data, table->keys.len)}};
+    shape_append_edited(out, event->line, edits, event->key_columns.p != NULL ? 2 : 1);
+}
+
 struct cdc_filter_step cdc_outbox_step(struct cdc_outbox *outbox)
 {
-    return (struct cdc_filter_step){.event = take_event, .unmatched = unmatched, .state = outbox};
+    return (struct cdc_filter_step){
+        .event = take_event, .unmatched = unmatched, .explain = explain, .becomes = becomes, .state = outbox};
 }

@@ -193,5 +193,11 @@ static int write_event(void *state, const struct cdc_event *event, struct cdc_bu
 
 struct cdc_filter_format cdc_unwrap_format(struct cdc_unwrap *unwrap)
 {
-    return (struct cdc_filter_format){write_event, unwrap};
+    static const char *const words[][2] = {
+        [CDC_UNWRAP_DROP] = {"only the row, and no line for a delete", "key and row, and a tombstone for a delete"},
+        [CDC_UNWRAP_MARK] = {"only the row, with \"" MARK "\"",
+                             "key and row, with \"" MARK "\", and a tombstone for a delete"},
+        [CDC_UNWRAP_REFUSE] = {"only the row", "key and row"},
+    };
+    return (struct cdc_filter_format){write_event, unwrap, words[unwrap->deletes][unwrap->tombstones]};
 }

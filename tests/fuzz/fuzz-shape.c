@@ -49,7 +49,7 @@ static void run(const char *text, size_t size, bool rows)
     const struct cdc_option_list sample_list = {rates, 1}, flatten_list = {columns, 1};
     const struct cdc_outbox_settings settings = {.tables = {tables, 1}, .key = rows ? "aggregateid" : NULL};
     struct cdc_sample *sample = cdc_sample_new(&sample_list, NULL, NULL);
-    struct cdc_flatten *flatten = cdc_flatten_new(&flatten_list, true, NULL);
+    struct cdc_flatten *flatten = cdc_flatten_new(&flatten_list, true, false, NULL);
     struct cdc_outbox *outbox = cdc_outbox_new(&settings, NULL);
     struct cdc_unwrap *unwrap = cdc_unwrap_new(CDC_UNWRAP_MARK, size % 2 == 0, NULL);
     struct cdc_filter_format format = cdc_unwrap_format(unwrap);

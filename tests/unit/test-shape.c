@@ -24,6 +24,8 @@ static void check(bool ok, const char *what)
 #define HEAD(op, pos)                                                                                                  \
     "{\"op\":\"" op "\",\"pos\":\"" pos "\",\"seq\":1,\"source\":{\"name\":\"n\",\"schema\":\"app\",\"table\":\"t\"}"
 #define COLUMN(name, type) "{\"name\":\"" name "\",\"type\":\"" type "\",\"nullable\":true,\"generated\":false}"
+#define OPTIONAL(name)                                                                                                 \
+    "{\"name\":\"" name "\",\"type\":\"json\",\"nullable\":true,\"generated\":false,\"optional\":true}"
 
 /* All of them, as cdc-filter has them. */
 struct chain {
@@ -52,7 +54,7 @@ static int open_chain(struct chain *chain, const struct wanted *wanted, struct c
         chain->steps[settings.n_steps++] = cdc_sample_step(chain->sample);
     }
     if (wanted->flatten.count > 0) {
-        if ((chain->flatten = cdc_flatten_new(&wanted->flatten, false, error)) == NULL)
+        if ((chain->flatten = cdc_flatten_new(&wanted->flatten, false, false, error)) == NULL)
             return -1;
         chain->steps[settings.n_steps++] = cdc_flatten_step(chain->flatten);
     }
@@ -168,12 +170,12 @@ static void test_flatten(void)
     cdc_buf_text(&text, schema);
     cdc_buf_text(&text, lines);
     cdc_buf_byte(&text, '\0');
-#define FLAT COLUMN("id", "int") "," COLUMN("doc", "json")
+#define FLAT COLUMN("id", "int") "," OPTIONAL("doc")
     becomes(&wanted, text.data,
             HEAD("schema", "1") ",\"columns\":[" FLAT "],\"key_columns\":[\"id\"]}\n" HEAD(
                 "schema",
                 "2.1") ",\"columns\":[" FLAT
-                       "," COLUMN("doc_a_0", "json") "," COLUMN("doc_a_1", "json") "],\"key_columns\":[\"id\"]}\n" HEAD(
+                       "," OPTIONAL("doc_a_0") "," OPTIONAL("doc_a_1") "],\"key_columns\":[\"id\"]}\n" HEAD(
                            "u", "2.2") ",\"key\":{\"id\":1},\"before\":{\"id\":1,\"doc_a_0\":1,\"doc_a_1\":{}},"
                                        "\"after\":{\"id\":1,\"doc\":null,\"doc_a_0\":null,\"doc_a_1\":null},\"json_"
                                        "null\":[\"doc\"]}\n");

@@ -57,16 +57,19 @@ int lite_read_empty(struct lite_sink *sink, struct lite_table *table, struct cdc
     return lite_sql_begin(sink, error) == 0 ? drop_side(sink, table, error) : -1;
 }
 
-/* Tables that make one have each their columns, and the definition has those of all that have come so far in this run. So a side
- * gets what it lacks, and may have more. */
-static int fit_side_of_part(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+static bool side_has(const struct lite_sink *sink, const struct lite_table *table, const char *column)
+{
+    return sqlite3_table_column_metadata(sink->db.handle, "main", table->side, column, NULL, NULL, NULL, NULL, NULL) ==
+           SQLITE_OK;
+}
+
+static int add_to_side(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
     struct cdc_buf *sql = &sink->db.sql;
 
     for (size_t i = 0; i < table->source.n_columns; i++) {
         const char *name = table->source.columns[i].name;
-        if (sqlite3_table_column_metadata(sink->db.handle, "main", table->side, name, NULL, NULL, NULL, NULL, NULL) ==
-            SQLITE_OK)
+        if (side_has(sink, table, name))
             continue;
         lite_table_forget_statements(table);
         sql->len = 0;
@@ -79,8 +82,33 @@ static int fit_side_of_part(struct lite_sink *sink, struct lite_table *table, st
         if (lite_database_exec_made(&sink->db, error) != 0)
             return -1;
     }
-    table->side_fits = true;
     return 0;
+}
+
+/* Rows that were read before a column of another kind came may have other values in it than NULL at the source. */
+static bool lacks_optional_only(const struct lite_sink *sink, const struct lite_table *table)
+{
+    for (size_t i = 0; i < table->source.n_columns; i++)
+        if (!table->source.columns[i].optional && !side_has(sink, table, table->source.columns[i].name))
+            return false;
+    return true;
+}
+
+/* Tables that make one have each their columns, and the definition has those of all that have come so far in this run. So a side
+ * of a part gets what it lacks, and may have more. */
+static int fit_side(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    if ((table->part != NULL || lacks_optional_only(sink, table)) && add_to_side(sink, table, error) != 0)
+        return -1;
+    enum lite_fit fit = table->part != NULL ? LITE_FIT_WHOLE : lite_table_compare(sink, table, table->side, error);
+    if (fit == LITE_FIT_ERROR)
+        return -1;
+    table->side_fits = fit == LITE_FIT_WHOLE;
+    if (table->side_fits)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY, "table \"%s\" has other columns now than when its read began",
+                  table->source.target);
+    return cdc_error_hint(error, "start the same line again: the read begins again");
 }
 
 int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
@@ -94,17 +122,7 @@ int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cd
         table->side_fits = true;
         return 0;
     }
-    if (table->part != NULL)
-        return fit_side_of_part(sink, table, error);
-    enum lite_fit fit = lite_table_compare(sink, table, table->side, error);
-    if (fit == LITE_FIT_ERROR)
-        return -1;
-    table->side_fits = fit == LITE_FIT_WHOLE;
-    if (table->side_fits)
-        return 0;
-    cdc_error_set(error, CDC_EXIT_TEMPORARY, "table \"%s\" has other columns now than when its read began",
-                  table->source.target);
-    return cdc_error_hint(error, "start the same line again: the read begins again");
+    return fit_side(sink, table, error);
 }
 
 /* One that comes again has been done; the one that ends an earlier attempt counts no more. */

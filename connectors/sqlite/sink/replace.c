@@ -295,19 +295,53 @@ static int replace_by_key(struct lite_sink *sink, struct lite_table *table, stru
                : -1;
 }
 
-/* The table appears with its rows; a full-text index is filled once they are there. */
-static int make_whole(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+/* 1, 0, -1: are the side's columns where those of the table are? Optional ones may have come at its end. */
+static int same_order(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    sqlite3_stmt *info = lite_sql_table_info(sink, table->side, error);
+    bool same = true;
+    int code;
+
+    if (info == NULL)
+        return -1;
+    for (size_t i = 0; (code = sqlite3_step(info)) == SQLITE_ROW; i++)
+        same = same && i < table->source.n_columns &&
+               sqlite3_stricmp((const char *)sqlite3_column_text(info, 1), table->source.columns[i].name) == 0;
+    sqlite3_finalize(info);
+    return code == SQLITE_DONE ? same : lite_database_error(&sink->db, code, "cannot read the columns", error);
+}
+
+/* Of columns in the same order SQLite copies whole pages. */
+static int copy_side(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
 {
     struct cdc_buf *sql = &sink->db.sql;
+    int same = same_order(sink, table, error);
 
-    if (lite_table_make(sink, table, table->source.target, error) != 0 ||
-        cdc_tables_claim(&sink->tables, &table->source, error) != 0 || lite_columns_remember(sink, table, error) != 0)
+    if (same < 0)
         return -1;
     sql->len = 0;
     cdc_buf_lit(sql, "INSERT INTO ");
     lite_database_quote(sql, table->source.target);
-    cdc_buf_printf(sql, " SELECT * FROM %s", table->side); /* SQLite copies whole pages */
-    if (lite_database_exec_made(&sink->db, error) != 0 || lite_rowid_choose(sink, table, error) != 0)
+    if (!same) {
+        cdc_buf_lit(sql, " (");
+        lite_sql_append_columns(sql, table);
+        cdc_buf_byte(sql, ')');
+    }
+    cdc_buf_lit(sql, " SELECT ");
+    if (same)
+        cdc_buf_byte(sql, '*');
+    else
+        lite_sql_append_columns(sql, table);
+    cdc_buf_printf(sql, " FROM %s", table->side);
+    return lite_database_exec_made(&sink->db, error);
+}
+
+/* The table appears with its rows; a full-text index is filled once they are there. */
+static int make_whole(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    if (lite_table_make(sink, table, table->source.target, error) != 0 ||
+        cdc_tables_claim(&sink->tables, &table->source, error) != 0 || lite_columns_remember(sink, table, error) != 0 ||
+        copy_side(sink, table, error) != 0 || lite_rowid_choose(sink, table, error) != 0)
         return -1;
     cdc_log_write(sink->db.log, CDC_LOG_INFO, "created table \"%s\" in %s", table->source.target, sink->db.path);
     return lite_fts_ensure(sink, table, error);

@@ -47,6 +47,16 @@ static bool read_object(const struct lite_table *table, struct cdc_span object, 
     return true;
 }
 
+/* A row of a table without a key is found by all of its columns: one that lacks an optional one is NULL there. */
+static void fill_optional(struct lite_table *table)
+{
+    for (size_t i = 0; i < table->source.n_columns; i++)
+        if (table->source.columns[i].optional && !lite_mask_has(table->before_mask, i)) {
+            table->before[i] = cdc_span("null", 4);
+            put(table->before_mask, i);
+        }
+}
+
 /* The key columns of an object into key, in key order. false when one is missing. */
 static bool take_key(const struct lite_table *table, const struct cdc_span *spans, const unsigned char *mask,
                      struct cdc_span *key)
@@ -402,6 +412,8 @@ static int read_row(struct lite_table *table, const struct cdc_event *event, str
         snprintf(name, sizeof name, "%.*s", (int)(unknown.n < 90 ? unknown.n : 90), unknown.p);
         return lite_statement_refuse(outcome, table->source.target, name, "is not in the table's schema line");
     }
+    if (table->source.n_key == 0 && cdc_json_type(event->before) == CDC_JSON_OBJECT)
+        fill_optional(table);
     mark_json_null(table, event->json_null, table->after, table->after_mask);
     mark_json_null(table, event->json_null, table->new_key, table->key_mask);
     mark_json_null(table, event->op == CDC_OP_DELETE ? event->json_null : event->json_null_old, table->before,

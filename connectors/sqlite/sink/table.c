@@ -276,10 +276,12 @@ enum lite_fit lite_table_compare(struct lite_sink *sink, const struct lite_table
     return same_key && table->source.n_key > 0 ? LITE_FIT_KEY : LITE_FIT_NOT;
 }
 
-/* Unless it is read again: the rows that it then gets have it. */
-static void warn_added(const struct lite_sink *sink, const struct lite_table *table, const char *column)
+/* Unless it is read again: the rows that it then gets have it. Those without an optional one are NULL there at the source, too. */
+static void warn_added(const struct lite_sink *sink, const struct lite_table *table, const struct cdc_column *added)
 {
-    if (lite_reads_is_open(table))
+    const char *column = added->name;
+
+    if (lite_reads_is_open(table) || added->optional)
         cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\": new column \"%s\"", table->source.target, column);
     else
         cdc_log_write(sink->db.log, CDC_LOG_WARNING,
@@ -313,7 +315,7 @@ static int add_columns(struct lite_sink *sink, struct lite_table *table, const s
         added = true;
         if (remade == 0 && add_column(sink, table, i, error) != 0)
             return -1;
-        warn_added(sink, table, table->source.columns[i].name);
+        warn_added(sink, table, &table->source.columns[i]);
     }
     if (remade < 0)
         return -1;
