@@ -184,6 +184,8 @@ static void check_logged(struct check *check)
     struct cdc_error error = {0};
     if (my_logged_check(check->mysql, &check->server, &check->selection, &error) < 0)
         finding(check, CDC_LOG_ERROR, "not_logged", error.hint[0] ? error.hint : "see the message", "%s", error.text);
+    else if (my_logged_by_session(check->mysql, &check->server, &error))
+        finding(check, CDC_LOG_WARNING, "logged_by_session", error.hint, "%s", error.text);
 }
 
 /* Documents are put together again from the old row, when it has them. */

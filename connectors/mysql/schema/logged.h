@@ -12,5 +12,8 @@
  * not ask for one of them, and for the tables, gets no answer to that: 0. */
 int my_logged_check(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                     struct cdc_error *error);
+/* Are statements on what is selected logged or not by the database that the session is in? why: which setting does that, as CONFIG,
+ * with the cure. */
+bool my_logged_by_session(MYSQL *mysql, const struct my_server *server, struct cdc_error *why);
 
 #endif
