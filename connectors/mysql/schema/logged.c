@@ -47,44 +47,30 @@ static int find_left_out(MYSQL *mysql, const char *only, const char *ignored, co
     return status;
 }
 
-/* BORROWED from the result, which the caller frees. */
-static MYSQL_RES *read_filters(MYSQL *mysql, const struct my_server *server, const char **only, const char **except)
+static void by_session(const char *only, struct cdc_error *warning)
+{
+    cdc_error_set(warning, CDC_EXIT_CONFIG,
+                  "%s leaves out of the log what a session in %s does with TRUNCATE, ALTER TABLE and the like, of "
+                  "whatever table: a copy would not hear of it",
+                  *only ? "binlog_do_db" : "binlog_ignore_db",
+                  *only ? "a database that it does not name" : "the database that it names");
+    cdc_error_hint(warning, "take it out of the server's configuration; until then such statements on tables that are "
+                            "selected belong into sessions in the tables' own database (USE)");
+}
+
+static int check_filters(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
+                         struct cdc_error *warning, struct cdc_error *error)
 {
     struct cdc_error ignored = {0};
     MYSQL_RES *result = my_session_query(
         mysql, is_since(server, 80200) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", "", &ignored);
     MYSQL_ROW row = result && mysql_num_fields(result) >= 4 ? mysql_fetch_row(result) : NULL;
-    *only = row && row[2] ? row[2] : "";
-    *except = row && row[3] ? row[3] : "";
-    return result;
-}
-
-static int check_filters(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
-                         struct cdc_error *error)
-{
-    const char *only, *except;
-    MYSQL_RES *result = read_filters(mysql, server, &only, &except);
+    const char *only = row && row[2] ? row[2] : "", *except = row && row[3] ? row[3] : "";
     int status = *only || *except ? find_left_out(mysql, only, except, selection, error) : 0;
+    if (status == 0 && (*only || *except))
+        by_session(only, warning);
     mysql_free_result(result);
     return status;
-}
-
-bool my_logged_by_session(MYSQL *mysql, const struct my_server *server, struct cdc_error *why)
-{
-    const char *only, *except;
-    MYSQL_RES *result = read_filters(mysql, server, &only, &except);
-    bool filtered = *only || *except;
-    if (filtered) {
-        cdc_error_set(why, CDC_EXIT_CONFIG,
-                      "%s leaves out of the log what a session in %s does with TRUNCATE, ALTER TABLE and the like, of "
-                      "whatever table: a copy would not hear of it",
-                      *only ? "binlog_do_db" : "binlog_ignore_db",
-                      *only ? "a database that it does not name" : "the database that it names");
-        cdc_error_hint(why, "take it out of the server's configuration; until then such statements on tables that are "
-                            "selected belong into sessions in the tables' own database (USE)");
-    }
-    mysql_free_result(result);
-    return filtered;
 }
 
 /* MariaDB tells anybody how many channels are running, MySQL nobody without a privilege. */
@@ -122,7 +108,8 @@ static int check_replica(MYSQL *mysql, const struct my_server *server, struct cd
 }
 
 int my_logged_check(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
-                    struct cdc_error *error)
+                    struct cdc_error *warning, struct cdc_error *error)
 {
-    return check_replica(mysql, server, error) < 0 ? -1 : check_filters(mysql, server, selection, error);
+    *warning = (struct cdc_error){0};
+    return check_replica(mysql, server, error) < 0 ? -1 : check_filters(mysql, server, selection, warning, error);
 }
