@@ -105,6 +105,29 @@ has_rows() { [ "$(rows)" -ge "$1" ]; }
     is "ids" "7 8" "$(ids)"
 }
 
+# What comes until the switch, after it, at a time that passes in silence, and at the next start.
+switch_checksums() {
+    local status=0
+    on_other
+    table
+    MYSQL_DATABASE='' msql "set global binlog_checksum = $1"
+    begin
+    follow --until "$(date -u -d '6 seconds' +%Y-%m-%dT%H:%M:%SZ)"
+    insert 1 1
+    wait_until has_rows 1
+    MYSQL_DATABASE='' msql "set global binlog_checksum = $2"
+    insert 2 3
+    wait_until has_rows 3
+    status_of "$FOLLOWER" || status=$?
+    is "exit status" 0 "$status"
+    insert 4 4
+    read_all
+    is "ids" 4 "$(ids)"
+    MYSQL_DATABASE='' msql "drop database $NAME; set global binlog_checksum = crc32"
+}
+@test "checksums that are switched off while it reads" { switch_checksums crc32 none; }
+@test "checksums that are switched on while it reads" { switch_checksums none crc32; }
+
 @test "--until a place or a time that has passed, where nothing happens any more: it ends" {
     table
     place=$(log_place)
@@ -1425,6 +1448,46 @@ for line in open(sys.argv[1], encoding="utf-8"):
     says "is encrypted.*read from the server"
     [ ! -s "$DIR/out" ]
     mysql_restart other --encrypt-binlog=0
+}
+
+# bats test_tags=only:mariadb-server
+@test "a server without the key of its log: 69, with another one: 78; once it has the right one the rows come" {
+    local keys other place gtids way MYSQL_SERVER=keyed
+    MYSQL_DATABASE='' mysql_start keyed
+    keys=$(mysql_dir)/keys other=$(mysql_dir)/other
+    local plugin=(--plugin-load-add=file_key_management --encrypt-binlog=1 --file-key-management-filename="$keys")
+    echo "1;$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n')" >"$keys"
+    echo "1;$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n')" >"$other"
+    chmod 644 "$keys" "$other"
+    cp "$(mysql_dir)/options" "$DIR/options"
+    MYSQL_DATABASE='' mysql_restart keyed "${plugin[@]}"
+    URL=$(mysql_url keyed)
+    MYSQL_DATABASE='' msql "create database $NAME"
+    table
+    insert 1 1
+    begin
+    place=$(log_place) gtids=$(log_gtids)
+    insert 2 3
+    MYSQL_DATABASE='' mysql_restart keyed --file-key-management-filename="$other" --encrypt-binlog=0
+    for way in "--offset-file $DIR/p" "--start $gtids" "--start oldest"; do
+        # shellcheck disable=SC2086
+        exits 78 binlog $way --until now
+        says "key"
+        not grep -q "new snapshot" "$DIR/err"
+    done
+    mysql_stop keyed
+    cp "$DIR/options" "$(mysql_dir)/options" # without the plugin
+    MYSQL_DATABASE='' mysql_restart keyed
+    for way in "--offset-file $DIR/p" "--start $place" "--start $gtids" "--start oldest"; do
+        # shellcheck disable=SC2086
+        exits 69 binlog $way --until now --retry-max 1
+        says "cannot decrypt its log"
+        not grep -q "new snapshot" "$DIR/err"
+    done
+    MYSQL_DATABASE='' mysql_restart keyed "${plugin[@]}"
+    read_all
+    is "rows" "2 3" "$(ids)"
+    mysql_stop keyed
 }
 
 @test "--file on garbage, nothing, a folder: 65 or 78, with its name" {

@@ -181,9 +181,11 @@ static void check_retention(struct check *check)
 
 static void check_logged(struct check *check)
 {
-    struct cdc_error error = {0};
-    if (my_logged_check(check->mysql, &check->server, &check->selection, &error) < 0)
+    struct cdc_error error = {0}, warning;
+    if (my_logged_check(check->mysql, &check->server, &check->selection, &warning, &error) < 0)
         finding(check, CDC_LOG_ERROR, "not_logged", error.hint[0] ? error.hint : "see the message", "%s", error.text);
+    else if (warning.status != 0)
+        finding(check, CDC_LOG_WARNING, "logged_by_session", warning.hint, "%s", warning.text);
 }
 
 /* Documents are put together again from the old row, when it has them. */

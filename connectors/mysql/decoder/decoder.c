@@ -182,6 +182,11 @@ void my_decoder_forget_boundary(struct my_decoder *decoder)
     decoder->has_boundary = false;
 }
 
+const struct my_event_format *my_decoder_format(const struct my_decoder *decoder)
+{
+    return &decoder->format;
+}
+
 const struct my_coord *my_decoder_coord(const struct my_decoder *decoder)
 {
     return &decoder->coord;

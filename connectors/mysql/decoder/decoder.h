@@ -153,6 +153,8 @@ void my_decoder_forget_boundary(struct my_decoder *decoder);
 void my_decoder_forget_table(struct my_decoder *decoder, const char *db, const char *table);
 /* Appends a heartbeat line (only between transactions) and makes it the boundary. */
 void my_decoder_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
+/* What the last FORMAT_DESCRIPTION said. BORROWED */
+const struct my_event_format *my_decoder_format(const struct my_decoder *decoder);
 const struct my_coord *my_decoder_coord(const struct my_decoder *decoder);
 /* The point that is reached; between transactions the beginning of the next one. */
 struct my_point my_decoder_point(const struct my_decoder *decoder);

@@ -85,8 +85,8 @@ int my_decoder_take_part(struct my_decoder *decoder, const uint8_t *data, size_t
     return 1;
 }
 
-int my_decoder_take(struct my_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
-                    struct cdc_error *error)
+static int take_next(struct my_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
+                     struct cdc_error *error)
 {
     struct my_event_header header;
     struct cdc_bytes body;
@@ -106,6 +106,16 @@ int my_decoder_take(struct my_decoder *decoder, const uint8_t *data, size_t n, s
     advance_over(decoder, &header);
     seal_event(decoder, &header, data, n);
     return my_dispatch_event(decoder, &header, body, out, error);
+}
+
+int my_decoder_take(struct my_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
+                    struct cdc_error *error)
+{
+    bool was_decrypted_first = decoder->decrypts;
+    decoder->decrypts = n > 4 && data[4] == MY_EVENT_MARIADB_START_ENCRYPTION;
+    int result = take_next(decoder, data, n, out, error);
+    return result < 0 && was_decrypted_first && error->status == CDC_EXIT_PROTOCOL ? my_event_undecrypted(error)
+                                                                                   : result;
 }
 
 /* An event without checksum, out of a payload or a file: 1 or -1. */

@@ -132,6 +132,7 @@ struct my_decoder {
     struct my_payload *payload;
     struct my_event_parts parts; /* of the payload at hand */
     bool in_payload;
+    bool decrypts;    /* the next event is the first that the server has decrypted */
     struct my_xa *xa; /* NULL: nowhere to keep prepared transactions */
     bool in_xa;       /* the events of a committed one are read */
     struct cdc_buf xid;

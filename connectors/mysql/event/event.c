@@ -136,6 +136,17 @@ int my_event_body(const struct my_event_format *format, const struct my_event_he
     return 0;
 }
 
+int my_event_undecrypted(struct cdc_error *error)
+{
+    const struct cdc_error why = *error;
+    cdc_error_clear(error);
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "the server decrypts its log with another key than it was written with, or the log is damaged: %s",
+                  why.text);
+    return cdc_error_hint(error, "start the server with the keys that the log was written with, and then the same line "
+                                 "again: the position stays right");
+}
+
 /* -- an event in parts ---------------------------------------------------------- */
 
 int my_event_parts_next(struct my_event_parts *parts, const uint8_t *data, size_t n, struct cdc_bytes *body,

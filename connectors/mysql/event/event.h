@@ -104,6 +104,8 @@ int my_event_header_parse(const uint8_t *data, size_t n, struct my_event_header 
  * FORMAT_DESCRIPTION tells of its own). PROTOCOL on a mismatch: an event that was damaged is never skipped. */
 int my_event_body(const struct my_event_format *format, const struct my_event_header *header, const uint8_t *data,
                   size_t n, struct cdc_bytes *body, struct cdc_error *error);
+/* For the first event after START_ENCRYPTION, which the server has decrypted, where it is none (error says why): CONFIG, -1. */
+int my_event_undecrypted(struct cdc_error *error);
 /* The same for an event (no FORMAT_DESCRIPTION) that comes in parts, for a TRANSACTION_PAYLOAD may have a gigabyte:
  * data[0..n) is its beginning, with all of the header; then the next ones. *body: what each part has of the body,
  * BORROWED. The last part is only returned if the checksum over all of them is right. */

@@ -2,6 +2,8 @@
 /* What the server leaves out of its log:
  *     binlog_do_db=shop        changes of all other databases
  *     binlog_ignore_db=scrap   those of this one, where there is no binlog_do_db
+ * Rows go by the database that they are in, statements such as TRUNCATE by the one that the session is in (USE):
+ *     USE scrap; TRUNCATE TABLE shop.t      is in no log with either of them
  *     log_slave_updates=OFF    what a replica copies; MariaDB's default. MySQL calls it log_replica_updates */
 #include "connectors/mysql/schema/logged.h"
 #include "connectors/mysql/schema/catalog.h"
@@ -45,8 +47,19 @@ static int find_left_out(MYSQL *mysql, const char *only, const char *ignored, co
     return status;
 }
 
+static void by_session(const char *only, struct cdc_error *warning)
+{
+    cdc_error_set(warning, CDC_EXIT_CONFIG,
+                  "%s leaves out of the log what a session in %s does with TRUNCATE, ALTER TABLE and the like, of "
+                  "whatever table: a copy would not hear of it",
+                  *only ? "binlog_do_db" : "binlog_ignore_db",
+                  *only ? "a database that it does not name" : "the database that it names");
+    cdc_error_hint(warning, "take it out of the server's configuration; until then such statements on tables that are "
+                            "selected belong into sessions in the tables' own database (USE)");
+}
+
 static int check_filters(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
-                         struct cdc_error *error)
+                         struct cdc_error *warning, struct cdc_error *error)
 {
     struct cdc_error ignored = {0};
     MYSQL_RES *result = my_session_query(
@@ -54,6 +67,8 @@ static int check_filters(MYSQL *mysql, const struct my_server *server, const str
     MYSQL_ROW row = result && mysql_num_fields(result) >= 4 ? mysql_fetch_row(result) : NULL;
     const char *only = row && row[2] ? row[2] : "", *except = row && row[3] ? row[3] : "";
     int status = *only || *except ? find_left_out(mysql, only, except, selection, error) : 0;
+    if (status == 0 && (*only || *except))
+        by_session(only, warning);
     mysql_free_result(result);
     return status;
 }
@@ -93,7 +108,8 @@ static int check_replica(MYSQL *mysql, const struct my_server *server, struct cd
 }
 
 int my_logged_check(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
-                    struct cdc_error *error)
+                    struct cdc_error *warning, struct cdc_error *error)
 {
-    return check_replica(mysql, server, error) < 0 ? -1 : check_filters(mysql, server, selection, error);
+    *warning = (struct cdc_error){0};
+    return check_replica(mysql, server, error) < 0 ? -1 : check_filters(mysql, server, selection, warning, error);
 }

@@ -23,11 +23,13 @@ int my_dump_begin(MYSQL *mysql, const struct my_server *server, uint32_t replica
 /* What an error of a dump says. The server has one number, 1236, for all that it can meet; its text alone tells what:
  * read here, once. */
 enum my_dump_fault {
-    MY_DUMP_NO_FAULT,  /* the error is none of a dump: a connection that broke, say */
-    MY_DUMP_LOST,      /* what was asked for is not in the log */
-    MY_DUMP_SAME_ID,   /* another reader came with our number */
-    MY_DUMP_TORN_FILE, /* a file of the log ends inside an event, as a crash leaves it */
-    MY_DUMP_ANONYMOUS, /* MySQL: a transaction without a GTID follows the GTIDs that were asked for */
+    MY_DUMP_NO_FAULT,   /* the error is none of a dump: a connection that broke, say */
+    MY_DUMP_LOST,       /* what was asked for is not in the log */
+    MY_DUMP_SAME_ID,    /* another reader came with our number */
+    MY_DUMP_TORN_FILE,  /* a file of the log ends inside an event, as a crash leaves it */
+    MY_DUMP_NO_KEY,     /* the server cannot decrypt its log */
+    MY_DUMP_UNREADABLE, /* MariaDB: what it read of its log is none */
+    MY_DUMP_ANONYMOUS,  /* MySQL: a transaction without a GTID follows the GTIDs that were asked for */
 };
 enum my_dump_fault my_dump_fault_of(unsigned number, const char *text);
 

@@ -10,17 +10,36 @@
 #define DUMP_FAILED ER_MASTER_FATAL_ERROR_READING_BINLOG /* 1236 */
 #define SAME_ID 4052
 
-/* A file that is listed, and cannot be opened now: not one that was purged, of which they say "could not find". A log that was turned
- * off a moment ago (my_server_log_is_off). A disk that does not read, no memory, no key. */
-static bool may_pass(const char *text)
+static bool says(const char *text, const char *const *phrases, size_t n)
 {
-    static const char *const texts[] = {"Could not open log file",     "Binary log is not open",
-                                        "I/O error reading log event", "memory allocation failed reading log event",
-                                        "event decryption failure",    "Failed to decrypt"};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (strcasestr(text, texts[i]))
+    for (size_t i = 0; i < n; i++)
+        if (strcasestr(text, phrases[i]))
             return true;
     return false;
+}
+
+/* A file that is listed, and cannot be opened now: not one that was purged, of which they say "could not find". A log that was turned
+ * off a moment ago (my_server_log_is_off). A disk that does not read, no memory. */
+static bool may_pass(const char *text)
+{
+    static const char *const phrases[] = {"Could not open log file", "Binary log is not open",
+                                          "I/O error reading log event", "memory allocation failed reading log event"};
+    return says(text, phrases, sizeof phrases / sizeof *phrases);
+}
+
+/* Of MySQL and MariaDB. Whoever keeps the keys may be away for a while. */
+static bool has_no_key(const char *text)
+{
+    static const char *const phrases[] = {"decrypt", "encryption key"};
+    return says(text, phrases, sizeof phrases / sizeof *phrases);
+}
+
+/* MariaDB, which looks for a GTID at the heads of its files, and finds there what is none: with a wrong key, say. */
+static bool is_unreadable(const char *text)
+{
+    static const char *const phrases[] = {"Could not read GTID list event",
+                                          "Could not read format description log event"};
+    return says(text, phrases, sizeof phrases / sizeof *phrases);
 }
 
 enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
@@ -35,6 +54,10 @@ enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
         return MY_DUMP_TORN_FILE;
     if (strstr(text, "anonymous transaction"))
         return MY_DUMP_ANONYMOUS;
+    if (has_no_key(text))
+        return MY_DUMP_NO_KEY;
+    if (is_unreadable(text))
+        return MY_DUMP_UNREADABLE;
     return may_pass(text) ? MY_DUMP_NO_FAULT : MY_DUMP_LOST;
 }
 
@@ -103,6 +126,20 @@ static bool is_about_certificates(unsigned number, const char *text)
                                                  strcasestr(text, "no such file") || strcasestr(text, "private key"));
 }
 
+/* The position stands. Without the key the server may get it, with a wrong one it must be started again. */
+static int key_error(enum my_dump_fault fault, const char *text, const char *what, struct cdc_error *error)
+{
+    if (fault == MY_DUMP_NO_KEY) {
+        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: the server cannot decrypt its log: %s", what, text);
+        return cdc_error_hint(error,
+                              "it needs the keys that the log was written with, and goes on once it has them: its "
+                              "error log says more");
+    }
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s: the server cannot read its log: %s", what, text);
+    return cdc_error_hint(error, "it has other keys than the log was written with, or a file of the log is damaged: "
+                                 "its error log says more; once it can read it, start the same line again");
+}
+
 /* text: NULL where it says no more than the fault does. */
 static int dump_error(enum my_dump_fault fault, const char *text, const char *what, struct cdc_error *error)
 {
@@ -116,6 +153,8 @@ static int dump_error(enum my_dump_fault fault, const char *text, const char *wh
         return cdc_error_hint(error, "transactions without GTIDs are read while gtid_mode is less than ON: SET GLOBAL "
                                      "gtid_mode = ON_PERMISSIVE; until the tool has read them");
     }
+    if (fault == MY_DUMP_NO_KEY || fault == MY_DUMP_UNREADABLE)
+        return key_error(fault, text, what, error);
     cdc_error_set(error, CDC_EXIT_LOST, "%s: %s", what, text);
     return cdc_error_hint(error,
                           "the position is not in the server's log any more: take a new snapshot (remove the offset "

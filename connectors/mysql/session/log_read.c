@@ -12,7 +12,9 @@ struct reading {
     struct my_event_format format;
     struct my_event_parts parts; /* of a TRANSACTION_PAYLOAD */
     struct my_coord coord;
-    uint32_t sum; /* of the event at hand; 0: it has none */
+    uint32_t sum;     /* of the event at hand; 0: it has none */
+    bool decrypts;    /* the next event is the first that the server has decrypted */
+    bool undecrypted; /* it was none */
     my_log_visit *visit;
     void *context;
 };
@@ -46,7 +48,7 @@ static int take_payload(struct reading *reading, const struct my_wire_part *part
     return reading->visit(reading->context, &parts->header, (struct cdc_bytes){0}, &reading->coord, error);
 }
 
-static int take_event(struct reading *reading, const struct my_wire_part *part, struct cdc_error *error)
+static int take_next(struct reading *reading, const struct my_wire_part *part, struct cdc_error *error)
 {
     struct my_event_header header;
     struct cdc_bytes body;
@@ -67,6 +69,15 @@ static int take_event(struct reading *reading, const struct my_wire_part *part, 
     struct cdc_bytes sum = {part->data + part->n - 4, part->data + part->n, false};
     reading->sum = reading->format.checksums ? (uint32_t)cdc_bytes_le(&sum, 4) : 0;
     return reading->visit(reading->context, &header, body, &reading->coord, error);
+}
+
+static int take_event(struct reading *reading, const struct my_wire_part *part, struct cdc_error *error)
+{
+    bool is_first = reading->decrypts;
+    reading->decrypts = part->first && part->n > 4 && part->data[4] == MY_EVENT_MARIADB_START_ENCRYPTION;
+    int result = take_next(reading, part, error);
+    reading->undecrypted = result < 0 && is_first && error->status == CDC_EXIT_PROTOCOL;
+    return reading->undecrypted ? my_event_undecrypted(error) : result;
 }
 
 static void begin_file(struct reading *reading, const struct my_server *server)
@@ -179,13 +190,6 @@ int my_log_read_after(struct my_session *session, const char *gtids, my_log_visi
     return read_all(session, &reading, gtids, NULL, error);
 }
 
-static int ignore(void *context, const struct my_event_header *header, struct cdc_bytes body,
-                  const struct my_coord *coord, struct cdc_error *error)
-{
-    (void)context, (void)header, (void)body, (void)coord, (void)error;
-    return 0;
-}
-
 /* From the head of the file of `to` up to there. */
 static int read_file(struct reading *reading, MYSQL *mysql, const struct my_server *server, uint32_t replica_id,
                      const struct my_coord *to, struct cdc_error *error)
@@ -209,16 +213,29 @@ int my_log_read_file(MYSQL *mysql, const struct my_server *server, uint32_t repl
     return result;
 }
 
-/* The file's first event, FORMAT_DESCRIPTION, says it. */
+static int pass_encryption(void *context, const struct my_event_header *header, struct cdc_bytes body,
+                           const struct my_coord *coord, struct cdc_error *error)
+{
+    (void)context, (void)body, (void)coord, (void)error;
+    return header->type == MY_EVENT_MARIADB_START_ENCRYPTION ? 0 : MY_LOG_ENOUGH;
+}
+
+/* The file's first event, FORMAT_DESCRIPTION, says it. MariaDB encrypts what comes after it, and sends it whatever its key makes of
+ * that: the next event tells whether the key is right. What else keeps it from being read is no matter here. */
 int my_log_file_created(MYSQL *mysql, const struct my_server *server, uint32_t replica_id, const char *file,
                         uint32_t *created, struct cdc_error *error)
 {
-    struct reading reading = {.visit = ignore};
-    struct my_coord to = {"", 5};
+    struct reading reading = {.visit = pass_encryption};
+    struct my_coord to = {"", server->flavor == MY_FLAVOR_MARIADB ? UINT64_MAX : 5};
     snprintf(to.file, sizeof to.file, "%s", file);
     int result = read_file(&reading, mysql, server, replica_id, &to, error);
     *created = reading.format.created;
-    return result;
+    if (result == 0 || reading.coord.position <= 4)
+        return result;
+    if (error->status != CDC_EXIT_LOST)
+        return -1;
+    cdc_error_clear(error);
+    return 0;
 }
 
 struct event_sum {
@@ -250,7 +267,7 @@ int my_log_event_sum(struct my_session *session, const struct my_coord *from, co
     found.reading = &reading;
     int result = read_all(session, &reading, "", to, &own);
     *sum = result == 0 ? found.sum : 0;
-    if (result == 0 || own.status == CDC_EXIT_LOST || own.status == CDC_EXIT_PROTOCOL)
+    if (result == 0 || own.status == CDC_EXIT_LOST || own.status == CDC_EXIT_PROTOCOL || reading.undecrypted)
         return 0; /* in the middle of an event the server stops, or what it sends is none */
     *error = own;
     return -1;

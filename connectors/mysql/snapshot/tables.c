@@ -137,9 +137,12 @@ static int no_table(const char *pattern, struct cdc_error *error)
 /* What comes after the rows would not come. */
 static int check_logged(struct my_snapshot *run, const struct cdc_selection *selection, struct cdc_error *error)
 {
-    struct cdc_error found = {0};
-    if (my_logged_check(run->sql, &run->server, selection, &found) == 0)
+    struct cdc_error found = {0}, warning;
+    if (my_logged_check(run->sql, &run->server, selection, &warning, &found) == 0) {
+        if (warning.status != 0)
+            cdc_log_write(run->log, CDC_LOG_WARNING, "%s (hint: %s)", warning.text, warning.hint);
         return 0;
+    }
     if (found.status == CDC_EXIT_CONFIG && !run->settings->named) {
         cdc_log_write(run->log, CDC_LOG_WARNING, "%s (hint: %s)", found.text, found.hint);
         return 0;

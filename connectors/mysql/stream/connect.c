@@ -184,12 +184,15 @@ static void warn(struct my_stream *stream)
 static int check_logged(struct my_stream *stream, struct cdc_error *error)
 {
     const struct cdc_selection *selection = &stream->settings.selection;
-    struct cdc_error found = {0};
+    struct cdc_error found = {0}, warning;
     MYSQL *sql = my_session_sql(&stream->session, error);
     if (!sql)
         return -1;
-    if (my_logged_check(sql, &stream->session.server, selection, &found) == 0)
+    if (my_logged_check(sql, &stream->session.server, selection, &warning, &found) == 0) {
+        if (!stream->has_start && warning.status != 0)
+            cdc_log_write(stream->log, CDC_LOG_WARNING, "%s (hint: %s)", warning.text, warning.hint);
         return 0;
+    }
     if (found.status == CDC_EXIT_CONFIG && selection->include.count == 0) {
         cdc_log_write(stream->log, CDC_LOG_WARNING, "%s (hint: %s)", found.text, found.hint);
         return 0;

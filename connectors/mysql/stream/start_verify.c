@@ -35,12 +35,13 @@ static int is_subset(struct my_stream *stream, const char *a, const char *b, str
     return sql ? my_server_is_subset(sql, a, b, error) : -1;
 }
 
-/* Is that file the one that was read then? A RESET begins one of the same name. 1, 0 or -1; not known is yes. */
+/* Is that file the one that was read then? A RESET begins one of the same name. 1, 0 or -1; not known is yes. Of MariaDB's it is always
+ * looked at: with a wrong key the server reads other transactions in it than there are. */
 static int same_file(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
     uint32_t created = 0;
-    if (start->file_created == 0)
+    if (start->file_created == 0 && stream->session.server.flavor != MY_FLAVOR_MARIADB)
         return 1;
     MYSQL *dump = my_session_beside(&stream->session, error);
     int result = dump ? my_log_file_created(dump, &stream->session.server, my_log_replica_id(&stream->session),
@@ -50,7 +51,7 @@ static int same_file(struct my_stream *stream, struct cdc_error *error)
         mysql_close(dump);
     if (result < 0)
         return -1;
-    return created == 0 || created == start->file_created;
+    return created == 0 || start->file_created == 0 || created == start->file_created;
 }
 
 /* Does the event that we read last stand there still? A server that was set back to a copy of itself goes on in the same file,

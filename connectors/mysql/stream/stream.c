@@ -93,18 +93,28 @@ static void update_metrics(struct my_stream *stream)
 /* A heartbeat says how far the server has read its log, when there is nothing to send. */
 static int take_heartbeat(struct my_stream *stream, const struct my_wire_part *part, struct cdc_error *error)
 {
+    struct my_event_header header;
+    struct my_event_rotate where;
+    struct cdc_bytes body;
     struct my_coord coord = {0};
-    const uint8_t *data = part->data;
-    size_t head = MY_EVENT_HEADER_SIZE, tail = stream->session.server.checksums ? 4 : 0;
-    if (part->n <= head + tail || part->n - head - tail >= sizeof coord.file)
+    if (my_event_header_parse(part->data, part->n, &header, error) < 0 ||
+        my_event_body(my_decoder_format(stream->decoder), &header, part->data, part->n, &body, error) < 0 ||
+        my_event_heartbeat_parse(&header, body, &where, error) < 0)
+        return -1;
+    if (where.file.n >= sizeof coord.file)
         return 0;
-    memcpy(coord.file, data + head, part->n - head - tail);
-    coord.position = (uint64_t)data[13] | (uint64_t)data[14] << 8 | (uint64_t)data[15] << 16 | (uint64_t)data[16] << 24;
+    memcpy(coord.file, where.file.p, where.file.n);
+    coord.position = where.position;
     int late = my_bounds_are_late(&stream->bounds, &stream->session, &coord, error);
     if (late > 0 && !my_decoder_in_transaction(stream->decoder))
         stream->ended = true;
     stream->reading.heard = coord;
     return late < 0 ? -1 : 0;
+}
+
+static bool is_heartbeat(const struct my_wire_part *part)
+{
+    return part->first && (part->data[4] == MY_EVENT_HEARTBEAT || part->data[4] == MY_EVENT_HEARTBEAT_V2);
 }
 
 static int take_part(struct my_stream *stream, const struct my_wire_part *part, struct cdc_buf *out,
@@ -118,7 +128,7 @@ static int take_part(struct my_stream *stream, const struct my_wire_part *part, 
     stream->more = more > 0;
     stream->stale.part = *part;
     stream->stale.has_part = part->first;
-    if (more == 0 && part->data[4] == MY_EVENT_HEARTBEAT && take_heartbeat(stream, part, error) < 0)
+    if (more == 0 && is_heartbeat(part) && take_heartbeat(stream, part, error) < 0)
         return -1;
     return more < 0 ? -1 : 1;
 }
