@@ -252,6 +252,13 @@ my_example() {
     is "events" 2 "$(jq 'select(.op == "commit").events' "$DIR/out")"
 }
 
+@test "canal: a column that mysqlType does not name comes as it is, and is counted" {
+    echo '{"id":1,"database":"d","table":"t","pkNames":["id"],"isDdl":false,"type":"UPDATE","es":1589373560000,"ts":1589373560798,"sql":"","sqlType":{"id":4},"mysqlType":{"id":"int(11)"},"data":[{"id":"1","v":"7"}],"old":[{"v":null}]}' |
+        filter --from canal --from-position line >"$DIR/out" 2>"$DIR/err"
+    is "row" '[{"id":1,"v":null},{"id":1,"v":"7"}]' "$(jq -sc 'map(select(.op == "u") | .before, .after)' "$DIR/out")"
+    grep -q 'warning: --from: 1 columns came without a type' "$DIR/err"
+}
+
 # -- Singer -----------------------------------------------------------------------
 
 @test "singer: there and back" {
