@@ -124,11 +124,11 @@ static struct cdc_span database_of(const struct dropped *dropped, const char *it
 {
     struct half old = old_of(item);
     struct cdc_span found = old.schema;
-    for (size_t i = 0; found.p == NULL && i < dropped->plans->capacity; i++) {
-        const struct plan *plan = dropped->plans->slots[i];
-        if (plan != NULL && plan->selected && cdc_span_equal(plan->plain_table, old.table) &&
-            item_of(dropped, plan->plain_schema, old.table) == item)
-            found = plan->plain_schema;
+    for (size_t i = 0; found.p == NULL && i < dropped->plans->tables.capacity; i++) {
+        const struct plan *plan = plans_at(dropped->plans, i);
+        if (plan != NULL && plan->selected && cdc_span_equal(plan->names.plain_table, old.table) &&
+            item_of(dropped, plan->names.plain_schema, old.table) == item)
+            found = plan->names.plain_schema;
     }
     return found;
 }

@@ -116,10 +116,9 @@ struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, st
         cdc_error_memory(error);
         return NULL;
     }
-    filter->plans.settings = &filter->settings;
     if (take_settings(filter, settings, error) == 0) {
         filter->steps = calloc(settings->n_steps + 1, sizeof *filter->steps);
-        if (filter->steps != NULL && plans_init(&filter->plans) == 0)
+        if (filter->steps != NULL && plans_init(&filter->plans, &filter->settings) == 0)
             return filter;
         cdc_error_memory(error);
     }
@@ -401,13 +400,13 @@ size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out
         "-t", "-T", "--columns", "--drop-columns", "--rename", "--rename-column", "--route"};
     size_t n = 0;
 
-    for (int i = 0; filter->plans.n > 0 && i < LISTS; i++) {
+    for (int i = 0; filter->plans.tables.n > 0 && i < LISTS; i++) {
         const struct cdc_option_list *list = plans_list(&filter->plans, (enum table_list)i);
         for (size_t k = 0; k < list->count; k++)
             if (plans_is_unmatched(&filter->plans, (enum table_list)i, k))
                 cdc_buf_printf(out, "%s%s '%s'", n++ == 0 ? "" : ", ", options[i], list->items[k]);
     }
-    for (size_t i = 0; filter->plans.n > 0 && i < filter->settings.n_steps; i++) {
+    for (size_t i = 0; filter->plans.tables.n > 0 && i < filter->settings.n_steps; i++) {
         const struct cdc_filter_step *step = &filter->settings.steps[i];
         n += step->unmatched != NULL ? step->unmatched(step->state, n > 0, out) : 0;
     }

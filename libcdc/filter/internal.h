@@ -3,6 +3,7 @@
 #ifndef FILTER_INTERNAL_H
 #define FILTER_INTERNAL_H
 
+#include "libcdc/event/line_tables.h"
 #include <cdc/filter.h>
 
 /* The lists of settings that name tables. */
@@ -42,30 +43,32 @@ struct routed {
 
 /* What happens to the lines of one table. */
 struct plan {
-    struct cdc_span schema, table; /* owned copies, as they stand in the lines */
+    struct line_table names; /* FIRST */
     bool selected, edits_rows;
     bool keeps_some; /* a --columns list applies */
     struct name_list keep, drop;
     struct name_list wanted; /* columns that settings name for this very table: it must have them */
     struct rename *renames;
     size_t n_renames;
-    char *new_schema, *new_table;              /* NULL: unchanged */
-    struct routed *routed;                     /* NULL: --route does not name it */
-    struct cdc_span plain_schema, plain_table; /* the table's own names, unescaped; owned */
+    char *new_schema, *new_table; /* NULL: unchanged */
+    struct routed *routed;        /* NULL: --route does not name it */
 };
 
-/* The plans of all tables that came so far: a hash table with open addressing. Begin with {settings}, which is BORROWED. */
+/* The plans of all tables that came so far. */
 struct plans {
-    const struct cdc_filter_settings *settings;
-    struct plan **slots; /* NULL: free */
-    size_t n, capacity;  /* a power of two */
-    struct plan *last;   /* lines of one table come in runs */
-    bool *used[LISTS];   /* of each item: a table has come that it names */
+    const struct cdc_filter_settings *settings; /* BORROWED */
+    struct line_tables tables;
+    bool *used[LISTS]; /* of each item: a table has come that it names */
     /* Of each item of a list that names columns: a schema line of such a table has come, and of each name whether one had it. */
     bool *described[LISTS], **seen[LISTS];
 };
-/* Room for `used`. 0 or -1 without memory. */
-int plans_init(struct plans *plans);
+/* 0 or -1 without memory. */
+int plans_init(struct plans *plans, const struct cdc_filter_settings *settings);
+/* Those that came, at 0 to plans->tables.capacity - 1; NULL: none there. */
+static inline const struct plan *plans_at(const struct plans *plans, size_t i)
+{
+    return (const struct plan *)plans->tables.slots[i];
+}
 const struct cdc_option_list *plans_list(const struct plans *plans, enum table_list which);
 /* The plan of the event's table, made at its first line. BORROWED; NULL without memory, or CONFIG when --rename gives the
  * table the name that another one has. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "libcdc/filter/internal.h"
-#include <cdc/hash.h>
 #include <cdc/pattern.h>
 
 /* The part of "[TABLE:]rest" after the table, when it applies to this table, else NULL. */
@@ -173,21 +172,13 @@ static int init_list(struct plans *plans, enum table_list which)
     return 0;
 }
 
-int plans_init(struct plans *plans)
-{
-    for (int i = 0; i < LISTS; i++)
-        if (init_list(plans, (enum table_list)i) != 0)
-            return -1;
-    return 0;
-}
-
 void plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
                         const struct cdc_event *made)
 {
     for (int i = 0; came->columns.p != NULL && i < LISTS; i++) {
         const struct cdc_option_list *list = plans_list(plans, (enum table_list)i);
         for (size_t k = 0; names_columns((enum table_list)i) && k < list->count; k++) {
-            const char *rest = applies(list->items[k], plan->plain_schema, plan->plain_table);
+            const char *rest = applies(list->items[k], plan->names.plain_schema, plan->names.plain_table);
             if (rest == NULL)
                 continue;
             plans->described[i][k] = true;
@@ -215,12 +206,12 @@ bool plans_is_unmatched(const struct plans *plans, enum table_list which, size_t
 static bool names(const struct cdc_filter_settings *s, enum table_list which, const char *item, const struct plan *plan)
 {
     if (which == LIST_TABLE || which == LIST_EXCLUDE)
-        return cdc_selection_matches(&s->selection, item, plan->plain_schema, plan->plain_table);
+        return cdc_selection_matches(&s->selection, item, plan->names.plain_schema, plan->names.plain_table);
     if (which == LIST_RENAME)
-        return plans_item_renames(item, plan->plain_schema, plan->plain_table);
+        return plans_item_renames(item, plan->names.plain_schema, plan->names.plain_table);
     if (which == LIST_ROUTE)
-        return plans_item_routes(item, plan->plain_schema, plan->plain_table);
-    return applies(item, plan->plain_schema, plan->plain_table) != NULL;
+        return plans_item_routes(item, plan->names.plain_schema, plan->names.plain_table);
+    return applies(item, plan->names.plain_schema, plan->names.plain_table) != NULL;
 }
 
 static void mark_used(struct plans *plans, const struct plan *plan)
@@ -257,14 +248,10 @@ static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, str
     return 0;
 }
 
-static void free_plan(struct plan *plan)
+static void release(struct line_table *names)
 {
-    if (plan == NULL)
-        return;
-    free((char *)plan->schema.p);
-    free((char *)plan->table.p);
-    free((char *)plan->plain_schema.p);
-    free((char *)plan->plain_table.p);
+    struct plan *plan = (struct plan *)names;
+
     free(plan->keep.names);
     free(plan->drop.names);
     free(plan->wanted.names);
@@ -272,52 +259,24 @@ static void free_plan(struct plan *plan)
     free(plan->new_schema);
     free(plan->new_table);
     route_free(plan->routed);
-    free(plan);
-}
-
-static bool unescape(struct cdc_span *plain, struct cdc_span raw)
-{
-    size_t n = 0;
-
-    plain->p = cdc_json_text(raw, &n);
-    plain->n = n;
-    return plain->p != NULL;
-}
-
-/* Patterns and settings are unescaped text, names in lines may have escapes: they are taken out once, here, and the plan is
- * found again by the names as they stand in the lines. */
-static struct plan *new_plan(const struct cdc_filter_settings *settings, struct cdc_span schema, struct cdc_span table)
-{
-    struct plan *plan = calloc(1, sizeof *plan);
-
-    if (plan == NULL)
-        return NULL;
-    plan->schema = cdc_span(cdc_span_copy(schema), schema.n);
-    plan->table = cdc_span(cdc_span_copy(table), table.n);
-    bool plain = unescape(&plan->plain_schema, schema) && unescape(&plan->plain_table, table);
-    if (!plain || plan->schema.p == NULL || plan->table.p == NULL ||
-        fill_plan(settings, plan, plan->plain_schema, plan->plain_table) != 0) {
-        free_plan(plan);
-        return NULL;
-    }
-    return plan;
 }
 
 /* -- two tables with one name ---------------------------------------------------- */
 
 static struct cdc_span schema_after(const struct plan *plan)
 {
-    return plan->new_schema != NULL ? cdc_span_text(plan->new_schema) : plan->plain_schema;
+    return plan->new_schema != NULL ? cdc_span_text(plan->new_schema) : plan->names.plain_schema;
 }
 
 static struct cdc_span table_after(const struct plan *plan)
 {
-    return plan->new_table != NULL ? cdc_span_text(plan->new_table) : plan->plain_table;
+    return plan->new_table != NULL ? cdc_span_text(plan->new_table) : plan->names.plain_table;
 }
 
 bool plans_are_one_table(const struct plan *a, const struct plan *b)
 {
-    return cdc_span_equal(a->plain_table, b->plain_table) && cdc_span_equal(a->plain_schema, b->plain_schema);
+    return cdc_span_equal(a->names.plain_table, b->names.plain_table) &&
+           cdc_span_equal(a->names.plain_schema, b->names.plain_schema);
 }
 
 bool plans_get_one_name(const struct plan *a, const struct plan *b)
@@ -331,13 +290,13 @@ static int check_name(const struct plans *plans, const struct plan *plan, struct
     /* The source's own names differ. */
     if ((plans->settings->rename_tables.count == 0 && plans->settings->routes.count == 0) || !plan->selected)
         return 0;
-    for (size_t i = 0; i < plans->capacity; i++) {
-        const struct plan *other = plans->slots[i];
+    for (size_t i = 0; i < plans->tables.capacity; i++) {
+        const struct plan *other = plans_at(plans, i);
         if (other == NULL || !other->selected || (other->new_table == NULL && plan->new_table == NULL) ||
             plans_are_one_table(other, plan) || !plans_get_one_name(other, plan) ||
             (other->routed != NULL && plan->routed != NULL))
             continue;
-        struct cdc_span name = table_after(plan), one = other->plain_table, two = plan->plain_table;
+        struct cdc_span name = table_after(plan), one = other->names.plain_table, two = plan->names.plain_table;
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s gives tables \"%.*s\" and \"%.*s\" one name, \"%.*s\"",
                       plan->routed != NULL || other->routed != NULL ? "--route" : "--rename", (int)one.n, one.p,
                       (int)two.n, two.p, (int)name.n, name.p);
@@ -349,79 +308,38 @@ static int check_name(const struct plans *plans, const struct plan *plan, struct
 
 /* -- finding --------------------------------------------------------------------- */
 
-static size_t hash_names(struct cdc_span schema, struct cdc_span table)
+static int fill(void *context, struct line_table *names, struct cdc_error *error)
 {
-    /* 0xff is in no UTF-8 text: it keeps the two names apart. */
-    uint64_t hash = cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, schema), 0xff);
-    hash = cdc_hash_span(hash, table);
-    return (size_t)(hash ^ hash >> 32);
-}
+    struct plans *plans = context;
+    struct plan *plan = (struct plan *)names;
 
-static bool is_plan_of(const struct plan *plan, struct cdc_span schema, struct cdc_span table)
-{
-    return cdc_span_equal(plan->table, table) && cdc_span_equal(plan->schema, schema);
-}
-
-static struct plan **find_slot(struct plan **slots, size_t capacity, struct cdc_span schema, struct cdc_span table)
-{
-    size_t i = hash_names(schema, table) & (capacity - 1);
-    while (slots[i] != NULL && !is_plan_of(slots[i], schema, table))
-        i = (i + 1) & (capacity - 1);
-    return &slots[i];
-}
-
-/* At most half full, so that a probe is short. */
-static int grow(struct plans *plans)
-{
-    size_t capacity = plans->capacity > 0 ? plans->capacity * 2 : 64;
-    struct plan **slots = calloc(capacity, sizeof *slots);
-
-    if (slots == NULL)
+    if (fill_plan(plans->settings, plan, names->plain_schema, names->plain_table) != 0)
+        return cdc_error_memory(error);
+    if (check_name(plans, plan, error) != 0)
         return -1;
-    for (size_t i = 0; i < plans->capacity; i++)
-        if (plans->slots[i] != NULL)
-            *find_slot(slots, capacity, plans->slots[i]->schema, plans->slots[i]->table) = plans->slots[i];
-    free(plans->slots);
-    plans->slots = slots;
-    plans->capacity = capacity;
+    mark_used(plans, plan);
+    return 0;
+}
+
+int plans_init(struct plans *plans, const struct cdc_filter_settings *settings)
+{
+    plans->settings = settings;
+    plans->tables =
+        (struct line_tables){.size = sizeof(struct plan), .release = release, .fill = fill, .context = plans};
+    for (int i = 0; i < LISTS; i++)
+        if (init_list(plans, (enum table_list)i) != 0)
+            return -1;
     return 0;
 }
 
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error)
 {
-    /* MySQL has databases where PostgreSQL has schemas. */
-    struct cdc_span schema = event->schema.p != NULL ? event->schema : event->db;
-
-    if (plans->last != NULL && is_plan_of(plans->last, schema, event->table))
-        return plans->last;
-    if (plans->n * 2 >= plans->capacity && grow(plans) != 0) {
-        cdc_error_memory(error);
-        return NULL;
-    }
-    struct plan **slot = find_slot(plans->slots, plans->capacity, schema, event->table);
-    if (*slot == NULL) {
-        struct plan *plan = new_plan(plans->settings, schema, event->table);
-        if (plan == NULL) {
-            cdc_error_memory(error);
-            return NULL;
-        }
-        if (check_name(plans, plan, error) != 0) {
-            free_plan(plan);
-            return NULL;
-        }
-        *slot = plan;
-        plans->n++;
-        mark_used(plans, plan);
-    }
-    plans->last = *slot;
-    return *slot;
+    return line_table_of(&plans->tables, event, NULL, error);
 }
 
 void plans_free(struct plans *plans)
 {
-    for (size_t i = 0; i < plans->capacity; i++)
-        free_plan(plans->slots[i]);
-    free(plans->slots);
+    line_tables_free(&plans->tables);
     for (int i = 0; i < LISTS; i++) {
         for (size_t k = 0; plans->seen[i] != NULL && k < plans_list(plans, (enum table_list)i)->count; k++)
             free(plans->seen[i][k]);

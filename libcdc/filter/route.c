@@ -72,7 +72,7 @@ static int make_texts(struct plan *plan, const char *column)
     struct cdc_buf name = CDC_BUF_INIT;
     struct routed *routed = plan->routed;
 
-    route_append_name(&name, plan->plain_schema, plan->plain_table);
+    route_append_name(&name, plan->names.plain_schema, plan->names.plain_table);
     cdc_json_append_string(&routed->member, column, strlen(column));
     cdc_buf_byte(&routed->member, ':');
     cdc_json_append_string(&routed->member, name.data, name.len);
@@ -91,7 +91,7 @@ int route_plan(const struct cdc_filter_settings *settings, struct plan *plan)
     const char *found = NULL;
 
     for (size_t i = 0; i < settings->routes.count; i++) /* the last one counts, as of --rename */
-        if (plans_item_routes(settings->routes.items[i], plan->plain_schema, plan->plain_table))
+        if (plans_item_routes(settings->routes.items[i], plan->names.plain_schema, plan->names.plain_table))
             found = settings->routes.items[i];
     if (found == NULL || plan->new_table != NULL) /* a table that --rename names is no shard */
         return 0;
@@ -179,7 +179,8 @@ static int check_source(const struct plan *plan, const struct cdc_event *event, 
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "--route: table %.*s.%.*s comes from two sources, and nothing would tell their rows apart",
-                  (int)plan->plain_schema.n, plan->plain_schema.p, (int)plan->plain_table.n, plan->plain_table.p);
+                  (int)plan->names.plain_schema.n, plan->names.plain_schema.p, (int)plan->names.plain_table.n,
+                  plan->names.plain_table.p);
     return cdc_error_hint(error, "--route brings tables of one source together: filter each source by itself");
 }
 
@@ -189,7 +190,8 @@ static int check_unique(const struct plan *plan, const struct cdc_event *event, 
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "--route-unique: table %.*s.%.*s %s, and nothing tells its rows in \"%s\" from those of other tables",
-                  (int)plan->plain_schema.n, plan->plain_schema.p, (int)plan->plain_table.n, plan->plain_table.p,
+                  (int)plan->names.plain_schema.n, plan->names.plain_schema.p, (int)plan->names.plain_table.n,
+                  plan->names.plain_table.p,
                   event->op == CDC_OP_SCHEMA || event->read.p != NULL ? "is read again" : "was emptied",
                   plan->new_table);
     return cdc_error_hint(error, "leave --route-unique away and fill the destination anew; or, where the rows may stay "
@@ -200,7 +202,7 @@ int route_check(struct plan *plan, const struct cdc_event *event, struct cdc_err
 {
     if (!cdc_json_is_null(event->part)) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "--route: table \"%.*s\" was put together from several already",
-                      (int)plan->plain_table.n, plan->plain_table.p);
+                      (int)plan->names.plain_table.n, plan->names.plain_table.p);
         return cdc_error_hint(error, "route all of its tables in one place, or use --rename here");
     }
     if (check_source(plan, event, error) != 0 || (plan->routed->unique && check_unique(plan, event, error) != 0))
@@ -209,6 +211,6 @@ int route_check(struct plan *plan, const struct cdc_event *event, struct cdc_err
         return 0;
     cdc_error_set(error, CDC_EXIT_DATA,
                   "--route: a row of table \"%.*s\" comes before the schema line that says what columns there are",
-                  (int)plan->plain_table.n, plan->plain_table.p);
+                  (int)plan->names.plain_table.n, plan->names.plain_table.p);
     return cdc_error_hint(error, "nothing before the filter may drop schema lines");
 }

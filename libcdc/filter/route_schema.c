@@ -19,9 +19,9 @@ static int refuse_type(const struct plan *plan, const struct plan *other, struct
 {
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "--route: column \"%.*s\" has one type in table %.*s.%.*s and another one in %.*s.%.*s",
-                  (int)(raw.n < 64 ? raw.n : 64), raw.p, (int)plan->plain_schema.n, plan->plain_schema.p,
-                  (int)plan->plain_table.n, plan->plain_table.p, (int)other->plain_schema.n, other->plain_schema.p,
-                  (int)other->plain_table.n, other->plain_table.p);
+                  (int)(raw.n < 64 ? raw.n : 64), raw.p, (int)plan->names.plain_schema.n, plan->names.plain_schema.p,
+                  (int)plan->names.plain_table.n, plan->names.plain_table.p, (int)other->names.plain_schema.n,
+                  other->names.plain_schema.p, (int)other->names.plain_table.n, other->names.plain_table.p);
     return cdc_error_hint(error, "give both one type, as with --set 'TABLE:COLUMN = CAST(COLUMN AS TEXT)', rename the "
                                  "column (--rename-column), or name one of the tables with --rename");
 }
@@ -29,8 +29,9 @@ static int refuse_type(const struct plan *plan, const struct plan *other, struct
 static int refuse_key(const struct plan *plan, const struct plan *other, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "--route: tables %.*s.%.*s and %.*s.%.*s have different keys",
-                  (int)plan->plain_schema.n, plan->plain_schema.p, (int)plan->plain_table.n, plan->plain_table.p,
-                  (int)other->plain_schema.n, other->plain_schema.p, (int)other->plain_table.n, other->plain_table.p);
+                  (int)plan->names.plain_schema.n, plan->names.plain_schema.p, (int)plan->names.plain_table.n,
+                  plan->names.plain_table.p, (int)other->names.plain_schema.n, other->names.plain_schema.p,
+                  (int)other->names.plain_table.n, other->names.plain_table.p);
     return cdc_error_hint(error, "give one of them a name of its own (--rename)");
 }
 
@@ -77,8 +78,8 @@ static int merge_column(const struct plans *plans, const struct plan *plan, stru
 
     merged->type = column;
     merged->nullable = cdc_span_is(cdc_json_member(column, "nullable"), "true");
-    for (size_t i = 0; i < plans->capacity; i++) {
-        const struct plan *other = plans->slots[i];
+    for (size_t i = 0; i < plans->tables.capacity; i++) {
+        const struct plan *other = plans_at(plans, i);
         if (!is_other(other, plan))
             continue;
         struct cdc_span found = find_column(columns_of(other), raw);
@@ -138,14 +139,14 @@ static int append_own(const struct plans *plans, struct plan *plan, struct cdc_e
 static bool was_brought(const struct plans *plans, const struct plan *plan, size_t end, struct cdc_span raw)
 {
     for (size_t i = 0; i < end; i++)
-        if (is_other(plans->slots[i], plan) && find_column(columns_of(plans->slots[i]), raw).p != NULL)
+        if (is_other(plans_at(plans, i), plan) && find_column(columns_of(plans_at(plans, i)), raw).p != NULL)
             return true;
     return false;
 }
 
 static int append_others(const struct plans *plans, struct plan *plan, size_t at, struct cdc_error *error)
 {
-    const struct plan *other = plans->slots[at];
+    const struct plan *other = plans_at(plans, at);
     struct cdc_json_iter iter;
     struct cdc_span column;
 
@@ -175,7 +176,7 @@ static int check_column(const struct plan *plan, struct cdc_error *error)
          cdc_json_next_element(&iter, &column);)
         if (!routed->unique && cdc_json_raw_is(cdc_json_member_raw(column, "name"), cdc_span_text(routed->column))) {
             cdc_error_set(error, CDC_EXIT_CONFIG, "--route: table \"%.*s\" has a column \"%s\" already",
-                          (int)plan->plain_table.n, plan->plain_table.p, routed->column);
+                          (int)plan->names.plain_table.n, plan->names.plain_table.p, routed->column);
             return cdc_error_hint(error, "name the column that tells rows of several tables apart with --route-column");
         }
     return 0;
@@ -193,8 +194,8 @@ int route_take_schema(const struct plans *plans, struct plan *plan, const struct
         return cdc_error_memory(error);
     if (check_column(plan, error) != 0 || append_own(plans, plan, error) != 0)
         return -1;
-    for (size_t i = 0; i < plans->capacity; i++)
-        if (is_other(plans->slots[i], plan) && append_others(plans, plan, i, error) != 0)
+    for (size_t i = 0; i < plans->tables.capacity; i++)
+        if (is_other(plans_at(plans, i), plan) && append_others(plans, plan, i, error) != 0)
             return -1;
     return routed->together.failed ? cdc_error_memory(error) : 0;
 }

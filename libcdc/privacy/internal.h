@@ -3,6 +3,7 @@
 #ifndef PRIVACY_INTERNAL_H
 #define PRIVACY_INTERNAL_H
 
+#include "libcdc/event/line_tables.h"
 #include <cdc/privacy.h>
 
 /* -- secret.c: memory that is in no core file and not swapped out where the system allows that, and files with a secret -- */
@@ -132,9 +133,8 @@ struct column {
     bool seen;    /* a schema line of this table had it */
 };
 struct table {
-    struct cdc_span schema, table;             /* as they stand in the lines; owned */
-    struct cdc_span plain_schema, plain_table; /* unescaped; owned */
-    struct column *columns;                    /* those of an action on values */
+    struct line_table names; /* FIRST */
+    struct column *columns;  /* those of an action on values */
     size_t n_columns;
     struct column *allowed; /* of --only */
     size_t n_allowed;
@@ -149,10 +149,9 @@ struct table {
 };
 struct tables {
     struct rules *rules; /* BORROWED */
-    struct table **slots;
-    size_t n, capacity;
-    struct table *last;
+    struct line_tables by_name;
 };
+void tables_init(struct tables *tables, struct rules *rules);
 /* BORROWED; NULL with error. */
 struct table *tables_find(struct tables *tables, const struct cdc_event *event, struct cdc_error *error);
 void tables_free(struct tables *tables);

@@ -187,7 +187,7 @@ static int check_encrypted(const struct pass *pass)
         return 0;
     cdc_error_set(pass->error, CDC_EXIT_CONFIG,
                   "a row of table \"%.*s\" was changed or deleted, and has no key: encrypted, it could not be found",
-                  (int)table->plain_table.n, table->plain_table.p);
+                  (int)table->names.plain_table.n, table->names.plain_table.p);
     return cdc_error_hint(pass->error, "give the table a primary key, or use --mask COLUMN=hash");
 }
 
@@ -211,7 +211,7 @@ static int check_moved(const struct pass *pass)
                     cdc_error_set(
                         pass->error, CDC_EXIT_CONFIG,
                         "a row of table \"%.*s\" got another subject, and the log has not its column \"%.*s\"",
-                        (int)table->plain_table.n, table->plain_table.p, (int)table->columns[i].name.n,
+                        (int)table->names.plain_table.n, table->names.plain_table.p, (int)table->columns[i].name.n,
                         table->columns[i].name.p);
                     return cdc_error_hint(
                         pass->error, "the log must have whole rows: REPLICA IDENTITY FULL, or binlog_row_image=FULL");
@@ -277,7 +277,7 @@ static int part_is_lost(const struct table *table, struct cdc_span raw, struct c
 {
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "column \"%.*s\" says of which table a row of \"%.*s\" is, and does not leave so that it still would",
-                  (int)raw.n, raw.p, (int)table->plain_table.n, table->plain_table.p);
+                  (int)raw.n, raw.p, (int)table->names.plain_table.n, table->names.plain_table.p);
     return cdc_error_hint(error,
                           "list it, with --mask COLUMN=hash or --tokenize if it must not be seen; a database that "
                           "was dropped needs it as it is");

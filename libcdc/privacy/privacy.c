@@ -75,7 +75,7 @@ static int take_settings(struct cdc_privacy *privacy, const struct cdc_privacy_s
                          struct cdc_error *error)
 {
     privacy->settings = *settings;
-    privacy->tables.rules = &privacy->rules;
+    tables_init(&privacy->tables, &privacy->rules);
     if (rules_take(&privacy->rules, settings, error) != 0 || check_together(privacy, error) != 0)
         return -1;
     if (settings->mask_key != NULL && take_mask_key(privacy, error) != 0)
@@ -168,7 +168,7 @@ static int not_described(const struct table *table, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_DATA,
                   "a row of table \"%.*s\" comes before the schema line that says what columns there are",
-                  (int)table->plain_table.n, table->plain_table.p);
+                  (int)table->names.plain_table.n, table->names.plain_table.p);
     return cdc_error_hint(error, "begin with the lines of a source from where it was started");
 }
 

@@ -27,8 +27,8 @@ static int is_missing(const struct table *table, struct cdc_span name, const str
                       struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%.*s\" has no column \"%.*s\"%s, which %s '%s' names",
-                  (int)table->plain_table.n, table->plain_table.p, (int)name.n, name.p, seen ? " any more" : "",
-                  rule->option, rule->item);
+                  (int)table->names.plain_table.n, table->names.plain_table.p, (int)name.n, name.p,
+                  seen ? " any more" : "", rule->option, rule->item);
     cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
     return cdc_error_item(error, name.p, 0);
 }
@@ -57,7 +57,7 @@ static int check_conflicts(const struct table *table, struct cdc_error *error)
                 continue;
             cdc_error_set(error, CDC_EXIT_CONFIG,
                           "column \"%.*s\" of table \"%.*s\" is named by %s '%s' and by %s '%s'", (int)one->name.n,
-                          one->name.p, (int)table->plain_table.n, table->plain_table.p, one->rule->option,
+                          one->name.p, (int)table->names.plain_table.n, table->names.plain_table.p, one->rule->option,
                           one->rule->item, two->rule->option, two->rule->item);
             return cdc_error_item(error, two->name.p, 0);
         }
@@ -73,12 +73,12 @@ int key_is_lost(const struct table *table, struct cdc_span raw, const struct col
 {
     if (column == NULL)
         cdc_error_set(error, CDC_EXIT_CONFIG, "column \"%.*s\" of the key of table \"%.*s\" is not in --only",
-                      (int)raw.n, raw.p, (int)table->plain_table.n, table->plain_table.p);
+                      (int)raw.n, raw.p, (int)table->names.plain_table.n, table->names.plain_table.p);
     else
         cdc_error_set(error, CDC_EXIT_CONFIG,
                       "column \"%.*s\" is of the key of table \"%.*s\": with %s '%s' no two rows could be told apart",
-                      (int)raw.n, raw.p, (int)table->plain_table.n, table->plain_table.p, column->rule->option,
-                      column->rule->item);
+                      (int)raw.n, raw.p, (int)table->names.plain_table.n, table->names.plain_table.p,
+                      column->rule->option, column->rule->item);
     cdc_error_hint(error, column == NULL
                               ? "list it, with --mask COLUMN=hash if it must not be seen, or leave out the table"
                               : "use --mask COLUMN=hash, or --tokenize");
@@ -113,7 +113,7 @@ static int check_subject(struct table *table, const struct cdc_event *event, str
         return 0;
     if (table->subject_rule == NULL) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "no --subject says whose key encrypts rows of table \"%.*s\"",
-                      (int)table->plain_table.n, table->plain_table.p);
+                      (int)table->names.plain_table.n, table->names.plain_table.p);
         return cdc_error_hint(error, "add --subject TABLE:COLUMN");
     }
     if (!has_column(event, table->subject)) /* whatever may be missing: rows could not be encrypted */

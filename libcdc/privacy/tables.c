@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "libcdc/privacy/internal.h"
-#include <cdc/hash.h>
 
 /* -- one table ------------------------------------------------------------------------ */
 
@@ -49,112 +48,45 @@ void table_forget_opened(struct table *table)
     table->n_opened = 0;
 }
 
-static void free_table(struct table *table)
+static void release(struct line_table *names)
 {
-    if (table == NULL)
-        return;
-    free((char *)table->schema.p);
-    free((char *)table->table.p);
-    free((char *)table->plain_schema.p);
-    free((char *)table->plain_table.p);
+    struct table *table = (struct table *)names;
+
     free(table->columns);
     free(table->allowed);
     table_forget_opened(table);
     cdc_buf_free(&table->bound_name);
     cdc_buf_free(&table->bound);
-    free(table);
 }
 
-static bool unescape(struct cdc_span *plain, struct cdc_span raw)
+static int fill(void *context, struct line_table *names, struct cdc_error *error)
 {
-    size_t n = 0;
+    struct rules *rules = context;
 
-    plain->p = cdc_json_text(raw, &n);
-    plain->n = n;
-    return plain->p != NULL;
-}
-
-static struct table *new_table(struct rules *rules, struct cdc_span schema, struct cdc_span name)
-{
-    struct table *table = calloc(1, sizeof *table);
-    bool good = table != NULL;
-
-    if (good) {
-        table->schema = cdc_span(cdc_span_copy(schema), schema.n);
-        table->table = cdc_span(cdc_span_copy(name), name.n);
-        good = unescape(&table->plain_schema, schema) && unescape(&table->plain_table, name) &&
-               table->schema.p != NULL && table->table.p != NULL;
-    }
-    for (size_t i = 0; good && i < rules->n; i++)
-        if (rule_applies(&rules->items[i], table->plain_schema, table->plain_table))
-            good = add_rule(table, &rules->items[i]) == 0;
-    if (good)
-        return table;
-    free_table(table);
-    return NULL;
+    for (size_t i = 0; i < rules->n; i++)
+        if (rule_applies(&rules->items[i], names->plain_schema, names->plain_table) &&
+            add_rule((struct table *)names, &rules->items[i]) != 0)
+            return cdc_error_memory(error);
+    return 0;
 }
 
 /* -- all of them ----------------------------------------------------------------------- */
 
-static bool is_of(const struct table *table, struct cdc_span schema, struct cdc_span name)
+void tables_init(struct tables *tables, struct rules *rules)
 {
-    return cdc_span_equal(table->table, name) && cdc_span_equal(table->schema, schema);
-}
-
-static struct table **find_slot(struct table **slots, size_t capacity, struct cdc_span schema, struct cdc_span name)
-{
-    /* 0xff is in no UTF-8 text: it keeps the two names apart. */
-    uint64_t hash = cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, schema), 0xff), name);
-    size_t i = cdc_hash_fold(hash) & (capacity - 1);
-
-    while (slots[i] != NULL && !is_of(slots[i], schema, name))
-        i = (i + 1) & (capacity - 1);
-    return &slots[i];
-}
-
-static int grow(struct tables *tables)
-{
-    size_t capacity = tables->capacity > 0 ? tables->capacity * 2 : 64;
-    struct table **slots = calloc(capacity, sizeof *slots);
-
-    if (slots == NULL)
-        return -1;
-    for (size_t i = 0; i < tables->capacity; i++)
-        if (tables->slots[i] != NULL)
-            *find_slot(slots, capacity, tables->slots[i]->schema, tables->slots[i]->table) = tables->slots[i];
-    free(tables->slots);
-    tables->slots = slots;
-    tables->capacity = capacity;
-    return 0;
+    tables->rules = rules;
+    tables->by_name =
+        (struct line_tables){.size = sizeof(struct table), .release = release, .fill = fill, .context = rules};
 }
 
 struct table *tables_find(struct tables *tables, const struct cdc_event *event, struct cdc_error *error)
 {
-    /* MySQL has databases where PostgreSQL has schemas. */
-    struct cdc_span schema = event->schema.p != NULL ? event->schema : event->db;
-
-    if (tables->last != NULL && is_of(tables->last, schema, event->table))
-        return tables->last;
-    if (tables->n * 2 >= tables->capacity && grow(tables) != 0) {
-        cdc_error_memory(error);
-        return NULL;
-    }
-    struct table **slot = find_slot(tables->slots, tables->capacity, schema, event->table);
-    if (*slot == NULL) {
-        if ((*slot = new_table(tables->rules, schema, event->table)) == NULL) {
-            cdc_error_memory(error);
-            return NULL;
-        }
-        tables->n++;
-    }
-    return tables->last = *slot;
+    return line_table_of(&tables->by_name, event, NULL, error);
 }
 
 void tables_free(struct tables *tables)
 {
-    for (size_t i = 0; i < tables->capacity; i++)
-        free_table(tables->slots[i]);
-    free(tables->slots);
+    line_tables_free(&tables->by_name);
 }
 
 /* -- its columns ------------------------------------------------------------------------ */

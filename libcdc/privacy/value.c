@@ -105,7 +105,8 @@ static int tokenize(struct cdc_privacy *privacy, struct cdc_buf *out, const stru
     if (why.status == 0)
         return 0;
     cdc_error_set(error, why.status, "column \"%.*s\" of table \"%.*s\": a value cannot have a token: %s",
-                  (int)column->name.n, column->name.p, (int)table->plain_table.n, table->plain_table.p, why.text);
+                  (int)column->name.n, column->name.p, (int)table->names.plain_table.n, table->names.plain_table.p,
+                  why.text);
     return cdc_error_hint(error, "--mask %.*s=hash takes every value", (int)column->name.n, column->name.p);
 }
 
@@ -136,8 +137,8 @@ static int bind(struct cdc_privacy *privacy, const struct cdc_event *event, stru
         cdc_buf_span(&table->bound_name, event->name);
         cdc_buf_byte(&table->bound, '[');
         append_raw(&table->bound, &privacy->bytes, event->name);
-        append_plain(&table->bound, table->plain_schema);
-        append_plain(&table->bound, table->plain_table);
+        append_plain(&table->bound, table->names.plain_schema);
+        append_plain(&table->bound, table->names.plain_table);
     }
     privacy->bound.len = 0;
     cdc_buf_append_buf(&privacy->bound, &table->bound);
@@ -151,7 +152,7 @@ static int no_subject(const struct table *table, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "a row of table \"%.*s\" lacks column \"%.*s\", which says whose key encrypts it",
-                  (int)table->plain_table.n, table->plain_table.p, (int)table->subject.n, table->subject.p);
+                  (int)table->names.plain_table.n, table->names.plain_table.p, (int)table->subject.n, table->subject.p);
     return cdc_error_hint(error, "the log must have whole rows: REPLICA IDENTITY FULL, or binlog_row_image=FULL");
 }
 
@@ -239,7 +240,7 @@ static int not_opened(const struct table *table, struct cdc_span name, int statu
                       struct cdc_error *error)
 {
     cdc_error_set(error, status, "column \"%.*s\" of table \"%.*s\": a value cannot be decrypted: %s", (int)name.n,
-                  name.p, (int)table->plain_table.n, table->plain_table.p, why);
+                  name.p, (int)table->names.plain_table.n, table->names.plain_table.p, why);
     return cdc_error_hint(error, "%s", hint);
 }
 

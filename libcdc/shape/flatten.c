@@ -19,8 +19,8 @@
 #define COLUMNS_MAX 1000 /* of a table that are made */
 
 struct flattened {
-    struct shape_table table; /* FIRST */
-    bool touched;             /* a column of it may be named */
+    struct line_table table; /* FIRST */
+    bool touched;            /* a column of it may be named */
     bool described;
     struct cdc_buf columns, keys; /* of its newest schema line, as they stood */
     struct cdc_buf names;         /* of the columns that are flattened, as in a list: "doc","more" */
@@ -32,7 +32,7 @@ struct cdc_flatten {
     const struct cdc_option_list *items;
     bool allow_unknown;
     bool *used;
-    struct shape_tables tables;
+    struct line_tables tables;
     struct cdc_buf rows[2], nulls[2], leaves[2]; /* of before and after: objects, lists of names without brackets */
     struct cdc_buf name, list;
     bool grown; /* the line in hand has new columns */
@@ -41,7 +41,7 @@ enum { OLD, NEW };
 
 /* -- settings --------------------------------------------------------------------------------- */
 
-static void release(struct shape_table *table)
+static void release(struct line_table *table)
 {
     struct flattened *flattened = (struct flattened *)table;
 
@@ -73,7 +73,7 @@ void cdc_flatten_free(struct cdc_flatten *flatten)
 {
     if (flatten == NULL)
         return;
-    shape_tables_free(&flatten->tables);
+    line_tables_free(&flatten->tables);
     for (int i = OLD; i <= NEW; i++) {
         cdc_buf_free(&flatten->rows[i]);
         cdc_buf_free(&flatten->nulls[i]);
@@ -507,7 +507,7 @@ static enum cdc_step_result take_event(void *state, const struct cdc_event *even
 
     if (event->table.p == NULL)
         return CDC_STEP_KEPT;
-    struct flattened *table = shape_table_of(&flatten->tables, event, &is_new, error);
+    struct flattened *table = line_table_of(&flatten->tables, event, &is_new, error);
     if (table == NULL)
         return CDC_STEP_FAILED;
     for (size_t i = 0; is_new && i < flatten->items->count; i++)
@@ -553,7 +553,7 @@ static enum cdc_step_clarity explain(void *state, const struct cdc_event *event,
     struct cdc_flatten *flatten = state;
     struct cdc_error ignored = {0};
     bool is_new = false;
-    const struct flattened *table = shape_table_of(&flatten->tables, event, &is_new, &ignored);
+    const struct flattened *table = line_table_of(&flatten->tables, event, &is_new, &ignored);
 
     if (column.p != NULL && table != NULL && is_listed(&flatten->list, &table->names, column))
         cdc_buf_lit(out, "what is in objects and arrays becomes columns of their own");

@@ -3,31 +3,16 @@
 #ifndef SHAPE_INTERNAL_H
 #define SHAPE_INTERNAL_H
 
+#include "libcdc/event/line_tables.h"
 #include <cdc/shape.h>
 
-/* -- tables.c: what a step knows of each table -- */
-struct shape_table {
-    struct cdc_span schema, table;             /* as they stand in the lines; owned */
-    struct cdc_span plain_schema, plain_table; /* unescaped; owned */
-};
-/* Begin with {.size, .release}: size of the step's own struct, whose first member is a struct shape_table and the rest zero. */
-struct shape_tables {
-    size_t size;
-    void (*release)(struct shape_table *table); /* what is in it, not itself; may be NULL */
-    struct shape_table **slots;                 /* open addressing */
-    size_t n, capacity;
-    struct shape_table *last;
-};
-/* That of the event, which has one, a new one at its first line: *is_new. BORROWED; NULL without memory. */
-void *shape_table_of(struct shape_tables *tables, const struct cdc_event *event, bool *is_new, struct cdc_error *error);
-void shape_tables_free(struct shape_tables *tables);
-
+/* -- items.c -- */
 /* "[TABLE:]rest" */
 #define SHAPE_PATTERN_MAX 1024
 /* USAGE where the pattern is too long or the rest is empty. */
 int shape_item_check(const char *option, const char *item, struct cdc_error *error);
 /* The rest, where the item is for that table; else NULL. */
-const char *shape_item_rest(const char *item, const struct shape_table *table);
+const char *shape_item_rest(const char *item, const struct line_table *table);
 bool shape_item_is_of_one(const char *item); /* it names one table */
 
 /* -- lines.c -- */

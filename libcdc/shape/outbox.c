@@ -20,7 +20,7 @@ enum { ID, KIND, AGGREGATE, TYPE, PAYLOAD, COLUMNS };
 static const char *const default_columns[COLUMNS] = {"id", "aggregatetype", "aggregateid", "type", "payload"};
 
 struct seen {
-    struct shape_table table; /* FIRST */
+    struct line_table table; /* FIRST */
     bool is_outbox;
     bool described;
     struct cdc_buf columns, keys; /* of its newest schema line; keys as the events have them */
@@ -37,13 +37,13 @@ struct cdc_outbox {
     bool *used;
     uint64_t updates;
     size_t n_kinds;
-    struct shape_tables tables;
+    struct line_tables tables;
     struct cdc_buf name; /* of the event in hand, as it stands in a line */
 };
 
 /* -- settings ------------------------------------------------------------------------------------ */
 
-static void release(struct shape_table *table)
+static void release(struct line_table *table)
 {
     struct seen *seen = (struct seen *)table;
 
@@ -109,7 +109,7 @@ void cdc_outbox_free(struct cdc_outbox *outbox)
 {
     if (outbox == NULL)
         return;
-    shape_tables_free(&outbox->tables);
+    line_tables_free(&outbox->tables);
     for (int i = 0; i < COLUMNS; i++)
         free(outbox->names[i]);
     cdc_buf_free(&outbox->name);
@@ -199,7 +199,7 @@ static struct seen *find_kind(struct cdc_outbox *outbox, const struct seen *tabl
     bool is_new;
 
     named.table = cdc_span(outbox->name.data, outbox->name.len);
-    struct seen *kind = shape_table_of(&outbox->tables, &named, &is_new, error);
+    struct seen *kind = line_table_of(&outbox->tables, &named, &is_new, error);
     if (kind == NULL)
         return NULL;
     if (is_new && ++outbox->n_kinds > EVENTS_MAX) {
@@ -328,7 +328,7 @@ static enum cdc_step_result take_event(void *state, const struct cdc_event *even
 
     if (event->table.p == NULL || event->op == CDC_OP_DDL)
         return CDC_STEP_KEPT;
-    struct seen *table = shape_table_of(&outbox->tables, event, &is_new, error);
+    struct seen *table = line_table_of(&outbox->tables, event, &is_new, error);
     if (table == NULL)
         return CDC_STEP_FAILED;
     for (size_t i = 0; is_new && i < outbox->settings.tables.count; i++)

@@ -9,7 +9,7 @@
 #define WHOLE UINT64_C(1000000000) /* parts of which a rate is so many */
 
 struct sampled {
-    struct shape_table table; /* FIRST */
+    struct line_table table; /* FIRST */
     uint64_t rate;
 };
 
@@ -17,7 +17,7 @@ struct cdc_sample {
     const struct cdc_option_list *rates;
     bool *used; /* of each rate */
     uint64_t seed;
-    struct shape_tables tables;
+    struct line_tables tables;
 };
 
 /* -- settings ---------------------------------------------------------------------------- */
@@ -83,7 +83,7 @@ void cdc_sample_free(struct cdc_sample *sample)
 {
     if (sample == NULL)
         return;
-    shape_tables_free(&sample->tables);
+    line_tables_free(&sample->tables);
     free(sample->used);
     free(sample);
 }
@@ -255,7 +255,7 @@ static enum cdc_step_result take_event(void *state, const struct cdc_event *even
 
     if (event->table.p == NULL)
         return CDC_STEP_KEPT;
-    struct sampled *table = shape_table_of(&sample->tables, event, &is_new, error);
+    struct sampled *table = line_table_of(&sample->tables, event, &is_new, error);
     if (table == NULL)
         return CDC_STEP_FAILED;
     for (size_t i = 0; is_new && i < sample->rates->count; i++)
@@ -285,7 +285,7 @@ static enum cdc_step_clarity explain(void *state, const struct cdc_event *event,
     struct cdc_sample *sample = state;
     struct cdc_error ignored = {0};
     bool is_new = false;
-    const struct sampled *table = shape_table_of(&sample->tables, event, &is_new, &ignored);
+    const struct sampled *table = line_table_of(&sample->tables, event, &is_new, &ignored);
 
     if (column.p == NULL && table != NULL && table->rate != 0 && table->rate != WHOLE)
         cdc_buf_printf(out, "a sample of the rows: %g%%", 100 * (double)table->rate / (double)WHOLE);

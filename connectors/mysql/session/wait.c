@@ -2,18 +2,15 @@
 /* Waits that a signal ends. */
 #include "connectors/mysql/session/wait.h"
 
+#include <cdc/lookup.h>
 #include <cdc/retry.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* After the first signal the descriptor stays readable, and another thread may get the second one. */
 enum { QUIET_MS = 1000, STOPPING_MS = 100 };
@@ -90,62 +87,7 @@ void my_wait_options(MYSQL *mysql)
     mysql_options(mysql, MARIADB_OPT_IO_WAIT, wait_for_server);
 }
 
-/* -- names ------------------------------------------------------------------------------------------
- * getaddrinfo knows no end but its own. So a thread calls it, and stays behind when nobody waits any more: both have the
- * question, and who comes last frees it. */
-
-struct question {
-    char *host;
-    int done_fd, status;
-    atomic_bool done; /* orders the answer before who reads it; to C, a descriptor does not */
-    atomic_int owners;
-};
-
-static void question_leave(struct question *question)
-{
-    if (atomic_fetch_sub(&question->owners, 1) > 1)
-        return;
-    if (question->done_fd >= 0)
-        close(question->done_fd);
-    free(question->host);
-    free(question);
-}
-
-static void *look_up(void *context)
-{
-    struct question *question = context;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    question->status = getaddrinfo(question->host, NULL, &hints, &found);
-    if (question->status == 0)
-        freeaddrinfo(found);
-    atomic_store(&question->done, true);
-    (void)eventfd_write(question->done_fd, 1);
-    question_leave(question);
-    return NULL;
-}
-
-/* RETURNS NEW (question_leave); NULL: it cannot be asked like this. */
-static struct question *ask(const char *host)
-{
-    pthread_attr_t detached;
-    pthread_t thread;
-    struct question *question = calloc(1, sizeof *question);
-    if (!question)
-        return NULL;
-    question->host = strdup(host);
-    question->done_fd = eventfd(0, EFD_CLOEXEC);
-    atomic_init(&question->owners, 2);
-    pthread_attr_init(&detached);
-    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    bool asked = question->host && question->done_fd >= 0 && pthread_create(&thread, &detached, look_up, question) == 0;
-    pthread_attr_destroy(&detached);
-    if (asked)
-        return question;
-    atomic_store(&question->owners, 1);
-    question_leave(question);
-    return NULL;
-}
+/* -- names ------------------------------------------------------------------------------------------ */
 
 static bool is_name(const char *host)
 {
@@ -156,16 +98,16 @@ static bool is_name(const char *host)
 
 int my_wait_lookup(const char *host, struct cdc_error *error)
 {
-    struct question *question = obeyed.control && is_name(host) ? ask(host) : NULL;
+    struct cdc_lookup *lookup = obeyed.control && is_name(host) ? cdc_lookup_ask(host) : NULL;
     int status = 0;
-    if (!question)
+    if (!lookup)
         return 0;
-    if (wait_for(question->done_fd, POLLIN, -1, "the name server") < 0)
+    if (wait_for(cdc_lookup_fd(lookup), POLLIN, -1, "the name server") < 0)
         status = cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
                                "unable to connect to %.120s: stopped while its name was looked up", host);
-    else if (atomic_load(&question->done) && question->status != 0)
+    else if (cdc_lookup_done(lookup) && cdc_lookup_answer(lookup, NULL) != 0)
         status = cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "unable to connect to %.120s: %s", host,
-                               gai_strerror(question->status));
-    question_leave(question);
+                               gai_strerror(cdc_lookup_answer(lookup, NULL)));
+    cdc_lookup_leave(lookup);
     return status;
 }

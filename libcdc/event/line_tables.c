@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Open addressing, at most half full, so that a probe is short; lines of one table come in runs, so the last one is asked first. */
+#include "libcdc/event/line_tables.h"
+
+#include <stdlib.h>
+
+#include <cdc/hash.h>
+
+static struct cdc_span schema_of(const struct cdc_event *event)
+{
+    struct cdc_span schema = event->schema.p != NULL ? event->schema : event->db; /* MySQL has databases instead */
+    return schema.p != NULL ? schema : cdc_span("", 0);
+}
+
+static bool is_of(const struct line_table *table, struct cdc_span schema, struct cdc_span name)
+{
+    return cdc_span_equal(table->table, name) && cdc_span_equal(table->schema, schema);
+}
+
+static struct line_table **find_slot(struct line_table **slots, size_t capacity, struct cdc_span schema,
+                                     struct cdc_span name)
+{
+    /* 0xff is in no UTF-8 text: it keeps the two names apart. */
+    uint64_t hash = cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, schema), 0xff), name);
+    size_t i = cdc_hash_fold(hash) & (capacity - 1);
+
+    while (slots[i] != NULL && !is_of(slots[i], schema, name))
+        i = (i + 1) & (capacity - 1);
+    return &slots[i];
+}
+
+static int grow(struct line_tables *tables)
+{
+    size_t capacity = tables->capacity > 0 ? tables->capacity * 2 : 64;
+    struct line_table **slots = calloc(capacity, sizeof *slots);
+
+    if (slots == NULL)
+        return -1;
+    for (size_t i = 0; i < tables->capacity; i++)
+        if (tables->slots[i] != NULL)
+            *find_slot(slots, capacity, tables->slots[i]->schema, tables->slots[i]->table) = tables->slots[i];
+    free(tables->slots);
+    tables->slots = slots;
+    tables->capacity = capacity;
+    return 0;
+}
+
+static struct cdc_span plain_of(struct cdc_span raw)
+{
+    size_t n = 0;
+    char *text = cdc_json_text(raw, &n);
+    return cdc_span(text, n);
+}
+
+static void free_table(const struct line_tables *tables, struct line_table *table)
+{
+    if (table == NULL)
+        return;
+    if (tables->release != NULL)
+        tables->release(table);
+    free((char *)table->schema.p);
+    free((char *)table->table.p);
+    free((char *)table->plain_schema.p);
+    free((char *)table->plain_table.p);
+    free(table);
+}
+
+static struct line_table *new_table(const struct line_tables *tables, struct cdc_span schema, struct cdc_span name,
+                                    struct cdc_error *error)
+{
+    struct line_table *table = calloc(1, tables->size);
+    bool good = table != NULL;
+
+    if (good) {
+        table->schema = cdc_span(cdc_span_copy(schema), schema.n);
+        table->table = cdc_span(cdc_span_copy(name), name.n);
+        table->plain_schema = plain_of(schema);
+        table->plain_table = plain_of(name);
+        good = table->schema.p != NULL && table->table.p != NULL && table->plain_schema.p != NULL &&
+               table->plain_table.p != NULL;
+    }
+    if (!good)
+        cdc_error_memory(error);
+    if (good && (tables->fill == NULL || tables->fill(tables->context, table, error) == 0))
+        return table;
+    free_table(tables, table);
+    return NULL;
+}
+
+void *line_table_of(struct line_tables *tables, const struct cdc_event *event, bool *is_new, struct cdc_error *error)
+{
+    struct cdc_span schema = schema_of(event);
+
+    if (is_new != NULL)
+        *is_new = false;
+    if (tables->last != NULL && is_of(tables->last, schema, event->table))
+        return tables->last;
+    if (tables->n * 2 >= tables->capacity && grow(tables) != 0) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    struct line_table **slot = find_slot(tables->slots, tables->capacity, schema, event->table);
+    if (*slot == NULL) {
+        if ((*slot = new_table(tables, schema, event->table, error)) == NULL)
+            return NULL;
+        tables->n++;
+        if (is_new != NULL)
+            *is_new = true;
+    }
+    return tables->last = *slot;
+}
+
+void line_tables_free(struct line_tables *tables)
+{
+    for (size_t i = 0; i < tables->capacity; i++)
+        free_table(tables, tables->slots[i]);
+    free(tables->slots);
+}
