@@ -71,6 +71,16 @@ my_example() {
     there_and_back postgresql debezium,schemas debezium
     there_and_back mysql debezium,schemas debezium zerodates
 }
+@test "debezium: with schemas, a field is what its values are" {
+    {
+        pg schema 1.0 100 ',"columns":[{"name":"id","type":"bigint","nullable":false,"generated":false},{"name":"x","type":"text","nullable":true,"generated":false},{"name":"z","type":"timestamp with time zone","nullable":true,"generated":false},{"name":"g","type":"geometry","nullable":true,"generated":false}],"key_columns":["id"]'
+        pg c 1.1 100 ',"key":{"id":1},"before":null,"after":{"id":1,"x":"a","z":"2026-01-02T03:04:05Z","g":{"wkb":"AQEAAAAAAAAAAADwPwAAAAAAAABA","srid":0}}'
+        commit 1.9 100 1
+    } | filter -q --to debezium,schemas >"$DIR/out"
+    is "fields" '[["id","int64",null],["x","string",null],["z","string","io.debezium.time.ZonedTimestamp"],["g","struct","io.debezium.data.geometry.Geometry"]]' \
+        "$(jq -sc 'map(select(.payload.op == "c")) | .[0].schema.fields[] | select(.field == "after").fields | map([.field, .type, .name])' "$DIR/out")"
+}
+
 @test "debezium: there and back, with keys, tombstones and schemas" {
     there_and_back postgresql debezium,key,tombstones debezium
     there_and_back mysql debezium,schemas,tombstones debezium zerodates
