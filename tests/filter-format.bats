@@ -71,6 +71,16 @@ my_example() {
     there_and_back postgresql debezium,schemas debezium
     there_and_back mysql debezium,schemas debezium zerodates
 }
+@test "debezium: with schemas, a field is what its values are" {
+    {
+        pg schema 1.0 100 ',"columns":[{"name":"id","type":"bigint","nullable":false,"generated":false},{"name":"x","type":"text","nullable":true,"generated":false},{"name":"z","type":"timestamp with time zone","nullable":true,"generated":false},{"name":"g","type":"geometry","nullable":true,"generated":false}],"key_columns":["id"]'
+        pg c 1.1 100 ',"key":{"id":1},"before":null,"after":{"id":1,"x":"a","z":"2026-01-02T03:04:05Z","g":{"wkb":"AQEAAAAAAAAAAADwPwAAAAAAAABA","srid":0}}'
+        commit 1.9 100 1
+    } | filter -q --to debezium,schemas >"$DIR/out"
+    is "fields" '[["id","int64",null],["x","string",null],["z","string","io.debezium.time.ZonedTimestamp"],["g","struct","io.debezium.data.geometry.Geometry"]]' \
+        "$(jq -sc 'map(select(.payload.op == "c")) | .[0].schema.fields[] | select(.field == "after").fields | map([.field, .type, .name])' "$DIR/out")"
+}
+
 @test "debezium: there and back, with keys, tombstones and schemas" {
     there_and_back postgresql debezium,key,tombstones debezium
     there_and_back mysql debezium,schemas,tombstones debezium zerodates
@@ -273,6 +283,13 @@ my_example() {
     filter --from canal --from-position line <"$DIR/in" >"$DIR/out"
     is "rows" '[{"id":1,"v":"a"},{"id":1,"v":"b"},{"id":3,"v":null},{"id":2,"v":null}]' "$(jq -sc 'map(select(.op == "u") | .before, .after)' "$DIR/out")"
     is "events" 2 "$(jq 'select(.op == "commit").events' "$DIR/out")"
+}
+
+@test "canal: a column that mysqlType does not name comes as it is, and is counted" {
+    echo '{"id":1,"database":"d","table":"t","pkNames":["id"],"isDdl":false,"type":"UPDATE","es":1589373560000,"ts":1589373560798,"sql":"","sqlType":{"id":4},"mysqlType":{"id":"int(11)"},"data":[{"id":"1","v":"7"}],"old":[{"v":null}]}' |
+        filter --from canal --from-position line >"$DIR/out" 2>"$DIR/err"
+    is "row" '[{"id":1,"v":null},{"id":1,"v":"7"}]' "$(jq -sc 'map(select(.op == "u") | .before, .after)' "$DIR/out")"
+    grep -q 'warning: --from: 1 columns came without a type' "$DIR/err"
 }
 
 # -- Singer -----------------------------------------------------------------------

@@ -54,6 +54,18 @@ same_rows() { # SEED: the rows of standard input
     done
 }
 
+@test "what was put together from several tables already is not put together once more" {
+    { orders shop1; order c shop1 1 '{"id":1,"v":"x"}'; commit; } >"$IN"
+    filter <"$IN" >"$DIR/once"
+    run -78 --separate-stderr t cdc-filter --route 'all.orders=more.orders' <"$DIR/once"
+    [[ $stderr == *"table \"orders\" was put together from several already"* ]]
+    is "no row" "" "$(jq -c 'select(.op == "c")' <<<"$output")"
+    # Nor is a truncate, before which no line has described the table.
+    { SCHEMA=shop1 TABLE=orders line t '"x":1'; commit; } | filter >"$DIR/emptied"
+    run -78 --separate-stderr t cdc-filter --route 'all.orders=more.orders' <"$DIR/emptied"
+    is "no truncate" "" "$(jq -c 'select(.op == "t")' <<<"$output")"
+}
+
 @test "rows get a key column with the name of their table, and a truncate says whose rows it is about" {
     { orders shop1; order c shop1 1 '{"id":1,"v":"x"}'; orders shop2; order c shop2 1 '{"id":1,"v":"y"}'; SCHEMA=shop1 TABLE=orders line t '"x":1'; commit; } >"$IN"
     filter <"$IN" >"$DIR/out"

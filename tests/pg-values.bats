@@ -103,6 +103,17 @@ EOF
     is "types" "[\"integer\",\"$NAME.mood\",\"$NAME.mood[]\"]" "$(lines 'select(.op == "schema") | [.columns[].type]')"
 }
 
+@test "a value of a composite that was dropped since is the server's text, alone and in an array" {
+    sql "create type $NAME.pair as (n int, v text[]); create table $NAME.t (id int primary key, p $NAME.pair, ps $NAME.pair[])"
+    begin
+    sql "insert into $NAME.t values (1, row(1, '{a,\"b c\"}'), array[row(2, null)::$NAME.pair, null])"
+    sql "drop type $NAME.pair cascade"
+    read_all
+    diff - <(lines 'select(.op == "c") | .after') <<'EOF'
+{"id":1,"p":"(1,\"{a,\"\"b c\"\"}\")","ps":["(2,)",null]}
+EOF
+}
+
 # Whatever a setting can be, for each that a role can have: its name, a tab, the value.
 settings() {
     sql "select name, v from pg_settings, lateral (

@@ -305,6 +305,16 @@ server_again() {
     [[ $stderr == *"line 3: "*mapper_exception* ]]
 }
 
+@test "fields that the index has as something else: 500 to Elasticsearch, and no fault of the server" {
+    server
+    three >"$IN"
+    elastic
+    echo PUT 500:mapper_exception >"$DIR/http/mapping-status"
+    { users; change c '{"id":4}' null '{"id":4,"name":"n4","big":"b4"}'; commit; } >"$IN"
+    elastic --mapping auto --retry-max 0
+    is ids "1 2 3 4" "$(jq -r .body "$DIR/http/log" | sed '/^$/d' | jq -r '.index._id // empty' | xargs)"
+}
+
 @test "_bulk: answers that mean success, and answers that make no sense" {
     server
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; change d '{"id":2}' '{"id":2}' null; commit; } >"$IN"

@@ -66,13 +66,11 @@ struct sink_options {
 };
 extern const struct cdc_option sink_option_table[];
 void sink_options_init(struct sink_options *options); /* defaults */
-/* Opens the offset file by --offset-file or --state-dir (CDC_STATE_DIR), else default_path (may be NULL: memory), and
- * runs the loop. */
-int sink_program_run(struct program *program, const struct sink_options *options, const char *default_path,
-                     const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error);
-/* The two halves of it, for sinks that adjust offsets in between (offsets kept in the destination). RETURNS NEW */
+/* Opens the offset file by --offset-file or --state-dir (CDC_STATE_DIR), else default_path (may be NULL: memory): before the
+ * destination is touched, since its lock keeps a second copy away. RETURNS NEW */
 struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options,
                                                   const char *default_path, struct cdc_error *error);
+/* Then the loop, once the destination is open, and has told of the offsets that it keeps itself. 0 or -1. */
 int sink_program_loop(struct program *program, const struct sink_options *options, struct cdc_offset_file *offsets,
                       const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error);
 

@@ -135,12 +135,3 @@ int sink_program_loop(struct program *program, const struct sink_options *option
     };
     return cdc_sink_run(ops, sink, &settings, offsets, &program->control, &program->log, error);
 }
-
-int sink_program_run(struct program *program, const struct sink_options *options, const char *default_path,
-                     const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error)
-{
-    struct cdc_offset_file *offsets = sink_program_open_offsets(program, options, default_path, error);
-    int result = offsets != NULL ? sink_program_loop(program, options, offsets, ops, sink, error) : -1;
-    cdc_offset_file_free(offsets);
-    return result;
-}

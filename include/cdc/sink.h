@@ -7,7 +7,7 @@
  *   cdc/table.h             the source tables: columns and keys, from the schema lines
  *   cdc/target.h            what a table is named at the destination, and who owns that name
  *   connectors/NAME/        its sources; programs see connectors/NAME/NAME.h alone
- *   cmd/cdc-sink-NAME.c     main: options, then sink_program_run (cmd/program/program.h). The tool's name begins with
+ *   cmd/cdc-sink-NAME.c     main: options, then sink_program_* (cmd/program/program.h). The tool's name begins with
  *                           cdc-sink-, or sources do not find its offset file in a state folder (cdc_acks_new)
  *   Makefile                NAME in PARTS, WITH_NAME, TOOLS, objects and flags, a rule that links
  *   tests/floors.rooms      its rooms; tests/packages: what it needs, with the part NAME

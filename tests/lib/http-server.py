@@ -19,7 +19,8 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                to everything longer, from then on.
 GET and PUT of /INDEX/_mapping, PUT of /INDEX and GET of /INDEX,... for ids take no line of the script and are not in the
                        log (the paths of GET for ids are in FOLDER/looks): GET is answered with what FOLDER/mapping has for INDEX (all of it has the alias i), or 404,
-                       PUT writes it there; with the status in FOLDER/mapping-status where that is there (`PUT STATUS`: no GET). A PUT of /INDEX
+                       PUT writes it there; with the status in FOLDER/mapping-status where that is there (`PUT STATUS`: no GET;
+                       `PUT STATUS:TYPE`: only of fields, with an error of this type). A PUT of /INDEX
                        with FOLDER/made there makes that the mapping, as if somebody else had made the index a moment
                        ago. The id of an index is `id`, or what FOLDER/uuid has.
 GET of / is not in the log either: it has the cluster_uuid `cluster`, or what FOLDER/cluster has.
@@ -140,8 +141,9 @@ class Handler(BaseHTTPRequestHandler):
         if os.path.exists(path + "-status"):
             with open(path + "-status", encoding="ascii") as file:
                 status = file.read().split()
-        if status and status[0] in (status[-1], self.command):
-            self.answer(int(status[-1]))
+        code, _, error = status[-1].partition(":") if status else ("", "", "")
+        if status and status[0] in (status[-1], self.command) and (not error or b'"properties"' in body):
+            self.answer(int(code), (), json.dumps({"error": {"type": error}, "status": int(code)}).encode() if error else b"")
         elif self.command == "PUT" and "/_mapping" not in self.path:
             if os.path.exists(os.path.join(folder, "made")):
                 os.rename(os.path.join(folder, "made"), path)

@@ -438,6 +438,8 @@ static void test_set_includes(void)
         {MY_FLAVOR_MYSQL, false, A ":1-5:8-10", A ":1-5:7-10"},
         {MY_FLAVOR_MYSQL, false, A ":1-5", A ":1-5," B ":1"},
         {MY_FLAVOR_MYSQL, false, A ":1-5", A ":t:1-5"},
+        {MY_FLAVOR_MYSQL, false, A ":t:1-5", A ":1-5"},
+        {MY_FLAVOR_MYSQL, false, B ":1-5", A ":1-5"},
         {MY_FLAVOR_MARIADB, true, "0-1-5,7-1-3", "0-1-5,7-1-3"},
         {MY_FLAVOR_MARIADB, true, "0-1-5,7-1-3", "0-2-4"},
         {MY_FLAVOR_MARIADB, true, "0-1-5", ""},

@@ -176,6 +176,7 @@ static void test_json(void)
     document("0ff60502018105"
              "00",
              NULL);
+    document("0ff6020000", NULL); /* a DECIMAL of no digits */
     document("0ffc0300ff10", "\"base64:type252:AP8Q\"");
     document("0200000400", "[]");
     document("0000000400", "{}");

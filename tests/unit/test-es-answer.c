@@ -26,8 +26,10 @@ static void read_bulk(struct cdc_span text, bool was_delete, char *out)
     enum es_bulk_answer told = es_answer_bulk(&items, text, &error);
 
     strcpy(out, told == ES_BULK_ALL_TAKEN ? "all" : told == ES_BULK_SOME_NOT_TAKEN ? "not all" : "");
-    while (told == ES_BULK_ITEMS && es_answer_next_result(&items, was_delete, &result, &error) == 1)
+    int got = 0;
+    while (told == ES_BULK_ITEMS && (got = es_answer_next_result(&items, was_delete, &result, &error)) == 1)
         strcat(out, words[result.verdict]);
+    check(told != ES_BULK_ITEMS || (got < 0) == (error.status != 0), "an error is no end of the items");
     es_answer_close(&items);
     if (error.status != 0)
         strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
@@ -62,13 +64,15 @@ static void read_page(struct cdc_span text, bool versions, char *out)
 
     *out = '\0';
     if (es_answer_page(&page, text, &error) == 0) {
+        int got;
         sprintf(out, "%s %s ", page.whole ? "whole" : "partial", page.scroll != NULL ? page.scroll : "");
-        while (es_answer_next_hit(&page, versions, &hit, &error) == 1) {
+        while ((got = es_answer_next_hit(&page, versions, &hit, &error)) == 1) {
             sprintf(out + strlen(out), "%.*s ", (int)hit.id.n, hit.id.p);
             if (versions)
                 sprintf(out + strlen(out) - 1, ":%lld:%lld:%lld ", (long long)hit.version, (long long)hit.mark.term,
                         (long long)hit.mark.number);
         }
+        check((got < 0) == (error.status != 0), "an error is no end of the page");
     }
     es_answer_close(&page.hits);
     if (error.status != 0)
