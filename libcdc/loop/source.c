@@ -303,12 +303,14 @@ static bool idle_too_long(struct source_loop *loop)
 {
     int64_t now = cdc_clock_ms();
 
+    if (loop->settings->idle_exit <= 0)
+        return false;
     bool behind = loop->ops->caught_up != NULL && !loop->ops->caught_up(loop->source);
     if (loop->metrics->changes != loop->seen_changes || loop->last_change == 0 || behind) {
         loop->seen_changes = loop->metrics->changes;
         loop->last_change = now;
     }
-    return loop->settings->idle_exit > 0 && now - loop->last_change >= (int64_t)(loop->settings->idle_exit * 1000) &&
+    return now - loop->last_change >= (int64_t)(loop->settings->idle_exit * 1000) &&
            cdc_writer_pending(loop->writer) == 0 && loop->ops->between(loop->source);
 }
 

@@ -139,6 +139,7 @@ struct pg_stream {
     uint64_t commit_lsn;   /* and after the newest transaction that has been read in this connection */
     uint64_t server_end;   /* of its log, when it was asked last */
     uint64_t end_at_first; /* the same when the connection was made */
+    bool end_asked;        /* somebody waits for it */
     int64_t flush_ms;      /* the time of what confirm() gave, since 1970; 0: unknown */
     int64_t level_ms;      /* when all that the server had was confirmed, since 1970; 0 */
     int64_t server_ms;     /* the server's clock at the newest keepalive, since 1970 */
