@@ -32,19 +32,6 @@ static int define(struct format_table *table, struct cdc_span line, struct cdc_e
     return known->failed ? cdc_error_memory(error) : 0;
 }
 
-static int take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span line,
-                    struct cdc_error *error)
-{
-    size_t known = table->n_key;
-
-    if (known == 0 && format_table_set_key(table, cdc_json_member(line, "pkNames"), error) != 0)
-        return -1;
-    if (reader_settle_key(reader, table, error) != 0)
-        return -1;
-    table->announced &= table->n_key == known;
-    return 0;
-}
-
 /* -- rows --------------------------------------------------------------------------- */
 
 static int read_row(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span row,
@@ -73,15 +60,6 @@ static int read_row(struct cdc_format_reader *reader, struct format_table *table
     return 0;
 }
 
-static void name_unchanged(struct cdc_format_reader *reader, struct format_table *table, bool is_update)
-{
-    for (size_t i = 0; i < table->n; i++) {
-        if (is_update && !table->columns[i].seen)
-            reader_list_add(&reader->unchanged, table->columns[i].name);
-        table->columns[i].seen = false;
-    }
-}
-
 static int take_row(struct cdc_format_reader *reader, struct reader_stream *stream, struct reader_change *change,
                     struct cdc_span row, struct cdc_span old, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -93,12 +71,12 @@ static int take_row(struct cdc_format_reader *reader, struct reader_stream *stre
         return reader_bad("an element of \"data\" is no row", error);
     if (read_row(reader, change->table, row, cdc_span(NULL, 0), &reader->after, &reader->json_null, error) != 0)
         return -1;
-    name_unchanged(reader, change->table, is_update);
+    reader_name_unchanged(reader, change->table, is_update);
     change->after = change->before = cdc_span(NULL, 0);
     if (is_update && (cdc_json_type(old) == CDC_JSON_OBJECT || change->table->n_key == 0)) {
         if (read_row(reader, change->table, row, old, &reader->before, &reader->json_null_old, error) != 0)
             return -1;
-        name_unchanged(reader, change->table, false);
+        reader_name_unchanged(reader, change->table, false);
         change->before = span_of(&reader->before);
     }
     *(is_delete ? &change->before : &change->after) = span_of(&reader->after);
@@ -119,7 +97,8 @@ static int read_rows(struct cdc_format_reader *reader, struct reader_stream *str
     struct cdc_json_iter data, olds;
     struct cdc_span row, old;
 
-    if (define(change->table, line, error) != 0 || take_key(reader, change->table, line, error) != 0)
+    if (define(change->table, line, error) != 0 ||
+        reader_take_key(reader, change->table, cdc_json_member(line, "pkNames"), error) != 0)
         return -1;
     cdc_json_iter_begin(&olds, cdc_json_member(line, "old"));
     for (cdc_json_iter_begin(&data, cdc_json_member(line, "data")); cdc_json_next_element(&data, &row);) {

@@ -456,27 +456,12 @@ static int write_row(struct line *line, const struct source_parts *read, const c
     return 2;
 }
 
-static bool moves_key(const struct line *line)
-{
-    const struct cdc_event *event = line->event;
-
-    if (event->op != CDC_OP_UPDATE || cdc_json_is_null(event->before))
-        return false;
-    for (size_t i = 0; i < line->table->n_key; i++) {
-        struct cdc_span name = line->table->columns[line->table->key[i]].name;
-        struct cdc_span old = format_row_value(event->before, name), new = format_row_value(event->after, name);
-        if (old.p != NULL && new.p != NULL && !format_values_equal(old, new))
-            return true;
-    }
-    return false;
-}
-
 static int write_change(struct line *line, struct cdc_error *error)
 {
     struct source_parts read = read_source(line->event->source);
     int lines = begin_transaction(line, &read), more;
 
-    if (moves_key(line)) {
+    if (format_key_moves(line->table, line->event)) {
         /* Its value went with the old key. */
         line->writer->losses.n[LOSS_MOVED] += line->event->unchanged.n > 2;
         more = write_row(line, &read, "d", true, false, error);

@@ -191,6 +191,8 @@ void writer_commit(struct writer_stream *stream);
 
 /* Are two values of JSON the same? Escapes do not count. */
 bool format_values_equal(struct cdc_span a, struct cdc_span b);
+/* Has an update another key than the row before? Not where the old row is not there, or lacks it. */
+bool format_key_moves(const struct format_table *table, const struct cdc_event *event);
 /* A column of the row that is being written or read. */
 bool writer_is_json_null(const struct format_column *column, struct cdc_span value, struct cdc_span json_null);
 /* The text of {"base64":...}, which stands for one that is not UTF-8? */
@@ -287,6 +289,11 @@ int reader_append(struct cdc_format_reader *reader, struct reader_stream *stream
                   struct cdc_buf *out, struct cdc_error *error);
 /* Key columns that the settings name for it, where the format did not. */
 int reader_settle_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_error *error);
+/* The same with the names that the line has for it, where the key is not known. */
+int reader_take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span names,
+                    struct cdc_error *error);
+/* After a row: what an update lacks is unchanged (a large value that did not change is not in the log). */
+void reader_name_unchanged(struct cdc_format_reader *reader, struct format_table *table, bool is_update);
 /* A column that a row has and the table lacks, without a type. */
 struct format_column *reader_untyped(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span name,
                                      bool postgres, struct cdc_error *error);

@@ -250,19 +250,6 @@ static struct format_table *table_of(struct cdc_format_reader *reader, struct re
     return format_table_of(&reader->tables, stream->name, db, cdc_span(NULL, 0), table, error);
 }
 
-static int take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span line,
-                    struct cdc_error *error)
-{
-    size_t known = table->n_key;
-
-    if (known == 0 && format_table_set_key(table, cdc_json_member(line, "primary_key_columns"), error) != 0)
-        return -1;
-    if (reader_settle_key(reader, table, error) != 0)
-        return -1;
-    table->announced &= table->n_key == known;
-    return 0;
-}
-
 static int read_row_line(struct cdc_format_reader *reader, struct cdc_span line, const char *op, struct cdc_buf *out,
                          struct cdc_error *error)
 {
@@ -282,7 +269,7 @@ static int read_row_line(struct cdc_format_reader *reader, struct cdc_span line,
         read_row(reader, table, data, old, false, &reader->after, error) != 0)
         return -1;
     name_unchanged(reader, table, *op == 'u');
-    if (take_key(reader, table, line, error) != 0)
+    if (reader_take_key(reader, table, cdc_json_member(line, "primary_key_columns"), error) != 0)
         return -1;
     /* What it was is the row with the old values over it. */
     if (*op == 'u' && (old.p != NULL || table->n_key == 0)) {

@@ -356,6 +356,28 @@ int reader_settle_key(struct cdc_format_reader *reader, struct format_table *tab
     return 0;
 }
 
+int reader_take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span names,
+                    struct cdc_error *error)
+{
+    size_t known = table->n_key;
+
+    if (known == 0 && format_table_set_key(table, names, error) != 0)
+        return -1;
+    if (reader_settle_key(reader, table, error) != 0)
+        return -1;
+    table->announced &= table->n_key == known;
+    return 0;
+}
+
+void reader_name_unchanged(struct cdc_format_reader *reader, struct format_table *table, bool is_update)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        if (is_update && !table->columns[i].seen)
+            reader_list_add(&reader->unchanged, table->columns[i].name);
+        table->columns[i].seen = false;
+    }
+}
+
 struct format_column *reader_untyped(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span name,
                                      bool postgres, struct cdc_error *error)
 {

@@ -202,15 +202,8 @@ static bool replaces_old(const struct line *line)
 {
     const struct cdc_event *event = line->event;
 
-    if (event->op != CDC_OP_UPDATE || cdc_json_is_null(event->before))
-        return false;
-    for (size_t i = 0; i < line->table->n_key; i++) {
-        struct cdc_span name = line->table->columns[line->table->key[i]].name;
-        struct cdc_span old = format_row_value(event->before, name), new = format_row_value(event->after, name);
-        if (old.p != NULL && new.p != NULL && !format_values_equal(old, new))
-            return true;
-    }
-    return line->table->n_key == 0;
+    return event->op == CDC_OP_UPDATE && !cdc_json_is_null(event->before) &&
+           (line->table->n_key == 0 || format_key_moves(line->table, event));
 }
 
 static int write_row(struct line *line, struct cdc_error *error)

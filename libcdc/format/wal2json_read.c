@@ -141,16 +141,6 @@ static int read_cells(struct cdc_format_reader *reader, struct format_table *tab
     return 0;
 }
 
-/* Large values that did not change are not in an update. */
-static void name_unchanged(struct cdc_format_reader *reader, struct format_table *table, bool is_update)
-{
-    for (size_t i = 0; i < table->n; i++) {
-        if (is_update && !table->columns[i].seen)
-            reader_list_add(&reader->unchanged, table->columns[i].name);
-        table->columns[i].seen = false;
-    }
-}
-
 static struct cdc_span span_of(const struct cdc_buf *buf)
 {
     return cdc_span(buf->data, buf->len);
@@ -194,7 +184,7 @@ static int read_old(struct cdc_format_reader *reader, const struct row *row, str
         return -1;
     if (change->table->n_key == 0 && take_identity(change->table, row->identity, error) != 0)
         return -1;
-    name_unchanged(reader, change->table, false);
+    reader_name_unchanged(reader, change->table, false);
     change->before = span_of(&reader->before);
     return 0;
 }
@@ -222,11 +212,11 @@ static int read_row(struct cdc_format_reader *reader, struct reader_stream *stre
     if (add_columns(reader, table, row->columns, error) != 0 || add_columns(reader, table, row->identity, error) != 0 ||
         take_key(reader, table, row->pk, error) != 0)
         return -1;
-    name_unchanged(reader, table, false);
+    reader_name_unchanged(reader, table, false);
     if (row->action != 'D') {
         if (read_cells(reader, table, row->columns, &reader->after, &reader->json_null, error) != 0)
             return -1;
-        name_unchanged(reader, table, row->action == 'U');
+        reader_name_unchanged(reader, table, row->action == 'U');
         change->after = span_of(&reader->after);
     }
     if (row->action != 'I' && read_old(reader, row, change, error) != 0)

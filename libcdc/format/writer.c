@@ -51,6 +51,19 @@ bool format_values_equal(struct cdc_span a, struct cdc_span b)
                                     cdc_json_raw_equal(cdc_json_string_raw(a), cdc_json_string_raw(b)));
 }
 
+bool format_key_moves(const struct format_table *table, const struct cdc_event *event)
+{
+    if (event->op != CDC_OP_UPDATE || cdc_json_is_null(event->before))
+        return false;
+    for (size_t i = 0; i < table->n_key; i++) {
+        struct cdc_span name = table->columns[table->key[i]].name;
+        struct cdc_span old = format_row_value(event->before, name), new = format_row_value(event->after, name);
+        if (old.p != NULL && new.p != NULL && !format_values_equal(old, new))
+            return true;
+    }
+    return false;
+}
+
 void format_append_key_names(struct cdc_buf *out, const struct format_table *table)
 {
     for (size_t i = 0; i < table->n_key; i++) {
