@@ -50,8 +50,8 @@ static enum refused_state look(struct refused *refused, const uint8_t *line, siz
 
     if (parse(&event, line, n) != 0)
         return REFUSED_UNKNOWN;
-    enum refused_state state = refused_look(refused, &event, &entry, &schema, NULL);
-    if ((unsigned)state > REFUSED_REPLAYED)
+    enum refused_state state = refused_look(refused, &event, &entry, &schema);
+    if ((unsigned)state >= REFUSED_STATES)
         abort();
     return state;
 }
