@@ -647,12 +647,20 @@ static int try_hosts(struct pg_stream *stream, struct cdc_error *error)
     return status;
 }
 
+/* Whole: a copy keeps the state of the older one where this has none. */
+static int keep_from(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    cdc_offset_free(&stream->from);
+    stream->from = (struct cdc_offset){0};
+    return from ? cdc_offset_copy(&stream->from, from, error) : 0;
+}
+
 int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     pg_status_disconnect(stream);
     stream->has_from = from != NULL;
-    if (from && from != &stream->from && cdc_offset_copy(&stream->from, from, error) < 0)
+    if (keep_from(stream, from, error) < 0)
         return -1;
     if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0 ||
         check_breaks(stream, error) < 0)
