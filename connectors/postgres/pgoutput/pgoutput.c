@@ -489,6 +489,18 @@ static int decode_origin(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     return decoder->tx.open ? 0 : pg_message_malformed(error, "Origin");
 }
 
+/* A server of release 18 sends it without streaming, too: of a large transaction that it has found to be rolled back, and of which it
+ * has sent nothing. The ids of the transaction and of the subtransaction. */
+static int decode_abort(const struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_error *error)
+{
+    cdc_bytes_take(bytes, 8);
+    if (pg_message_finished(bytes, "Stream Abort", error) < 0)
+        return -1;
+    if (decoder->tx.open)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a rollback inside a transaction");
+    return 0;
+}
+
 /* -- interface ------------------------------------------------------------- */
 
 static int decode(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out, struct cdc_error *error)
@@ -507,6 +519,7 @@ static int decode(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_
     case 'T': return decode_truncate(decoder, bytes, out, error);
     case 'M': return decode_message(decoder, bytes, out, error);
     case 'O': return decode_origin(decoder, bytes, error);
+    case 'A': return decode_abort(decoder, bytes, error);
     default:
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a message of the unknown type 0x%02x", tag);
     }
