@@ -330,6 +330,10 @@ static void test_delete(void)
                    HEAD("d", "01") ",\"key\":{\"a\":5,\"b\":\"x\"},\"before\":{\"a\":5,\"b\":\"x\"},\"after\":null}\n");
     begin_message(FINAL);
     expect_error("a transaction inside another");
+    start('A');
+    put(1, 4);
+    put(1, 4);
+    expect_error("a rollback inside a transaction");
     change_message('D', 1, 0, NULL, "t1|t5|tx|n");
     expect_error("a delete without an old row");
     change_message('D', 1, 'K', "n|t5|tx", NULL);
@@ -469,6 +473,14 @@ static void test_malformed(void)
     put(1, 4);
     put(1, 1);
     expect_error("a message of the streaming protocol");
+    /* But this one, which release 18 sends of a transaction of which nothing has come. */
+    start('A');
+    put(1, 4);
+    put(2, 4);
+    must_feed();
+    start('A');
+    put(1, 4);
+    expect_error("a rollback that is cut");
     change_message('I', 1, 0, NULL, "t1");
     expect_error("a change outside a transaction");
     commit_message(FINAL, END);
