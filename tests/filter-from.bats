@@ -60,3 +60,30 @@ table() {
         diff <(jq -cS . "$DIR/rows" | sort) <(opensearch_rows "$kind-theirs" 'to_entries | map(.value)' | jq -cS . | sort)
     done
 }
+
+# canal ID ROW...: a message with these rows.
+canal() {
+    local id=$1
+    shift
+    jq -nc --arg id "$id" '{id: ($id|tonumber), database: "d", table: "t", pkNames: ["id"], isDdl: false, type: "INSERT", es: 1000, ts: 1000, sql: "",
+        sqlType: {id: 4, n: 4}, mysqlType: {id: "int", n: "int"}, data: ($ARGS.positional | map(split("=") | {id: .[0], n: .[1]})), old: null}' --args "$@"
+}
+@test "a row that is refused takes no other row with it, nor the schema and commit lines that its message is the first to tell of" {
+    { canal 1 1=0; canal 2 2=5 3=0 4=2 5=0; echo '{"id":3,"type":"INSERT","database":"d"}'; canal 4 6=1; } >"$DIR/in"
+    t cdc-filter --from canal --from-position line --add 'q = 10 / n' --on-error dead-letter --dead-letter "$DIR/dead" <"$DIR/in" >"$DIR/out" 2>"$DIR/err"
+    t cdc-sink-sqlite -q --state-dir "$DIR" "$DIR/copy.db" <"$DIR/out"
+    is "the rows" "2 2 4 5 6 10 " "$(sqlite3 -separator ' ' "$DIR/copy.db" 'select id, q from t order by id' | tr '\n' ' ')"
+    is "rows of each transaction" "0 2 1" "$(jq -r 'select(.op == "commit").events' "$DIR/out" | paste -sd' ')"
+    # A message is kept once, whatever many of its rows were refused.
+    diff <(sed '4d' "$DIR/in") <(jq -r .line "$DIR/dead")
+    is "warnings" 4 "$(grep -c 'skipped: ' "$DIR/err")"
+    # Where the first refusal ends the run, its message leaves nothing.
+    run -65 t cdc-filter -q --from canal --from-position line --add 'q = 10 / n' <"$DIR/in"
+    is "what left" "" "$(grep '^{' <<<"$output" || true)"
+}
+@test "a line that cannot be read takes no commit line with it" {
+    line() { echo "{\"before\":null,$1\"source\":{\"connector\":\"postgresql\",\"name\":\"s\",\"db\":\"d\",\"schema\":\"public\",\"table\":\"$2\",\"lsn\":$3,\"txId\":$3,\"ts_ms\":1,\"sequence\":\"[\\\"$3\\\",\\\"$3\\\"]\",\"snapshot\":\"false\"},\"op\":\"c\",\"ts_ms\":1,\"transaction\":null}"; }
+    { line '"after":{"id":1},' t 10; line '' t 11; line '"after":{"id":null},' u 12; line '"after":{"id":2},' u 13; } >"$DIR/in"
+    t cdc-filter -q --from debezium --key id --on-error skip <"$DIR/in" >"$DIR/out" 2>"$DIR/err"
+    is "lines" "schema t|c t|commit|schema u|c u|commit" "$(jq -r '.op + (.source.table // "" | if . == "" then "" else " " + . end)' "$DIR/out" | paste -sd'|')"
+}

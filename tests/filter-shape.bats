@@ -263,3 +263,29 @@ rows_in() {
   id      id         yes
   doc     doc        yes    what is in objects and arrays becomes columns of their own" "$(t cdc-filter --explain --sample 2.5% --flatten doc <"$DIR/in")"
 }
+
+# -- several sources
+
+@test "tables of one name in the lines of two sources: each has its own columns and schema lines" {
+    of() { SOURCE_NAME=$1; shift; POS=$((POS + 1)); "$@"; }
+    {
+        of a schema id id:integer doc:jsonb
+        of b schema k k:text doc:json more:text
+        of a change c '{"id":1}' null '{"id":1,"doc":{"x":1}}'
+        of b change c '{"k":"z"}' null '{"k":"z","doc":{"x":1,"y":2},"more":null}'
+        of a change c '{"id":2}' null '{"id":2,"doc":{"y":2}}'
+    } >"$IN"
+    t cdc-filter --flatten doc <"$IN" >"$DIR/out"
+    jq -c 'select(.op == "schema") | [.source.name, (.columns | map(.name))]' "$DIR/out" >"$DIR/actual"
+    printf '%s\n' '["a",["id","doc"]]' '["b",["k","doc","more"]]' '["a",["id","doc","doc_x"]]' '["b",["k","doc","more","doc_x","doc_y"]]' '["a",["id","doc","doc_x","doc_y"]]' | diff - "$DIR/actual"
+    # Masked, one of them has a column that the other one lacks, and its rows do not leave before its own schema line.
+    t cdc-filter --mask '*:more=redact' <"$IN" >"$DIR/out"
+    is masked "null" "$(jq -r 'select(.source.name == "b" and .op == "c").after.more' "$DIR/out")"
+    ends 65 t cdc-filter --mask doc=redact < <(sed 2d "$IN")
+    {
+        for SOURCE_NAME in a b; do schema id id:text aggregatetype:text aggregateid:text type:text payload:text; POS=$((POS + 1)); done
+        for SOURCE_NAME in a b; do change c "{\"id\":\"$SOURCE_NAME\"}" null "{\"id\":\"$SOURCE_NAME\",\"aggregatetype\":\"order\",\"aggregateid\":\"1\",\"type\":\"t\",\"payload\":null}"; POS=$((POS + 1)); done
+    } >"$IN"
+    t cdc-filter --outbox t <"$IN" >"$DIR/out"
+    is lines "a schema a c b schema b c" "$(jq -r '.source.name, .op' "$DIR/out" | xargs)"
+}

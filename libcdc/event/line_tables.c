@@ -12,19 +12,37 @@ static struct cdc_span schema_of(const struct cdc_event *event)
     return schema.p != NULL ? schema : cdc_span("", 0);
 }
 
-static bool is_of(const struct line_table *table, struct cdc_span schema, struct cdc_span name)
+/* Those by which a table is found. */
+struct names {
+    struct cdc_span schema, table, name, db;
+};
+
+static struct names names_of(const struct line_tables *tables, const struct cdc_event *event)
 {
-    return cdc_span_equal(table->table, name) && cdc_span_equal(table->schema, schema);
+    struct names names = {schema_of(event), event->table, {"", 0}, {"", 0}};
+
+    if (tables->of_source && event->name.p != NULL)
+        names.name = event->name;
+    if (tables->of_source && event->db.p != NULL)
+        names.db = event->db;
+    return names;
 }
 
-static struct line_table **find_slot(struct line_table **slots, size_t capacity, struct cdc_span schema,
-                                     struct cdc_span name)
+static bool is_of(const struct line_table *table, const struct names *names)
 {
-    /* 0xff is in no UTF-8 text: it keeps the two names apart. */
-    uint64_t hash = cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, schema), 0xff), name);
+    return cdc_span_equal(table->table, names->table) && cdc_span_equal(table->schema, names->schema) &&
+           cdc_span_equal(table->name, names->name) && cdc_span_equal(table->db, names->db);
+}
+
+static struct line_table **find_slot(struct line_table **slots, size_t capacity, const struct names *names)
+{
+    /* 0xff is in no UTF-8 text: it keeps the names apart. */
+    uint64_t hash = cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, names->schema), 0xff), names->table);
+    if (names->name.n > 0)
+        hash = cdc_hash_span(cdc_hash_byte(hash, 0xff), names->name);
     size_t i = cdc_hash_fold(hash) & (capacity - 1);
 
-    while (slots[i] != NULL && !is_of(slots[i], schema, name))
+    while (slots[i] != NULL && !is_of(slots[i], names))
         i = (i + 1) & (capacity - 1);
     return &slots[i];
 }
@@ -36,9 +54,11 @@ static int grow(struct line_tables *tables)
 
     if (slots == NULL)
         return -1;
-    for (size_t i = 0; i < tables->capacity; i++)
-        if (tables->slots[i] != NULL)
-            *find_slot(slots, capacity, tables->slots[i]->schema, tables->slots[i]->table) = tables->slots[i];
+    for (size_t i = 0; i < tables->capacity; i++) {
+        struct line_table *table = tables->slots[i];
+        if (table != NULL)
+            *find_slot(slots, capacity, &(struct names){table->schema, table->table, table->name, table->db}) = table;
+    }
     free(tables->slots);
     tables->slots = slots;
     tables->capacity = capacity;
@@ -62,22 +82,26 @@ static void free_table(const struct line_tables *tables, struct line_table *tabl
     free((char *)table->table.p);
     free((char *)table->plain_schema.p);
     free((char *)table->plain_table.p);
+    free((char *)table->name.p);
+    free((char *)table->db.p);
     free(table);
 }
 
-static struct line_table *new_table(const struct line_tables *tables, struct cdc_span schema, struct cdc_span name,
+static struct line_table *new_table(const struct line_tables *tables, const struct names *names,
                                     struct cdc_error *error)
 {
     struct line_table *table = calloc(1, tables->size);
     bool good = table != NULL;
 
     if (good) {
-        table->schema = cdc_span(cdc_span_copy(schema), schema.n);
-        table->table = cdc_span(cdc_span_copy(name), name.n);
-        table->plain_schema = plain_of(schema);
-        table->plain_table = plain_of(name);
+        table->schema = cdc_span(cdc_span_copy(names->schema), names->schema.n);
+        table->table = cdc_span(cdc_span_copy(names->table), names->table.n);
+        table->plain_schema = plain_of(names->schema);
+        table->plain_table = plain_of(names->table);
+        table->name = cdc_span(cdc_span_copy(names->name), names->name.n);
+        table->db = cdc_span(cdc_span_copy(names->db), names->db.n);
         good = table->schema.p != NULL && table->table.p != NULL && table->plain_schema.p != NULL &&
-               table->plain_table.p != NULL;
+               table->plain_table.p != NULL && table->name.p != NULL && table->db.p != NULL;
     }
     if (!good)
         cdc_error_memory(error);
@@ -89,19 +113,19 @@ static struct line_table *new_table(const struct line_tables *tables, struct cdc
 
 void *line_table_of(struct line_tables *tables, const struct cdc_event *event, bool *is_new, struct cdc_error *error)
 {
-    struct cdc_span schema = schema_of(event);
+    const struct names names = names_of(tables, event);
 
     if (is_new != NULL)
         *is_new = false;
-    if (tables->last != NULL && is_of(tables->last, schema, event->table))
+    if (tables->last != NULL && is_of(tables->last, &names))
         return tables->last;
     if (tables->n * 2 >= tables->capacity && grow(tables) != 0) {
         cdc_error_memory(error);
         return NULL;
     }
-    struct line_table **slot = find_slot(tables->slots, tables->capacity, schema, event->table);
+    struct line_table **slot = find_slot(tables->slots, tables->capacity, &names);
     if (*slot == NULL) {
-        if ((*slot = new_table(tables, schema, event->table, error)) == NULL)
+        if ((*slot = new_table(tables, &names, error)) == NULL)
             return NULL;
         tables->n++;
         if (is_new != NULL)

@@ -10,12 +10,15 @@ struct line_table {
     struct cdc_span schema,
         table; /* as they stand in the lines; MySQL has databases where PostgreSQL has schemas; owned */
     struct cdc_span plain_schema, plain_table; /* unescaped; owned */
+    struct cdc_span name, db; /* of the source, as they stood in its first line; owned. Empty without of_source */
 };
 
-/* Begin with {.size, .release, .fill, .context}: the size of the step's own struct, whose first member is a struct line_table
+/* Begin with {.size, .of_source, .release, .fill, .context}: the size of the step's own struct, whose first member is a struct line_table
  * and the rest zero. */
 struct line_tables {
     size_t size;
+    bool
+        of_source; /* what is kept is of the lines of one source: those of several may come in turns, with tables of one name */
     void (*release)(struct line_table *table); /* what is in it, not itself; may be NULL */
     /* At the table's first line, before it is kept: 0, or -1 with error, and then it is released and not kept. May be NULL. */
     int (*fill)(void *context, struct line_table *table, struct cdc_error *error);

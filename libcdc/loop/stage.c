@@ -41,7 +41,9 @@ static int keep(struct stage_loop *loop, struct cdc_span line, const struct cdc_
                                   : dead_letter_write(loop->dead_letter, line, reason, error);
 }
 
-static int refuse(struct stage_loop *loop, struct cdc_span line, const struct cdc_error *why, struct cdc_error *error)
+/* to_keep: the file of dead letters has not got the line yet. */
+static int refuse(struct stage_loop *loop, struct cdc_span line, bool to_keep, const struct cdc_error *why,
+                  struct cdc_error *error)
 {
     unsigned long long number = cdc_line_reader_number(loop->reader);
     unsigned long long offset = cdc_line_reader_offset(loop->reader);
@@ -58,69 +60,94 @@ static int refuse(struct stage_loop *loop, struct cdc_span line, const struct cd
     if (loop->ops->skipped != NULL)
         loop->ops->skipped(loop->stage);
     cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu at byte offset %llu skipped: %s", number, offset, why->text);
-    return loop->dead_letter != NULL ? keep(loop, line, why, error) : 0;
+    return loop->dead_letter != NULL && to_keep ? keep(loop, line, why, error) : 0;
 }
 
 /* What the stage says of a line that it cannot take. */
-static int judge(struct stage_loop *loop, struct cdc_span line, const struct cdc_error *why, struct cdc_error *error)
+static int judge(struct stage_loop *loop, struct cdc_span line, bool to_keep, const struct cdc_error *why,
+                 struct cdc_error *error)
 {
     if (why->status == CDC_EXIT_DATA)
-        return refuse(loop, line, why, error);
+        return refuse(loop, line, to_keep, why, error);
     if (error != NULL && error->status == 0)
         *error = *why;
     return -1;
 }
 
-static int take_event(struct stage_loop *loop, struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
+static int take_event(struct stage_loop *loop, const struct cdc_event *event, struct cdc_buf *out,
+                      struct cdc_error *error)
 {
-    struct cdc_event event;
+    int lines = loop->ops->event(loop->stage, event, out, error);
 
-    if (cdc_event_parse(&event, line.p, line.n, error) != 0)
-        return -1;
-    int lines = loop->ops->event(loop->stage, &event, out, error);
     if (lines < 0)
         return -1;
     loop->metrics.lines_out += (uint64_t)lines;
-    loop->between = event.op == CDC_OP_COMMIT || event.op == CDC_OP_HEARTBEAT;
+    loop->between = event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT;
     return 0;
 }
 
-/* A line of another form, or the end of the input. */
-static int take_converted(struct stage_loop *loop, struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
+/* Does it say something that lines to come need, and later ones do not repeat? */
+static bool is_of_stream(const struct cdc_event *event)
+{
+    return event->op == CDC_OP_SCHEMA || event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT;
+}
+
+/* One of the events that a line is. Of one that is refused, or ends the run, nothing must leave that was appended for it. */
+static int take_text(struct stage_loop *loop, struct cdc_span text, bool only_of_stream, struct cdc_error *why)
+{
+    struct cdc_buf *out = cdc_writer_buf(loop->writer);
+    size_t before = out->len;
+    struct cdc_event event;
+
+    if (cdc_event_parse(&event, text.p, text.n, why) != 0)
+        return -1;
+    if ((only_of_stream && !is_of_stream(&event)) || take_event(loop, &event, out, why) == 0)
+        return 0;
+    out->len = before;
+    return -1;
+}
+
+/* A line of another form, or the end of the input. It may be several rows, which are refused one by one; and it may be the first to say
+ * what columns a table has, or that the transaction before it is complete, which is so whatever becomes of its rows. Where the line
+ * cannot be read, no row of it leaves. */
+static int take_converted(struct stage_loop *loop, struct cdc_span line, struct cdc_error *error)
 {
     struct cdc_buf *events = &loop->converted;
+    struct cdc_error why = {0};
 
     events->len = 0;
     cdc_buf_shrink(events, KEPT);
-    if (loop->ops->convert(loop->stage, line, events, error) != 0)
-        return -1;
+    bool good = loop->ops->convert(loop->stage, line, events, &why) == 0, kept = !good;
     if (events->failed)
         return cdc_error_memory(error);
-    if (events->len == 0)
-        return 0;
+    if (!good && judge(loop, line, true, &why, error) != 0)
+        return -1;
     const char *end = events->data + events->len;
-    for (const char *p = events->data, *lf; p < end; p = lf + 1) {
-        lf = memchr(p, '\n', (size_t)(end - p));
-        if (take_event(loop, cdc_span(p, (size_t)(lf - p)), out, error) != 0)
+    for (const char *p = events->data, *lf; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL; p = lf + 1) {
+        why = (struct cdc_error){0};
+        if (take_text(loop, cdc_span(p, (size_t)(lf - p)), !good, &why) == 0)
+            continue;
+        if (judge(loop, line, !kept, &why, error) != 0)
             return -1;
+        kept = true;
     }
     return 0;
 }
 
-/* Of a line that is refused, or ends the run, nothing must leave that was appended for it. */
-static int take_text(struct stage_loop *loop, struct cdc_span line, struct cdc_error *error)
+static int take_whole(struct stage_loop *loop, struct cdc_span line, struct cdc_error *error)
 {
-    struct cdc_error why = {0};
     struct cdc_buf *out = cdc_writer_buf(loop->writer);
     size_t before = out->len;
     uint64_t lines_out = loop->metrics.lines_out;
-    int result = loop->ops->convert != NULL ? take_converted(loop, line, out, &why) : take_event(loop, line, out, &why);
+    struct cdc_error why = {0};
 
-    if (result == 0)
+    if (loop->ops->convert == NULL)
+        return take_text(loop, line, false, &why) == 0 ? 0 : judge(loop, line, true, &why, error);
+    if (take_converted(loop, line, error) == 0)
         return 0;
     out->len = before;
     loop->metrics.lines_out = lines_out;
-    return judge(loop, line, &why, error);
+    return -1;
 }
 
 static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_long, struct cdc_error *error)
@@ -129,7 +156,7 @@ static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_lon
 
     loop->metrics.lines_in++;
     loop->metrics.bytes_in += line.n + 1;
-    return too_long ? refuse(loop, cdc_span(NULL, 0), &why, error) : take_text(loop, line, error);
+    return too_long ? refuse(loop, cdc_span(NULL, 0), true, &why, error) : take_whole(loop, line, error);
 }
 
 /* -- the loop ------------------------------------------------------------------ */
@@ -177,7 +204,7 @@ static int finish(struct stage_loop *loop, struct cdc_error *error)
 static int finish_input(struct stage_loop *loop, struct cdc_error *error)
 {
     if (loop->ops->convert != NULL && cdc_line_reader_leftover(loop->reader) == 0 &&
-        take_text(loop, cdc_span(NULL, 0), error) != 0)
+        take_whole(loop, cdc_span(NULL, 0), error) != 0)
         return -1;
     return finish(loop, error);
 }

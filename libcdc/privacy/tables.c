@@ -75,8 +75,8 @@ static int fill(void *context, struct line_table *names, struct cdc_error *error
 void tables_init(struct tables *tables, struct rules *rules)
 {
     tables->rules = rules;
-    tables->by_name =
-        (struct line_tables){.size = sizeof(struct table), .release = release, .fill = fill, .context = rules};
+    tables->by_name = (struct line_tables){
+        .size = sizeof(struct table), .of_source = true, .release = release, .fill = fill, .context = rules};
 }
 
 struct table *tables_find(struct tables *tables, const struct cdc_event *event, struct cdc_error *error)

@@ -67,6 +67,7 @@ struct cdc_flatten *cdc_flatten_new(const struct cdc_option_list *columns, bool 
     flatten->allow_unknown = allow_unknown;
     flatten->in_private = in_private;
     flatten->tables.size = sizeof(struct flattened);
+    flatten->tables.of_source = true;
     flatten->tables.release = release;
     return flatten;
 }

@@ -98,6 +98,7 @@ struct cdc_outbox *cdc_outbox_new(const struct cdc_outbox_settings *settings, st
     outbox->settings = *settings;
     outbox->prefix = settings->prefix != NULL ? settings->prefix : "outbox.event.";
     outbox->tables.size = sizeof(struct seen);
+    outbox->tables.of_source = true;
     outbox->tables.release = release;
     if (take_settings(outbox, error) == 0)
         return outbox;
