@@ -270,7 +270,8 @@ static int run_with(struct program *program, const struct options *options, stru
         sink = http_sink_open(settings, error);
     }
     if (sink != NULL)
-        result = sink_program_loop(program, &options->sink, offsets, &http_sink_ops, sink, error);
+        result = sink_program_loop(program, &options->sink, offsets,
+                                   options->data_stream != NULL ? &http_history_ops : &http_sink_ops, sink, error);
     http_sink_free(sink);
     close_beside(&beside, offsets);
     cdc_offset_file_free(offsets);

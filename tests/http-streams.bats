@@ -84,6 +84,35 @@ has_at_least() { api POST "$STREAM/_refresh" >/dev/null 2>&1 && [ "$(api GET "$S
 }
 
 # bats test_tags=only:search-modules
+@test "a refused change is replayed whatever came after it: none stands for another, also without a key" {
+    api PUT "_index_template/$STREAM" "{\"index_patterns\":[\"$STREAM\"],\"data_stream\":{},\"priority\":90$BATS_TEST_NUMBER,\"template\":{\"mappings\":{\"properties\":{\"after\":{\"properties\":{\"n\":{\"type\":\"long\"}}},\"message\":{\"properties\":{\"content\":{\"type\":\"long\"}}}}}}}" >/dev/null
+    {
+        schema id id:integer n:text
+        change c '{"id":1}' null '{"id":1,"n":"bad"}'
+        line m '"message":{"prefix":"p","content":"bad","transactional":true}'
+        commit
+        change u '{"id":1}' null '{"id":1,"n":"2"}'
+        line t '"x":1'
+        schema id id:integer n:text more:text
+        change c '{"id":2}' null '{"id":2,"n":"bad","more":"x"}'
+        change d '{"id":2}' '{"id":2}' null
+        commit
+        TABLE=keyless
+        schema '' n:text
+        line c '"key":null,"before":null,"after":{"n":"bad"}'
+        commit
+    } >"$IN"
+    sink --on-error=dead-letter --dead-letter "$DIR/dead" <"$IN"
+    is "letters" 4 "$(wc -l <"$DIR/dead")"
+    run -65 sink --replay "$DIR/dead"
+    sed -i 's/\\"bad\\"/\\"5\\"/g' "$DIR/dead"
+    sink --replay "$DIR/dead"
+    is_whole
+    sink --replay "$DIR/dead"
+    is_whole "a second time"
+}
+
+# bats test_tags=only:search-modules
 @test "killed in the middle of a transaction, with rollovers before the lines come again: each change is there once" {
     local part
     mkfifo "$DIR/fifo"

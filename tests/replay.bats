@@ -84,3 +84,140 @@ moved() {
     es
     es --replay "$DIR/mended"
 }
+
+# -- what ends the wait of a refused line, and what does not --
+
+# index NAME...: whose field n takes numbers alone.
+index() {
+    local name
+    for name; do curl -sSf -XPUT "$OPENSEARCH_URL/$name" -H 'Content-Type: application/json' -d '{"mappings":{"properties":{"n":{"type":"integer"}}}}' >/dev/null; done
+}
+to_index() { t cdc-sink-http --elasticsearch --index "waits$BATS_TEST_NUMBER-{table}" --offset-file "$DIR/o" "$@" "$OPENSEARCH_URL"; }
+letters() { to_index --on-error dead-letter --dead-letter "$DIR/dead" <"$IN"; }
+# The letters with a number in place of what was refused.
+mended() { jq -r .line "$DIR/dead" | sed 's/"bad"/"5"/' >"$DIR/mended"; }
+ids() {
+    curl -sSf -XPOST "$OPENSEARCH_URL/waits$BATS_TEST_NUMBER-${1:-t}/_refresh" >/dev/null
+    curl -sSf "$OPENSEARCH_URL/waits$BATS_TEST_NUMBER-${1:-t}/_search?size=10000" | jq -r '[.hits.hits[]._id] | sort | join(" ")'
+}
+row() { change "$1" "{\"id\":$2}" null "{\"id\":$2,\"n\":\"$3\"${4:+,\"part\":\"$4\"}}"; }
+
+@test "OpenSearch: a truncate of another table does not stand for a refused line" {
+    index "waits$BATS_TEST_NUMBER-t" "waits$BATS_TEST_NUMBER-u"
+    {
+        schema id id:integer n:text
+        row c 1 1
+        row c 2 bad
+        commit
+        TABLE=u
+        schema id id:integer n:text
+        line t '"x":1'
+        commit
+    } >"$IN"
+    letters
+    mended
+    to_index --replay "$DIR/mended"
+    is "rows" "1 2" "$(ids)"
+}
+
+@test "OpenSearch: the end of a read does not stand for a row of that read; the begin of the next one does" {
+    index "waits$BATS_TEST_NUMBER-t"
+    {
+        schema id id:integer n:text
+        row c 1 1
+        row c 9 bad
+        commit
+        read_begin
+        schema id id:integer n:text
+        row r 1 1
+        row r 2 bad
+        read_end id id:integer n:text
+        POS=$((POS + 1))
+        commit
+    } >"$IN"
+    letters
+    is "letters" "9 2" "$(jq -r '.line | fromjson | .key.id' "$DIR/dead" | xargs)"
+    mended
+    to_index --replay "$DIR/mended"
+    is "rows" "1 2" "$(ids)"
+    {
+        schema id id:integer n:text
+        row c 3 bad
+        commit
+        read_begin
+        schema id id:integer n:text
+        row r 1 1
+        read_end id id:integer n:text
+        POS=$((POS + 1))
+        commit
+    } >"$IN"
+    SEQ=200
+    sed -i 's/"0000001[0-9][0-9]/"00000200/;s/"seq":1[0-9][0-9]/"seq":200/' "$IN"
+    rm "$DIR/dead"
+    letters
+    mended
+    to_index --replay "$DIR/mended"
+    is "rows" 1 "$(ids)"
+}
+
+@test "OpenSearch: a truncate of one part, or the end of its read, does not stand for rows of another part" {
+    local a='"part":{"column":"part","value":"a"}' b='"part":{"column":"part","value":"b"}'
+    index "waits$BATS_TEST_NUMBER-t"
+    described() { schema id id:integer n:text part:text | sed "s/}\$/,$1}/"; POS=$((POS + 1)); }
+    {
+        described "$a"
+        described "$b"
+        row c 1 bad a
+        row c 2 bad b
+        commit
+        line t "$b"
+        row c 3 bad b
+        commit
+        line t "\"read\":\"begin\",$b"
+        described "$b"
+        row r 4 bad b
+        read_end id id:integer n:text part:text | sed "s/}\$/,$b}/"
+        POS=$((POS + 1))
+        commit
+        described "$b"
+        line t '"part":{"column":"part","prefix":"c"}'
+        commit
+    } >"$IN"
+    letters
+    mended
+    to_index --replay "$DIR/mended"
+    is "rows" "1 4" "$(ids)"
+}
+
+@test "OpenSearch: a line of a part that nobody can tell is not taken for stored" {
+    index "waits$BATS_TEST_NUMBER-t"
+    { schema id id:integer n:text; row c 1 bad a; commit; line t '"part":{"column":"part","value":"b"}'; commit; } >"$IN"
+    letters
+    mended
+    run -65 to_index --replay "$DIR/mended"
+    is "rows" "" "$(ids)"
+}
+
+@test "OpenSearch: a line that was in hand when its table got other columns is not replayed as one of these" {
+    index "waits$BATS_TEST_NUMBER-t"
+    { schema id id:integer n:text; row c 1 1; row c 2 bad; commit; schema id id:integer n:text x:integer; row c 3 3; commit; } >"$IN"
+    letters
+    mended
+    run -65 --separate-stderr to_index --replay "$DIR/mended"
+    [[ $stderr == *"1 of tables with other columns since"* ]]
+    is "rows" "1 3" "$(ids)"
+}
+
+@test "OpenSearch: none of many other rows stands for a refused one" {
+    index "waits$BATS_TEST_NUMBER-t"
+    {
+        schema id id:integer n:text
+        row c 1 bad | awk '{ for (i = 1; i <= 9000; i++) { line = $0; gsub(/"id":1/, "\"id\":" i, line)
+            sub(/00000002"/, sprintf("%08d\"", i + 1), line); if (i > 1000) sub(/bad/, i, line); print line } }'
+        commit
+    } >"$IN"
+    letters 2>/dev/null
+    mended
+    to_index --replay "$DIR/mended"
+    is "rows" 9000 "$(ids | wc -w)"
+}

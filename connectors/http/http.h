@@ -29,6 +29,7 @@ struct http_settings {
 
 struct http_sink;
 extern const struct cdc_sink_ops http_sink_ops;
+extern const struct cdc_sink_ops http_history_ops; /* with data_stream */
 /* A URL taken apart; all RETURNED NEW (http_url_free), user and password NULL where absent. */
 struct http_url {
     char *clean; /* without user and password */

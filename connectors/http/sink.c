@@ -114,14 +114,21 @@ static int event_op(void *context, const struct cdc_event *event, struct cdc_err
     return taken == HTTP_TAKEN ? 0 : -1;
 }
 
-static int deliver(void *context, const struct cdc_offset_file *offsets, struct cdc_error *error)
+static int settle_op(void *context, struct cdc_error *error)
 {
     struct http_sink *sink = context;
 
     /* After a failure lines are missing: no delivery may confirm them. */
     if (sink->failed)
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not sent comes again");
-    if (flush(sink, error) != 0 || settle(sink, error) != 0)
+    return flush(sink, error) == 0 ? settle(sink, error) : -1;
+}
+
+static int deliver(void *context, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    struct http_sink *sink = context;
+
+    if (settle_op(sink, error) != 0)
         return -1;
     return sink->index != NULL ? es_sink_delivered(sink->index, offsets, error) : 0;
 }
@@ -133,4 +140,7 @@ static int pause_op(void *context, struct cdc_error *error)
 }
 
 /* No discard: a transaction that is truncated comes again, and having a part of it early does no harm. */
-const struct cdc_sink_ops http_sink_ops = {.event = event_op, .deliver = deliver, .pause = pause_op};
+const struct cdc_sink_ops http_sink_ops = {
+    .event = event_op, .deliver = deliver, .pause = pause_op, .settle = settle_op};
+const struct cdc_sink_ops http_history_ops = {
+    .event = event_op, .deliver = deliver, .pause = pause_op, .settle = settle_op, .history = true};

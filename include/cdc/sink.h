@@ -42,6 +42,11 @@ struct cdc_sink_ops {
     int (*boundary)(void *sink, struct cdc_error *error);
     /* The input pauses within a transaction. May be NULL. 0 or -1. */
     int (*pause)(void *sink, struct cdc_error *error);
+    /* Each line that was taken in is at the destination when this returns, or was refused (cdc_sink_reject_line); it need not be durable.
+     * NULL: it is so after each event. 0 or -1. */
+    int (*settle)(void *sink, struct cdc_error *error);
+    /* Each line is kept beside those before it, and takes the place of none: a refused one may be taken in after newer ones of its row. */
+    bool history;
 };
 
 struct cdc_sink_settings {

@@ -4,16 +4,22 @@
  * destination is looked at, and the first one of the same row ends the wait of the refused one. One JSON object a line:
  *
  *   {"schema":"9F02...","line":"{\"op\":\"schema\",..."}         of a table, by its hash
- *   {"letter":"0000A1","name":"shop","db":"..","table":"9F02...","keys":["01AB...","01AB..."],"columns":"77...","lacks":["note"]}
+ *   {"letter":"0000A1","name":"shop","seq":7,"db":"..","table":"9F02...","keys":["01AB...","01AB..."],"columns":"77...","lacks":["note"]}
  *   {"letter":"0000A1","name":"shop","state":2}
+ *
+ * With "part":"shop1.orders" where the table was put together from several (cdc/part.h): which one the row is of.
  *
  * A newer line stands for the refused one where it has all that this has. It may lack columns that the refused one has, when the
  * destination keeps what these were before; and a line that is only of the key which the row left says nothing of the row. Then no
  * line that is here can mend the row, but for one that comes later and is whole.
  *
+ * What ends all rows of a table ends those alone that are older: the end of a read does not stand for a row of this very read, nor does
+ * a line about one part for a row of another one. In a history each line stays beside the others, and none stands for another.
+ *
  * Rows, tables and columns are known by hashes. Two that have the same one by chance end a wait that could go on: never the other
  * way round. */
 #include "libcdc/loop/refused.h"
+#include "libcdc/loop/recent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,23 +31,20 @@
 
 #include <cdc/file.h>
 #include <cdc/hash.h>
+#include <cdc/part.h>
 
 #define ENTRIES_MAX 10000u /* the newest ones are known */
 #define FILTER_BITS 16
-#define RECENT_BITS 18
 
 struct entry {
     char *pos, *name; /* as they stand in the line */
     char *lacks;      /* an array: the columns that the line does not have; NULL: none */
+    char *part;       /* a JSON string: of which part of its table it is; NULL: not known */
+    int64_t seq;      /* of the line; -1: not known */
     uint64_t db, table, keys[2], columns;
     enum refused_state state;
     uint64_t ended_by;      /* the line of this run that has ended its wait; 0: none */
     enum refused_state was; /* before that */
-};
-
-/* The newest line of this run of a row's key, by its hash, or of another one with that hash. */
-struct recent {
-    uint64_t number, lacks; /* lacks: a hash of the columns that it does not have; 0: it has all */
 };
 
 struct described {
@@ -53,14 +56,13 @@ struct described {
 struct refused {
     char *path;
     int fd; /* -1: not there yet */
-    bool dirty, keeps;
+    bool dirty, keeps, history;
     struct entry *entries;
     size_t n, n_open;
     struct described *tables;
     size_t n_tables;
-    uint64_t *filter; /* a bit for each key of those that wait; bits of others stay */
-    struct recent *recent;
-    uint64_t newest_table; /* the newest line that was of a whole table, or of a database */
+    uint64_t *filter;      /* a bit for each key of those that wait; bits of others stay */
+    struct recent *recent; /* NULL: no line is refused in this run */
     struct cdc_buf text, scratch, lacks;
 };
 
@@ -254,6 +256,12 @@ static void append_entry(struct cdc_buf *out, const struct entry *entry)
         cdc_buf_lit(out, ",\"lacks\":");
         cdc_buf_text(out, entry->lacks);
     }
+    if (entry->part != NULL) {
+        cdc_buf_lit(out, ",\"part\":");
+        cdc_buf_text(out, entry->part);
+    }
+    cdc_buf_lit(out, ",\"seq\":");
+    cdc_buf_i64(out, entry->seq);
     cdc_buf_printf(out, ",\"state\":%d}\n", (int)entry->state);
 }
 
@@ -276,18 +284,79 @@ static int set_state(struct refused *refused, struct entry *entry, enum refused_
     return write_text(refused, error);
 }
 
-/* Of all that are open and belong to that table, or with table 0 to that database. */
-static int end_waits(struct refused *refused, uint64_t db, uint64_t table, uint64_t columns, enum refused_state state,
-                     struct cdc_error *error)
+/* Is its row one that the line is about, which is of a whole table, or of a part of it? 1, 0; -1: nobody knows. */
+static int is_of_part(struct refused *refused, const struct entry *entry, const struct cdc_part *part)
+{
+    if (part == NULL)
+        return 1;
+    if (entry->part == NULL)
+        return -1;
+    refused->scratch.len = 0;
+    cdc_json_unescape(&refused->scratch, cdc_json_string_raw(cdc_span_text(entry->part)));
+    return cdc_part_has(part, cdc_span(refused->scratch.data, refused->scratch.len));
+}
+
+/* A database that is dropped again: tables that were read since are none of it. */
+static bool is_excepted(struct refused *refused, const struct entry *entry, const struct cdc_event *event)
+{
+    struct cdc_span list = cdc_json_member(event->line, "except"), name;
+    uint64_t schema = hash_raw(refused, entry->db, event->schema);
+    struct cdc_json_iter iter;
+
+    if (list.p == NULL || cdc_json_type(list) != CDC_JSON_ARRAY)
+        return false;
+    for (cdc_json_iter_begin(&iter, list); cdc_json_next_element(&iter, &name);)
+        if (hash_raw(refused, schema, cdc_json_string_raw(name)) == entry->table)
+            return true;
+    return false;
+}
+
+/* Is the entry's row one of those that the line is about? 1, 0; -1: nobody knows. */
+static int is_about(struct refused *refused, const struct names *names, const struct cdc_event *event,
+                    const struct cdc_part *part, const struct entry *entry)
+{
+    if (cdc_event_is_of_database(event))
+        return entry->db == names->db && !is_excepted(refused, entry, event);
+    return entry->table == names->table ? is_of_part(refused, entry, part) : 0;
+}
+
+/* The line is about all rows of a table, a part of it or a database: those that are older than that seq do not wait any more. */
+static int touch_rows(struct refused *refused, const struct cdc_event *event, int64_t before, struct cdc_error *error)
+{
+    struct names names = names_of(refused, event);
+    struct cdc_error ignored = {0};
+    struct cdc_part part;
+    bool ended = false;
+    int of_part = cdc_part_read(&part, event, &ignored);
+
+    if (of_part < 0) /* no destination takes it */
+        return 0;
+    for (size_t i = 0; i < refused->n; i++) {
+        struct entry *entry = &refused->entries[i];
+        if (!is_open(entry->state) || entry->seq >= before)
+            continue;
+        int about = is_about(refused, &names, event, of_part == 1 ? &part : NULL, entry);
+        if (refused->scratch.failed)
+            return cdc_error_memory(error);
+        if (about == 0 || (about < 0 && entry->state != REFUSED_WAITING))
+            continue;
+        if (set_state(refused, entry, about > 0 ? REFUSED_NEWER : REFUSED_LACKING, error) != 0)
+            return -1;
+        ended = true;
+    }
+    return ended ? refused_sync(refused, error) : 0;
+}
+
+/* Those of a table that has other columns now. */
+static int end_waits_of_columns(struct refused *refused, uint64_t table, uint64_t columns, struct cdc_error *error)
 {
     bool ended = false;
 
     for (size_t i = 0; i < refused->n; i++) {
         struct entry *entry = &refused->entries[i];
-        if (!is_open(entry->state) || (table != 0 ? entry->table != table : entry->db != db) ||
-            (state == REFUSED_CHANGED && (entry->state != REFUSED_WAITING || entry->columns == columns)))
+        if (entry->state != REFUSED_WAITING || entry->table != table || entry->columns == columns)
             continue;
-        if (set_state(refused, entry, state, error) != 0)
+        if (set_state(refused, entry, REFUSED_CHANGED, error) != 0)
             return -1;
         ended = true;
     }
@@ -309,6 +378,7 @@ static void free_entry(struct entry *entry)
     free(entry->pos);
     free(entry->name);
     free(entry->lacks);
+    free(entry->part);
 }
 
 /* The oldest one is not known any more, which ends its wait for good. */
@@ -447,11 +517,13 @@ static int end_wait(struct refused *refused, struct entry *entry, enum refused_s
 
 static void note_recent(struct refused *refused, const uint64_t keys[2], struct cdc_span lacks, uint64_t number)
 {
-    for (int k = 0; refused->recent != NULL && k < 2; k++) {
-        struct recent *recent = &refused->recent[cdc_hash_fold(keys[k]) >> (32 - RECENT_BITS)];
-        if (number >= recent->number)
-            *recent = (struct recent){number, lacks.n > 0 ? cdc_hash_span(CDC_HASH_INIT, lacks) : 0};
-    }
+    struct recent_line line = {number, lacks.n > 0 ? cdc_hash_span(CDC_HASH_INIT, lacks) : 0};
+
+    if (refused->recent == NULL)
+        return;
+    recent_note(refused->recent, keys[0], &line);
+    if (keys[1] != keys[0])
+        recent_note(refused->recent, keys[1], &line);
 }
 
 static int touch_row(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
@@ -482,36 +554,47 @@ static int touch_row(struct refused *refused, const struct cdc_event *event, uin
     return ended > 0 ? refused_sync(refused, error) : ended;
 }
 
-static int touch_schema(struct refused *refused, const struct cdc_event *event, uint64_t number,
-                        struct cdc_error *error)
+/* All lines of a read have one seq, or while the log goes on none that is smaller than `since`; those of before are smaller. */
+static int64_t begin_of_read(const struct cdc_event *event)
+{
+    int64_t since = event->has_seq ? event->seq : INT64_MAX;
+
+    (void)cdc_json_int64(cdc_json_member(event->line, "since"), &since);
+    return since;
+}
+
+static int touch_schema(struct refused *refused, const struct cdc_event *event, struct cdc_error *error)
 {
     struct names names = names_of(refused, event);
 
-    if (cdc_span_is(event->read, "end")) {
-        refused->newest_table = number;
-        if (end_waits(refused, 0, names.table, 0, REFUSED_NEWER, error) != 0)
-            return -1;
-    }
+    if (cdc_span_is(event->read, "end") && touch_rows(refused, event, begin_of_read(event), error) != 0)
+        return -1;
     if (!refused->keeps && refused->n_open == 0)
         return 0;
-    if (end_waits(refused, 0, names.table, hash_columns(event), REFUSED_CHANGED, error) != 0)
+    if (end_waits_of_columns(refused, names.table, hash_columns(event), error) != 0)
         return -1;
     return describe(refused, names.table, event, false, error);
 }
 
+bool refused_ends_others(struct refused *refused, const struct cdc_event *event)
+{
+    if (refused == NULL || !refused->keeps || refused->history)
+        return false;
+    if (event->op != CDC_OP_SCHEMA)
+        return event->op == CDC_OP_TRUNCATE;
+    struct described *known = find_table(refused, names_of(refused, event).table);
+    return cdc_span_is(event->read, "end") || (known != NULL && known->columns != hash_columns(event));
+}
+
 int refused_touch(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
 {
-    if (refused == NULL || (!refused->keeps && refused->n_open == 0))
+    if (refused == NULL || refused->history || (!refused->keeps && refused->n_open == 0))
         return 0;
     if (cdc_event_has_row(event))
         return touch_row(refused, event, number, error);
     if (event->op == CDC_OP_SCHEMA)
-        return touch_schema(refused, event, number, error);
-    if (event->op != CDC_OP_TRUNCATE)
-        return 0;
-    struct names names = names_of(refused, event);
-    refused->newest_table = number;
-    return end_waits(refused, names.db, cdc_event_is_of_database(event) ? 0 : names.table, 0, REFUSED_NEWER, error);
+        return touch_schema(refused, event, error);
+    return event->op == CDC_OP_TRUNCATE ? touch_rows(refused, event, INT64_MAX, error) : 0;
 }
 
 /* -- lines that are refused --------------------------------------------------------------- */
@@ -520,22 +603,24 @@ int refused_touch(struct refused *refused, const struct cdc_event *event, uint64
  * that be refused as well, one between the two may not be. */
 static void look_at_recent(const struct refused *refused, struct entry *entry, uint64_t number)
 {
-    const struct recent *newest = NULL;
+    struct recent_line newest = {0, 0}, line;
     uint64_t keys[2] = {0, 0};
+    bool unknown = false;
 
     for (int k = 1; k >= 0; k--) {
-        const struct recent *recent = &refused->recent[cdc_hash_fold(entry->keys[k]) >> (32 - RECENT_BITS)];
-        if (recent->number <= number)
+        int found = recent_find(refused->recent, entry->keys[k], number, &line);
+        unknown |= found < 0;
+        if (found <= 0)
             continue;
-        newest = recent;
+        newest = line;
         keys[k] = entry->keys[k];
     }
-    if (newest != NULL) {
+    if (newest.number > 0) {
         uint64_t own = entry->lacks != NULL ? cdc_hash_span(CDC_HASH_INIT, cdc_span_text(entry->lacks)) : 0;
-        entry->state = ended_as(entry, keys, newest->lacks == 0, newest->lacks == 0 || newest->lacks == own);
+        entry->state = ended_as(entry, keys, newest.lacks == 0, newest.lacks == 0 || newest.lacks == own);
+    } else if (unknown) {
+        entry->state = REFUSED_UNKNOWN;
     }
-    if (refused->newest_table > number)
-        entry->state = REFUSED_NEWER;
 }
 
 /* The line that has ended their wait is refused as well: they go on waiting, and come before it. */
@@ -550,49 +635,86 @@ static int wait_again(struct refused *refused, uint64_t number, struct cdc_error
     return 0;
 }
 
-/* *entry: what is kept of the line. false: it has no key. */
-static bool read_entry(struct refused *refused, const struct cdc_event *event, struct entry *entry)
+/* A JSON string; NULL: nobody has said which column tells it, or the row does not have it, or without memory. RETURNS NEW. */
+static char *part_of(const struct described *table, const struct cdc_event *event)
 {
-    struct names names = names_of(refused, event);
+    struct cdc_span line = cdc_span(table->line.data, table->line.len), part = cdc_json_member(line, "part");
 
-    *entry = (struct entry){.db = names.db, .table = names.table, .state = REFUSED_WAITING};
-    return hash_keys(refused, names.table, event, entry->keys);
+    if (part.p == NULL || cdc_json_type(part) != CDC_JSON_OBJECT)
+        return NULL;
+    char *column = cdc_json_member_text(part, "column");
+    struct cdc_span value = column != NULL ? cdc_part_of_row(event, column) : cdc_span(NULL, 0);
+    free(column);
+    return value.p != NULL && cdc_json_type(value) == CDC_JSON_STRING ? cdc_span_copy(value) : NULL;
 }
 
-static int note_row(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
+/* *entry: what is kept of the line, with its texts. 1; 0: the line has no key; -1. */
+static int read_entry(struct refused *refused, const struct cdc_event *event, struct entry *entry,
+                      struct cdc_error *error)
 {
-    struct entry *known = find_entry(refused, event->name, event->pos), entry;
+    struct names names = names_of(refused, event);
+    const struct described *table = find_table(refused, names.table);
 
-    if (!read_entry(refused, event, &entry))
+    *entry = (struct entry){.db = names.db,
+                            .table = names.table,
+                            .seq = event->has_seq ? event->seq : -1,
+                            .columns = table != NULL ? table->columns : 0,
+                            .state = REFUSED_WAITING};
+    if (!hash_keys(refused, names.table, event, entry->keys) && !refused->history)
         return 0;
-    struct described *table = find_table(refused, entry.table);
     struct cdc_span lacks = lacks_of(refused, event);
-    entry.lacks = lacks.n > 0 ? cdc_span_copy(lacks) : NULL;
-    if (refused->lacks.failed || (lacks.n > 0 && entry.lacks == NULL))
+    entry->lacks = lacks.n > 0 ? cdc_span_copy(lacks) : NULL;
+    if (refused->lacks.failed || (lacks.n > 0 && entry->lacks == NULL))
         return cdc_error_memory(error);
-    look_at_recent(refused, &entry, number);
-    if ((entry.state == REFUSED_WAITING && wait_again(refused, number, error) != 0) ||
-        (known == NULL && forget_oldest(refused, error) != 0)) {
-        free(entry.lacks);
-        return -1;
-    }
-    if (known != NULL) { /* it came again, and its own coming has ended the wait */
-        free(entry.lacks);
-        known->ended_by = 0;
-        return set_state(refused, known, entry.state, error);
-    }
+    entry->part = table != NULL ? part_of(table, event) : NULL;
+    entry->pos = cdc_span_copy(event->pos);
+    entry->name = cdc_span_copy(event->name);
+    return 1;
+}
+
+static int add_new(struct refused *refused, const struct entry *entry, struct cdc_error *error)
+{
+    struct described *table = find_table(refused, entry->table);
+
     if (table != NULL && !table->written) {
         append_schema(&refused->text, table);
         table->written = true;
     }
-    entry.pos = cdc_span_copy(event->pos);
-    entry.name = cdc_span_copy(event->name);
-    entry.columns = table != NULL ? table->columns : 0;
-    known = add_entry(refused, entry, error);
+    const struct entry *known = add_entry(refused, *entry, error);
     if (known == NULL)
         return -1;
     append_entry(&refused->text, known);
     return write_text(refused, error);
+}
+
+static int note_line(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
+{
+    struct entry *known = find_entry(refused, event->name, event->pos), entry;
+    int result = read_entry(refused, event, &entry, error);
+
+    if (result <= 0)
+        return result;
+    if (!refused->history)
+        look_at_recent(refused, &entry, number);
+    if ((entry.state == REFUSED_WAITING && wait_again(refused, number, error) != 0) ||
+        (known == NULL && forget_oldest(refused, error) != 0)) {
+        free_entry(&entry);
+        return -1;
+    }
+    if (known == NULL)
+        return add_new(refused, &entry, error);
+    /* It came again, and its own coming has ended the wait. */
+    free_entry(&entry);
+    known->ended_by = 0;
+    return set_state(refused, known, entry.state, error);
+}
+
+/* In a history it may be of a whole table, or of none. */
+static bool may_come_again(const struct refused *refused, const struct cdc_event *event)
+{
+    return event->pos.n > 0 && event->name.p != NULL &&
+           (cdc_event_has_row(event) ||
+            (refused->history && (event->op == CDC_OP_TRUNCATE || event->op == CDC_OP_MESSAGE)));
 }
 
 int refused_note(struct refused *refused, struct cdc_span line, uint64_t number, struct cdc_error *error)
@@ -601,10 +723,9 @@ int refused_note(struct refused *refused, struct cdc_span line, uint64_t number,
     struct cdc_error ignored = {0};
 
     if (refused == NULL || !refused->keeps || line.p == NULL ||
-        cdc_event_parse(&event, line.p, line.n, &ignored) != 0 || !cdc_event_has_row(&event) || event.pos.n == 0 ||
-        event.name.p == NULL)
+        cdc_event_parse(&event, line.p, line.n, &ignored) != 0 || !may_come_again(refused, &event))
         return 0;
-    return note_row(refused, &event, number, error);
+    return note_line(refused, &event, number, error);
 }
 
 /* -- replaying ---------------------------------------------------------------------------- */
@@ -612,14 +733,16 @@ int refused_note(struct refused *refused, struct cdc_span line, uint64_t number,
 enum refused_state refused_look(struct refused *refused, const struct cdc_event *event, size_t *entry,
                                 struct cdc_span *schema)
 {
-    struct entry *known = find_entry(refused, event->name, event->pos);
-    struct names names = names_of(refused, event);
     uint64_t keys[2];
 
     *schema = cdc_span(NULL, 0);
+    if (!may_come_again(refused, event))
+        return REFUSED_UNKNOWN;
+    struct entry *known = find_entry(refused, event->name, event->pos);
+    struct names names = names_of(refused, event);
+    bool has_key = hash_keys(refused, names.table, event, keys) || refused->history;
     /* One that a person has mended is the same row still. */
-    if (known == NULL || known->table != names.table || !hash_keys(refused, names.table, event, keys) ||
-        known->keys[0] != keys[0])
+    if (known == NULL || known->table != names.table || !has_key || known->keys[0] != keys[0])
         return REFUSED_UNKNOWN;
     *entry = (size_t)(known - refused->entries);
     struct described *table = find_table(refused, names.table);
@@ -635,7 +758,7 @@ static bool is_older(const struct entry *entry, const struct entry *than)
 
 bool refused_is_behind(const struct refused *refused, size_t entry, size_t other)
 {
-    return is_older(&refused->entries[entry], &refused->entries[other]);
+    return !refused->history && is_older(&refused->entries[entry], &refused->entries[other]);
 }
 
 int refused_replayed(struct refused *refused, size_t entry, struct cdc_error *error)
@@ -643,7 +766,7 @@ int refused_replayed(struct refused *refused, size_t entry, struct cdc_error *er
     struct entry *done = &refused->entries[entry];
     struct cdc_span lacks = cdc_span_text(done->lacks != NULL ? done->lacks : "");
 
-    for (size_t i = 0; i < refused->n; i++) {
+    for (size_t i = 0; i < refused->n && !refused->history; i++) {
         struct entry *older = &refused->entries[i];
         if (!is_open(older->state) || !is_older(older, done))
             continue;
@@ -702,7 +825,8 @@ static int load_letter(struct refused *refused, struct cdc_span object, struct c
         known->state = (enum refused_state)state;
         return 0;
     }
-    struct entry entry = {.db = hex_of(object, "db"),
+    struct entry entry = {.seq = -1,
+                          .db = hex_of(object, "db"),
                           .table = hex_of(object, "table"),
                           .columns = hex_of(object, "columns"),
                           .state = (enum refused_state)state};
@@ -718,6 +842,9 @@ static int load_letter(struct refused *refused, struct cdc_span object, struct c
         return 0;
     value = cdc_json_member(object, "lacks");
     entry.lacks = value.p != NULL && cdc_json_type(value) == CDC_JSON_ARRAY ? cdc_span_copy(value) : NULL;
+    value = cdc_json_member(object, "part");
+    entry.part = value.p != NULL && cdc_json_type(value) == CDC_JSON_STRING ? cdc_span_copy(value) : NULL;
+    (void)cdc_json_int64(cdc_json_member(object, "seq"), &entry.seq);
     entry.pos = cdc_span_copy(pos);
     entry.name = cdc_span_copy(name);
     return add_entry(refused, entry, error) != NULL ? 0 : -1;
@@ -797,7 +924,8 @@ static int remove_old(const char *path, struct cdc_error *error)
     return cdc_error_set(error, cdc_file_exit(errno), "unable to remove \"%s\": %s", path, strerror(errno));
 }
 
-int refused_open(struct refused **result, const char *path, bool anew, bool keeps, struct cdc_error *error)
+int refused_open(struct refused **result, const char *path, const struct refused_settings *settings,
+                 struct cdc_error *error)
 {
     *result = NULL;
     if (path == NULL)
@@ -806,13 +934,14 @@ int refused_open(struct refused **result, const char *path, bool anew, bool keep
     if (refused == NULL)
         return cdc_error_memory(error);
     refused->fd = -1;
-    refused->keeps = keeps;
+    refused->keeps = settings->keeps;
+    refused->history = settings->history;
     refused->path = strdup(path);
     refused->filter = calloc((size_t)1 << (FILTER_BITS - 6), sizeof *refused->filter);
-    refused->recent = keeps ? calloc((size_t)1 << RECENT_BITS, sizeof *refused->recent) : NULL;
-    if (refused->path == NULL || refused->filter == NULL || (keeps && refused->recent == NULL))
+    refused->recent = settings->keeps ? recent_new() : NULL;
+    if (refused->path == NULL || refused->filter == NULL || (settings->keeps && refused->recent == NULL))
         cdc_error_memory(error);
-    else if ((anew ? remove_old(path, error) : load(refused, error)) == 0)
+    else if ((settings->anew ? remove_old(path, error) : load(refused, error)) == 0)
         return *result = refused, 0;
     refused_free(refused);
     return -1;
@@ -831,7 +960,7 @@ void refused_free(struct refused *refused)
     free(refused->entries);
     free(refused->tables);
     free(refused->filter);
-    free(refused->recent);
+    recent_free(refused->recent);
     free(refused->path);
     cdc_buf_free(&refused->text);
     cdc_buf_free(&refused->scratch);

@@ -8,20 +8,28 @@
 #include <cdc/event.h>
 
 enum refused_state {
-    REFUSED_UNKNOWN, /* no such line was refused here, or too long ago, or it is no row with a key */
+    REFUSED_UNKNOWN, /* no such line was refused here, or too long ago, or it is no row with a key (but in a history) */
     REFUSED_WAITING, /* no line of its row came after it */
     REFUSED_NEWER,   /* one did, or all rows of the table went, or came anew */
     REFUSED_CHANGED, /* the table has other columns since */
     REFUSED_REPLAYED,
-    REFUSED_LACKING /* a newer one came that does not have all that it has; or another row has the key that it left */
+    REFUSED_LACKING /* a newer one came that does not have all that it has; or another row has the key that it left; or all rows of a
+                       part of the table went, and nobody knows whether it was one of them */
 };
 #define REFUSED_STATES (REFUSED_LACKING + 1)
 
 struct refused;
-/* path: of the file; NULL: *result becomes NULL. anew: what is there is of a copy that was given up. keeps: lines may be refused in this
- * run. *result RETURNS NEW. CONFIG where the file is damaged. */
-int refused_open(struct refused **result, const char *path, bool anew, bool keeps, struct cdc_error *error);
+struct refused_settings {
+    bool anew;    /* what is there is of a copy that was given up */
+    bool keeps;   /* lines may be refused in this run */
+    bool history; /* the destination keeps each line beside the others: none ends the wait of another */
+};
+/* path: of the file; NULL: *result becomes NULL. *result RETURNS NEW. CONFIG where the file is damaged. */
+int refused_open(struct refused **result, const char *path, const struct refused_settings *settings,
+                 struct cdc_error *error);
 void refused_free(struct refused *refused);
+/* May the line end the wait of lines of other rows? Then what the destination refuses of those before it is to be known first. */
+bool refused_ends_others(struct refused *refused, const struct cdc_event *event);
 /* Before the line goes to the destination; number: of the line in the input. What is replaced by it is durable when this returns. */
 int refused_touch(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error);
 /* That line was refused. */

@@ -103,24 +103,16 @@ static int store_newer(struct replay *replay, size_t entry, struct cdc_error *er
     return 0;
 }
 
-static enum refused_state look(struct replay *replay, const struct cdc_event *event, size_t *entry,
-                               struct cdc_span *schema)
-{
-    return !cdc_event_has_row(event) || event->pos.n == 0 || event->name.p == NULL
-               ? REFUSED_UNKNOWN
-               : refused_look(replay->refused, event, entry, schema);
-}
-
 static int take_event(struct replay *replay, const struct cdc_event *event, struct cdc_error *error)
 {
     struct cdc_span schema;
     size_t entry = 0;
-    enum refused_state state = look(replay, event, &entry, &schema);
+    enum refused_state state = refused_look(replay->refused, event, &entry, &schema);
 
     if (state == REFUSED_WAITING) {
         if (store_newer(replay, entry, error) != 0)
             return -1;
-        state = look(replay, event, &entry, &schema);
+        state = refused_look(replay->refused, event, &entry, &schema);
     }
     if (state != REFUSED_WAITING) {
         replay->counts[state]++;

@@ -158,10 +158,17 @@ static int implied_boundary(struct cdc_sink_loop *loop, struct sink_stream *stre
     return at_boundary(loop) && batch_is_full(loop) ? deliver(loop, error) : 0;
 }
 
+/* A destination may have lines in hand that it refuses: which ones is known before a line that is about all rows of a table. */
+static int settle_refused(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
+{
+    return loop->ops->settle != NULL && refused_ends_others(loop->refused, event) ? loop->ops->settle(loop->sink, error)
+                                                                                  : 0;
+}
+
 /* A line goes to the destination. What is complete before it stays apart: of a line that fails, a part may be done. */
 static int hand_over(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
 {
-    if ((at_boundary(loop) && set_rollback_point(loop, error) != 0) ||
+    if ((at_boundary(loop) && set_rollback_point(loop, error) != 0) || settle_refused(loop, event, error) != 0 ||
         refused_touch(loop->refused, event, loop->number, error) != 0)
         return -1;
     loop->in_event = true;
@@ -511,9 +518,10 @@ static int open_refused(struct cdc_sink_loop *loop, struct cdc_error *error)
     cdc_buf_text(&path, offsets);
     cdc_buf_text(&path, ".refused");
     cdc_buf_byte(&path, '\0');
-    int result = path.failed ? cdc_error_memory(error)
-                             : refused_open(&loop->refused, path.data, cdc_offset_file_is_new(loop->offsets),
-                                            loop->dead_letter != NULL, error);
+    struct refused_settings settings = {.anew = cdc_offset_file_is_new(loop->offsets),
+                                        .keeps = loop->dead_letter != NULL,
+                                        .history = loop->ops->history};
+    int result = path.failed ? cdc_error_memory(error) : refused_open(&loop->refused, path.data, &settings, error);
     cdc_buf_free(&path);
     return result;
 }

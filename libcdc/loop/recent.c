@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* A table of fixed size. A row has its place in a few slots from where its hash says, and takes that of the oldest line there when all are
+ * taken: of that row nobody knows any more. So the newest line that was put out so is kept, too. What a destination has in hand is a
+ * small part of the table, and is hardly ever put out. */
+#include "libcdc/loop/recent.h"
+
+#include <stdlib.h>
+
+#include <cdc/hash.h>
+
+#define BITS 18
+#define SLOTS ((size_t)1 << BITS)
+#define PROBES 8
+
+struct slot {
+    uint64_t key;
+    struct recent_line line; /* number 0: empty */
+};
+struct recent {
+    struct slot slots[SLOTS];
+    uint64_t put_out; /* the newest number */
+};
+
+struct recent *recent_new(void)
+{
+    return calloc(1, sizeof(struct recent));
+}
+
+void recent_free(struct recent *recent)
+{
+    free(recent);
+}
+
+static size_t slot_of(uint64_t key, size_t i)
+{
+    return (cdc_hash_fold(key) + i) & (SLOTS - 1);
+}
+
+void recent_note(struct recent *recent, uint64_t key, const struct recent_line *line)
+{
+    struct slot *oldest = NULL;
+
+    for (size_t i = 0; i < PROBES; i++) {
+        struct slot *slot = &recent->slots[slot_of(key, i)];
+        if (slot->line.number != 0 && slot->key == key) {
+            if (line->number >= slot->line.number) /* else one that was held */
+                slot->line = *line;
+            return;
+        }
+        if (oldest == NULL || slot->line.number < oldest->line.number)
+            oldest = slot;
+    }
+    if (oldest->line.number > recent->put_out)
+        recent->put_out = oldest->line.number;
+    *oldest = (struct slot){key, *line};
+}
+
+int recent_find(const struct recent *recent, uint64_t key, uint64_t number, struct recent_line *line)
+{
+    for (size_t i = 0; i < PROBES; i++) {
+        const struct slot *slot = &recent->slots[slot_of(key, i)];
+        if (slot->line.number == 0 || slot->key != key)
+            continue;
+        *line = slot->line;
+        return slot->line.number > number;
+    }
+    return recent->put_out > number ? -1 : 0;
+}
