@@ -1256,6 +1256,33 @@ log_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.%010d.1
     is rows '1 2 3 4' "$(q 'select id from t' | xargs)"
 }
 
+@test "a column of the key that somebody renames in the copy while the sink runs: no delete finds nothing in silence" {
+    local keys
+    for keys in id ''; do
+        rm -rf "$DB"* "$DIR/fifo"
+        mkfifo "$DIR/fifo"
+        spawn_line "exec cdc-sink-sqlite '$DB' <'$DIR/fifo'"
+        exec 9>"$DIR/fifo"
+        row() { if [ -n "$keys" ]; then change "$1" "{\"id\":$2}" "$3" "$4"; else line "$1" "\"before\":$3,\"after\":$4"; fi; }
+        { schema "$keys" id:integer v:text; row c 1 null '{"id":1,"v":"a"}'; row c 2 null '{"id":2,"v":"b"}'; commit; } >"$DIR/rows"
+        cat "$DIR/rows" >&9
+        tx
+        { row d 1 '{"id":1,"v":"a"}' null; commit; } >"$DIR/rows"
+        cat "$DIR/rows" >&9
+        wait_until stored_exactly 1
+        q 'alter table t rename column id to number'
+        tx
+        { row d 2 '{"id":2,"v":"b"}' null; commit; } >"$DIR/rows"
+        cat "$DIR/rows" >&9
+        exec 9>&-
+        local status=0
+        status_of "$SPAWNED" || status=$?
+        is "exit status" 78 "$status"
+        is "what is confirmed" 3 "$(jq -r .offsets.n.lines "$DB.offset")"
+    done
+}
+stored_exactly() { [ "$(q 'select count(*) from t' 2>/dev/null)" = "$1" ]; }
+
 @test "a column called rowid that the source has dropped is still in the copy: it is not taken for the rowid" {
     local row
     {

@@ -32,9 +32,8 @@ static char *absolute(const char *path)
 static int note(struct lite_sink *sink, const char *kind, const char *name, const char *path, struct cdc_error *error)
 {
     sqlite3_stmt *statement =
-        path != NULL
-            ? lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_meta VALUES(?2 || ?1, ?3)", error)
-            : NULL;
+        path != NULL ? lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_meta VALUES(?2 || ?1, ?3)", error)
+                     : NULL;
 
     if (path == NULL)
         return 0;
