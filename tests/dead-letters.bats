@@ -306,6 +306,21 @@ move() { change u "{\"id\":$2}" "{\"id\":$1}" "{\"id\":$2,\"name\":\"$3\",\"big\
     run -78 t cdc-sink-sqlite --replay "$DEAD" "$DIR/other.db"
 }
 
+@test "replay: a last line without a line feed is told, 65, and what is before it is taken in" {
+    begin
+    { users; row c 2 bad2; row c 3 bad3; commit; } >"$IN"
+    letters
+    mend
+    local whole=$(<"$DEAD") # without the last line feed
+    printf %s "$whole" >"$DIR/cut"
+    run -65 --separate-stderr replay "$DIR/cut"
+    [[ $stderr == *"the last line of \"$DIR/cut\" has no line feed"*"1 that are no events"* ]]
+    is "before it" $'1|one\n2|bad2' "$(q 'select id, name from t order by id')"
+    echo >>"$DIR/cut"
+    replay "$DIR/cut"
+    is "all" $'1|one\n2|bad2\n3|bad3' "$(q 'select id, name from t order by id')"
+}
+
 @test "replay: a line that was mended by hand is the same row; the input and a running sink are left alone" {
     begin
     { users; row c 2 bad2; commit; } >"$IN"
@@ -408,7 +423,9 @@ letters_or_gone() { gone "$2" || [ "$(grep -c . "$DEAD" 2>/dev/null || true)" -g
     head -n 5 "$DEAD" >&9
     wait_until usr1_told
     pkill -TERM -g "$SPAWNED" -x cdc-sink-sqlite
-    status_of "$SPAWNED"
+    local status=0
+    status_of "$SPAWNED" || status=$?
+    is "exit status: whoever removes the file after 0 would lose the rest" 75 "$status"
     exec 9>&-
     grep -q 'stopped before the end of' "$DIR/err"
     is "taken" 6 "$(q 'select count(*) from t')"

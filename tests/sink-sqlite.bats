@@ -1082,10 +1082,33 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
     exec 8>&-
     status_of "$one"
     is rows $'first\nsecond' "$(q 'select a from t order by rowid')"
-    # Started again, it takes what the other one has stored for stored.
+    # Started again, it does not take what the other one was given for stored: it may be given other lines.
     cp "$DIR/both" "$IN"
+    run -78 --separate-stderr sink --offset-file "$DIR/o2"
+    [[ $stderr == *"by another sink, with the offset file \"$DIR/o1\""* ]]
+    is "its position" '{}' "$(jq -c .offsets "$DIR/o2")"
+    rm "$DIR/o1"
     sink --offset-file "$DIR/o2"
-    is "rows after a restart" $'first\nsecond' "$(q 'select a from t order by rowid')"
+    is "rows when it has taken that one's place" $'first\nsecond' "$(q 'select a from t order by rowid')"
+}
+
+@test "two sinks of one source with one database, each with other tables: the second is exit 78, and its lines are not taken for stored" {
+    { TABLE=orders; schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } >"$DIR/orders"
+    { TABLE=customers; SEQ=100; POS=2; schema id id:integer; change c '{"id":2}' null '{"id":2}'; commit; } >"$DIR/customers"
+    t cdc-sink-sqlite --offset-file "$DIR/o1" "$DB" <"$DIR/orders"
+    run -78 t cdc-sink-sqlite --offset-file "$DIR/o2" "$DB" <"$DIR/customers"
+    [ ! -e "$DIR/o2" ] # no source waits for it
+    # Another source is not that one's; a copy of the database, or one in another place, neither.
+    sed 's/"name":"n"/"name":"m"/' "$DIR/customers" | t cdc-sink-sqlite --offset-file "$DIR/o2" "$DB"
+    is "of another source" 2 "$(q 'select id from customers')"
+    cp "$DB" "$DIR/copy.db"
+    tx
+    { TABLE=orders; schema id id:integer; change c '{"id":3}' null '{"id":3}'; commit; } >"$DIR/more"
+    t cdc-sink-sqlite "$DIR/copy.db" <"$DIR/more"
+    is "the copy goes on" $'1\n3' "$(sqlite3 "$DIR/copy.db" 'select id from orders')"
+    mv "$DIR/o1" "$DIR/elsewhere"
+    t cdc-sink-sqlite --offset-file "$DIR/elsewhere" "$DB" <"$DIR/more"
+    is "an offset file that was moved" $'1\n3' "$(q 'select id from orders')"
 }
 
 @test "a database that is removed or replaced while its sink runs: exit 78, and nothing more is confirmed" {
@@ -1232,6 +1255,33 @@ log_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.%010d.1
     sink
     is rows '1 2 3 4' "$(q 'select id from t' | xargs)"
 }
+
+@test "a column of the key that somebody renames in the copy while the sink runs: no delete finds nothing in silence" {
+    local keys
+    for keys in id ''; do
+        rm -rf "$DB"* "$DIR/fifo"
+        mkfifo "$DIR/fifo"
+        spawn_line "exec cdc-sink-sqlite '$DB' <'$DIR/fifo'"
+        exec 9>"$DIR/fifo"
+        row() { if [ -n "$keys" ]; then change "$1" "{\"id\":$2}" "$3" "$4"; else line "$1" "\"before\":$3,\"after\":$4"; fi; }
+        { schema "$keys" id:integer v:text; row c 1 null '{"id":1,"v":"a"}'; row c 2 null '{"id":2,"v":"b"}'; commit; } >"$DIR/rows"
+        cat "$DIR/rows" >&9
+        tx
+        { row d 1 '{"id":1,"v":"a"}' null; commit; } >"$DIR/rows"
+        cat "$DIR/rows" >&9
+        wait_until stored_exactly 1
+        q 'alter table t rename column id to number'
+        tx
+        { row d 2 '{"id":2,"v":"b"}' null; commit; } >"$DIR/rows"
+        cat "$DIR/rows" >&9
+        exec 9>&-
+        local status=0
+        status_of "$SPAWNED" || status=$?
+        is "exit status" 78 "$status"
+        is "what is confirmed" 3 "$(jq -r .offsets.n.lines "$DB.offset")"
+    done
+}
+stored_exactly() { [ "$(q 'select count(*) from t' 2>/dev/null)" = "$1" ]; }
 
 @test "a column called rowid that the source has dropped is still in the copy: it is not taken for the rowid" {
     local row

@@ -159,6 +159,41 @@ EOF
     is requests 3 "$(log .path | wc -l)"
 }
 
+@test "--deny-private: a name with a private and a public address is that of the public one, and waited for" {
+    three >"$IN"
+    cat >"$DIR/names.c" <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <arpa/inet.h>
+typedef int look_up(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+    look_up *real = (look_up *)dlsym(RTLD_NEXT, "getaddrinfo");
+    if (!node || strcmp(node, "both.test") != 0)
+        return real(node, service, hints, result);
+    int status = real("10.9.9.9", service, hints, result);
+    return status != 0 ? status : real("1.1.1.1", service, hints, &(*result)->ai_next);
+}
+int connect(int fd, const struct sockaddr *address, socklen_t n)
+{
+    char text[64] = "";
+    (void)fd, (void)n;
+    inet_ntop(address->sa_family, &((const struct sockaddr_in *)address)->sin_addr, text, sizeof text);
+    fprintf(fopen(getenv("CONNECTED"), "a"), "%s\n", text);
+    errno = ECONNREFUSED;
+    return -1;
+}
+C
+    cc -shared -fPIC -o "$DIR/names.so" "$DIR/names.c" -ldl
+    run -69 env LD_PRELOAD="$DIR/names.so" CONNECTED="$DIR/connected" timeout 30 cdc-sink-http --webhook --deny-private --retry-max 1 http://both.test/ <"$IN"
+    is "connected to" "1.1.1.1" "$(sort -u "$DIR/connected")"
+}
+
 @test "--header-file and CDC_HTTP_AUTHORIZATION: sent, in no list of processes, and not read where others may" {
     server
     three >"$IN"
@@ -195,6 +230,21 @@ EOF
     [[ $output == *"HTTP status 500"*"HTTP status 404: 000"* ]]
     [[ $said != *gehei* && $said != *dTpnZW* ]] || fail "told: $said"
     not grep -E "gehei|dTpnZW" "$DIR/dead"
+    # Beside the name of a table, too.
+    echo '404 /hooks/t-geheim789 t,geheim12' >>"$DIR/http/script"
+    printf 'X-Key: {table},geheim12\n' >"$DIR/headers"
+    URL+='/hooks/{table}-geheim789' run webhook --header-file "$DIR/headers"
+    [[ $status = 78 && $output == *"HTTP status 404: /hooks/t********** t*********"* ]] || fail "told: $output"
+}
+
+@test "a proxy that libcurl cannot make anything of: exit 78, and its password is not told" {
+    three >"$IN"
+    local proxy
+    for proxy in 'http://u:geh#eim123@127.0.0.1:1' 'http://u:geheim123@127.0.0.1:99999' 'ftp://u:geheim123@127.0.0.1:1' 'u:ge/heim123@127.0.0.1:1'; do
+        http_proxy=$proxy run -78 --separate-stderr t cdc-sink-http --webhook http://hooks.test/ <"$IN"
+        [[ $stderr == *"proxy of the environment"*http_proxy* ]]
+        [[ $stderr != *eim123* ]] || fail "told: $stderr"
+    done
 }
 
 certificates() {

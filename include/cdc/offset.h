@@ -41,9 +41,12 @@ const char *cdc_offset_file_name(const struct cdc_offset_file *file, size_t inde
 int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
                         struct cdc_error *error);
 /* The same for a position that the destination has and this file does not: it is known, but not written, since whoever
- * moved it has a file of its own. cdc_offset_file_set makes it one of ours. */
+ * moved it has a file of its own. cdc_offset_file_set makes it one of ours. holder: that file, where it is another sink's for sure;
+ * NULL: nobody knows. */
 int cdc_offset_file_know(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
-                         struct cdc_error *error);
+                         const char *holder, struct cdc_error *error);
+/* What was given there for a position that is not ours, or NULL. BORROWED. */
+const char *cdc_offset_file_holder(const struct cdc_offset_file *file, const char *name);
 /* Is there an entry of that name that is written? */
 bool cdc_offset_file_owns(const struct cdc_offset_file *file, const char *name);
 /* Why a line cannot be kept as a position, though it is a good one: its source would make a file that cannot be read again, or

@@ -154,6 +154,16 @@ static int take_line(struct replay *replay, struct cdc_span line, bool too_long,
     return take_event(replay, &event, error);
 }
 
+/* It may be a part of one: a person has to look. */
+static void note_cut_line(struct replay *replay, const struct cdc_line_reader *reader)
+{
+    if (cdc_line_reader_leftover(reader) == 0)
+        return;
+    replay->no_line++;
+    cdc_log_write(replay->log, CDC_LOG_WARNING, "the last line of \"%s\" has no line feed at its end: it is left out",
+                  replay->settings->replay);
+}
+
 static int take_lines(struct replay *replay, struct cdc_line_reader *reader, struct cdc_error *error)
 {
     struct cdc_span line;
@@ -180,6 +190,7 @@ static int take_lines(struct replay *replay, struct cdc_line_reader *reader, str
         if (take_line(replay, line, got == CDC_LINE_TOO_LONG, error) != 0)
             return -1;
     }
+    note_cut_line(replay, reader);
     return deliver(replay, error);
 }
 

@@ -594,8 +594,10 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     }
     int result = settings->replay != NULL ? run_replay(&loop, error) : run_input(&loop, error);
     withdraw_if_refused(&loop, result, error);
-    /* An error without a text is none to speak of (the reader of the output is gone), and stays. */
-    if (result != 0 && control->stop && cdc_error_is_transient(error) && error->text[0] != '\0') {
+    /* An error without a text is none to speak of (the reader of the output is gone), and stays. So does that of a replay: what is
+     * left of its file does not come again by itself. */
+    if (result != 0 && control->stop && settings->replay == NULL && cdc_error_is_transient(error) &&
+        error->text[0] != '\0') {
         /* Asked to stop while the destination was away: nothing is lost, the lines come again. */
         cdc_log_write(log, CDC_LOG_INFO, "stopped while waiting: %s", error->text);
         cdc_error_clear(error);

@@ -15,6 +15,23 @@ static int keep(struct cdc_buf *buf, struct cdc_span text, bool terminate, struc
     return buf->failed ? cdc_error_memory(error) : 0;
 }
 
+/* Its position says what another sink was given, which may be other lines of the source: of tables that we are not given, say. */
+static int check_holder(const struct streams *streams, const char *name, struct cdc_error *error)
+{
+    const char *holder = cdc_offset_file_holder(streams->offsets, name);
+
+    if (holder == NULL)
+        return 0;
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "lines of source \"%s\" are stored here by another sink, with the offset file \"%s\": by its position "
+        "what this one is given would be taken for stored",
+        name, holder);
+    return cdc_error_hint(error,
+                          "give each sink of a source a destination of its own; where this one takes the place of "
+                          "that one, remove its offset file");
+}
+
 static struct sink_stream *add_stream(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error)
 {
     struct sink_stream *items = realloc(streams->items, (streams->n + 1) * sizeof *items);
@@ -31,6 +48,8 @@ static struct sink_stream *add_stream(struct streams *streams, struct cdc_span r
         cdc_error_memory(error);
         return NULL;
     }
+    if (check_holder(streams, stream->name.data, error) != 0)
+        return NULL;
     const struct cdc_offset *offset = cdc_offset_file_get(streams->offsets, stream->name.data);
     /* Lines at or before this position are dropped as re-deliveries (take_event): a restarted source begins at the
      * smallest position of all sinks, and ours may be ahead of it. */

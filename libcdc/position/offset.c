@@ -25,6 +25,7 @@ struct entry {
     char *name;
     struct cdc_offset offset;
     bool foreign; /* known, not written */
+    char *holder; /* the file that has it, of another sink; NULL: nobody knows */
 };
 
 struct cdc_offset_file {
@@ -460,6 +461,7 @@ void cdc_offset_file_free(struct cdc_offset_file *file)
         return;
     for (size_t i = 0; i < file->count; i++) {
         free(file->entries[i].name);
+        free(file->entries[i].holder);
         cdc_offset_free(&file->entries[i].offset);
     }
     if (file->lock_fd >= 0) {
@@ -546,15 +548,25 @@ int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const st
 }
 
 int cdc_offset_file_know(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
-                         struct cdc_error *error)
+                         const char *holder, struct cdc_error *error)
 {
     bool foreign = !cdc_offset_file_owns(file, name);
-    struct entry *entry = put(file, name, offset);
+    char *copy = holder != NULL ? strdup(holder) : NULL;
+    struct entry *entry = holder == NULL || copy != NULL ? put(file, name, offset) : NULL;
 
-    if (entry == NULL)
+    if (entry == NULL) {
+        free(copy);
         return cdc_error_memory(error);
+    }
     entry->foreign = foreign;
+    settle(&entry->holder, copy);
     return 0;
+}
+
+const char *cdc_offset_file_holder(const struct cdc_offset_file *file, const char *name)
+{
+    const struct entry *entry = find(file, name);
+    return entry != NULL && entry->foreign ? entry->holder : NULL;
 }
 
 bool cdc_offset_file_owns(const struct cdc_offset_file *file, const char *name)

@@ -216,16 +216,21 @@ static void test_known(void)
                                 (char *)(uintptr_t) "{\"s\":1}"};
     const struct cdc_offset *got;
     struct cdc_offset_file *file = cdc_offset_file_open(path_of("k.offset"), "t", &error);
-    check(file != NULL && cdc_offset_file_know(file, "west", &offset, &error) == 0 &&
+    check(file != NULL && cdc_offset_file_know(file, "west", &offset, NULL, &error) == 0 &&
               !cdc_offset_file_owns(file, "west") && !cdc_offset_file_owns(file, "east"),
           "known, not ours");
+    check(cdc_offset_file_holder(file, "west") == NULL &&
+              cdc_offset_file_know(file, "west", &offset, "/w.offset", &error) == 0 &&
+              strcmp(cdc_offset_file_holder(file, "west"), "/w.offset") == 0,
+          "who has it");
     check((got = cdc_offset_file_get(file, "west")) != NULL && strcmp(got->pos, "0C") == 0 && got->seq == 9, "its pos");
     check(cdc_offset_file_save(file, &error) == 0 && cdc_offset_read(path_of("k.offset"), "west", &offset, &error) == 0,
           "it is not written");
     offset = (struct cdc_offset){.pos = (char *)(uintptr_t) "0D", .seq = 10, .lines = 4};
-    check(cdc_offset_file_set(file, "west", &offset, &error) == 0 && cdc_offset_file_owns(file, "west"),
+    check(cdc_offset_file_set(file, "west", &offset, &error) == 0 && cdc_offset_file_owns(file, "west") &&
+              cdc_offset_file_holder(file, "west") == NULL,
           "now it is ours");
-    check(cdc_offset_file_know(file, "west", &offset, &error) == 0 && cdc_offset_file_owns(file, "west"),
+    check(cdc_offset_file_know(file, "west", &offset, NULL, &error) == 0 && cdc_offset_file_owns(file, "west"),
           "and stays so");
     check(cdc_offset_file_save(file, &error) == 0, "saved");
     struct cdc_offset read;
@@ -408,7 +413,7 @@ static int store_all(struct cdc_buf *out, struct cdc_error *error)
     struct cdc_offset_file *file = cdc_offset_file_open(path, "t", error), *again = NULL;
     struct cdc_acks *acks = NULL;
     int result = file != NULL && cdc_offset_file_set(file, "a", &a, error) == 0 &&
-                         cdc_offset_file_know(file, "b", &b, error) == 0 &&
+                         cdc_offset_file_know(file, "b", &b, "/x.offset", error) == 0 &&
                          cdc_offset_file_set(file, "b", &b, error) == 0 && cdc_offset_file_save(file, error) == 0
                      ? 0
                      : -1;

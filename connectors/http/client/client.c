@@ -61,6 +61,7 @@ static curl_socket_t open_public(void *context, curlsocktype purpose, struct cur
         http_address_print(client->denied, sizeof client->denied, &address->addr);
         return CURL_SOCKET_BAD;
     }
+    client->any_allowed = true;
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -304,6 +305,7 @@ static int choose_node(struct http_client *client, const struct http_request *re
     if (node != client->node && turn_to(client, node) != 0)
         return cdc_error_memory(error);
     client->curl_error[0] = client->denied[0] = '\0';
+    client->any_allowed = false;
     if (request->node == 0 && shared->check != NULL && !shared->checked[node])
         good = shared->check(shared->check_context, node, client->curl_error, sizeof client->curl_error, error);
     if (request->node == 0 && good == 1)
@@ -423,12 +425,24 @@ static bool is_refused_by_tls(const char *why)
     return false;
 }
 
+/* libcurl cannot make anything of the proxy that the environment names, and says it whole, with its password. */
+static bool is_bad_proxy(const char *why)
+{
+    return strncmp(why, "Unsupported proxy", 17) == 0;
+}
+
 /* Failures that waiting does not cure. */
 static int lasting_error(struct http_client *client, CURLcode code, struct cdc_error *error)
 {
     const char *why = client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code);
 
-    if (client->denied[0] != '\0') {
+    if (is_bad_proxy(why)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: the proxy of the environment is none that can be used",
+                      client->peer.shown);
+        return cdc_error_hint(error, "check http_proxy, https_proxy or all_proxy: http://USER:PASSWORD@HOST:PORT, with "
+                                     "%%XX for other characters than letters and digits in the password");
+    }
+    if (client->denied[0] != '\0' && !client->any_allowed) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s is no address of the public internet", client->peer.shown,
                       client->denied);
         return cdc_error_hint(error, "check the URL and its name server, or leave --deny-private out");

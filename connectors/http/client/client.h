@@ -89,7 +89,8 @@ struct http_client {
     bool done;                       /* its transfer has ended, with that code */
     int code;
     bool too_long, header_whole;
-    char denied[64]; /* the newest address that deny_private has refused in this attempt; "": none */
+    char denied[64];  /* the newest address that deny_private has refused in this attempt; "": none */
+    bool any_allowed; /* another one was not refused: it may answer the next time */
     struct cdc_buf url;
     struct cdc_retry retry; /* of the request in hand */
     struct http_gzip gzip;

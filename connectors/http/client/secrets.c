@@ -15,13 +15,36 @@ static void mask(char *text, size_t n, const char *word, size_t length)
         memset(p, '*', length);
 }
 
+static void mask_word(char *text, size_t n, const char *word, size_t length)
+{
+    if (length >= WORD_MIN)
+        mask(text, n, word, length);
+}
+
+/* What is sent has a table's name or the like in place of {table}: the pieces beside it are masked by themselves. */
+static void mask_pieces(char *text, size_t n, const char *word, size_t length)
+{
+    const char *piece = word, *end = word + length;
+    struct cdc_span ignored;
+
+    for (const char *p = word; p < end;) {
+        size_t skipped = cdc_event_placeholder(p, NULL, &ignored);
+        if (skipped > 0) {
+            mask_word(text, n, piece, (size_t)(p - piece));
+            piece = p + skipped;
+        }
+        p += skipped > 0 ? skipped : 1;
+    }
+    mask_word(text, n, piece, (size_t)(end - piece));
+}
+
 /* The parts of list between any of the bytes in marks. */
 static void mask_parts(char *text, size_t n, const char *list, const char *marks)
 {
     for (const char *p = list; *p != '\0';) {
         size_t length = strcspn(p, marks);
-        if (length >= WORD_MIN)
-            mask(text, n, p, length);
+        mask_word(text, n, p, length);
+        mask_pieces(text, n, p, length);
         p += length + (p[length] != '\0');
     }
 }

@@ -123,6 +123,23 @@ bool lite_state_is_stored(const struct lite_sink *sink, const char *name, struct
 int lite_state_check_new(struct lite_sink *sink, const char *target, const struct cdc_table_id *id,
                          struct cdc_error *error);
 
+/* -- holder.c -- */
+/* Where a position was when it was stored, as the database says it; NULL: it does not. BORROWED. */
+struct lite_holder {
+    const char *file, *database; /* paths from the root: of the offset file, of this database */
+};
+#define LITE_HOLDER_COLUMNS                                                                                            \
+    "(SELECT value FROM cdc_meta WHERE key = 'offset_file:' || name), "                                                \
+    "(SELECT value FROM cdc_meta WHERE key = 'database:' || name)"
+/* The position of that source is in the offset file at path. In a transaction. */
+int lite_holder_note(struct lite_sink *sink, const char *name, const char *path, struct cdc_error *error);
+/* Is the position one that our new, empty file is to have? alone: the database has no other. A file that is somewhere still is
+ * another pipeline's. */
+bool lite_holder_is_ours(const struct cdc_offset_file *offsets, const struct lite_holder *holder, bool alone);
+/* Is it that of another sink, whose file is there? */
+bool lite_holder_is_other(const struct lite_sink *sink, const struct cdc_offset_file *offsets, const char *name,
+                          const struct lite_holder *holder);
+
 /* -- sql.c -- */
 /* Begins the transaction, unless one is open. */
 int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error);

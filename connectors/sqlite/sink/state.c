@@ -295,62 +295,13 @@ static int check_all_unmoved(struct lite_sink *sink, const struct cdc_offset_fil
     return result;
 }
 
-/* -- which offset file a position is in -----------------------------------------------
- *
- * Kept in cdc_meta, so that an offset file that was removed is made anew with the positions that were in it, and not with
- * those of another pipeline with the same database. */
-
-#define FILE_KEY "'offset_file:' || "
-
-/* The path from the root; the file itself need not be there. RETURNS NEW; NULL where it cannot be told. */
-static char *absolute(const char *path)
+static int note_holder(struct lite_sink *sink, struct lite_position *position, const char *path,
+                       struct cdc_error *error)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
-    char *real = folder != NULL ? realpath(folder, NULL) : NULL, *result = NULL;
-
-    if (real != NULL && asprintf(&result, "%s/%s", real, slash != NULL ? slash + 1 : path) < 0)
-        result = NULL;
-    free(folder);
-    free(real);
-    return result;
-}
-
-static int note_file(struct lite_sink *sink, struct lite_position *position, const char *path, struct cdc_error *error)
-{
-    char *whole = path != NULL && !position->noted ? absolute(path) : NULL;
-    int code = SQLITE_DONE;
-
-    position->noted = true;
-    if (whole == NULL)
+    if (path == NULL || position->noted)
         return 0;
-    sqlite3_stmt *statement =
-        lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_meta VALUES(" FILE_KEY "?1, ?2)", error);
-    if (statement != NULL) {
-        sqlite3_bind_text(statement, 1, position->name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(statement, 2, whole, -1, SQLITE_STATIC);
-        code = sqlite3_step(statement);
-        sqlite3_finalize(statement);
-    }
-    free(whole);
-    if (statement == NULL)
-        return -1;
-    return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot store the offset", error);
-}
-
-/* Is the position one that our new, empty file is to have? noted: the file that it was in; alone: the database has no other.
- * A file that is somewhere still is another pipeline's. */
-static bool is_ours(const struct cdc_offset_file *offsets, const char *noted, bool alone)
-{
-    const char *path = cdc_offset_file_path(offsets);
-
-    if (!cdc_offset_file_is_new(offsets) || path == NULL)
-        return false;
-    char *whole = absolute(path);
-    bool was_in_it = noted != NULL && whole != NULL && strcmp(noted, whole) == 0;
-    bool ours = was_in_it || (alone && (noted == NULL || access(noted, F_OK) != 0));
-    free(whole);
-    return ours;
+    position->noted = true;
+    return lite_holder_note(sink, position->name, path, error);
 }
 
 int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
@@ -379,7 +330,7 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
         sqlite3_reset(statement);
         if (code == SQLITE_DONE &&
             (keep_position(sink, name, offset->pos, error) != 0 ||
-             note_file(sink, position_of(sink, name), cdc_offset_file_path(offsets), error) != 0)) {
+             note_holder(sink, position_of(sink, name), cdc_offset_file_path(offsets), error) != 0)) {
             sqlite3_finalize(statement);
             return -1;
         }
@@ -414,6 +365,19 @@ static int check_ahead(struct lite_sink *sink, const struct cdc_offset_file *off
         error, "the database was removed or is an old copy; bring it back, or remove both, and take a new snapshot");
 }
 
+/* alone: the database has no other position. */
+static int take_in(struct lite_sink *sink, struct cdc_offset_file *offsets, const char *name,
+                   const struct cdc_offset *offset, const struct lite_holder *holder, bool alone,
+                   struct cdc_error *error)
+{
+    bool other = lite_holder_is_other(sink, offsets, name, holder);
+    int result = lite_holder_is_ours(offsets, holder, alone)
+                     ? cdc_offset_file_set(offsets, name, offset, error)
+                     : cdc_offset_file_know(offsets, name, offset, other ? holder->file : NULL, error);
+
+    return result != 0 ? -1 : keep_position(sink, name, offset->pos, error);
+}
+
 static int take_offset(struct lite_sink *sink, sqlite3_stmt *statement, struct cdc_offset_file *offsets,
                        struct cdc_error *error)
 {
@@ -424,8 +388,8 @@ static int take_offset(struct lite_sink *sink, sqlite3_stmt *statement, struct c
     whole &= column_copy(statement, 1, &offset.pos);
     whole &= column_copy(statement, 4, &offset.source);
     whole &= column_copy(statement, 5, &offset.state);
-    bool ours =
-        is_ours(offsets, (const char *)sqlite3_column_text(statement, 6), sqlite3_column_int(statement, 7) == 1);
+    const struct lite_holder holder = {(const char *)sqlite3_column_text(statement, 6),
+                                       (const char *)sqlite3_column_text(statement, 7)};
     int result = -1;
 
     if (!whole)
@@ -433,10 +397,7 @@ static int take_offset(struct lite_sink *sink, sqlite3_stmt *statement, struct c
     else if (name == NULL || offset.pos == NULL)
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: damaged row in cdc_offsets", sink->db.path);
     else if (check_ahead(sink, offsets, name, offset.pos, error) == 0)
-        result = (ours ? cdc_offset_file_set : cdc_offset_file_know)(offsets, name, &offset, error) != 0 ||
-                         keep_position(sink, name, offset.pos, error) != 0
-                     ? -1
-                     : 0;
+        result = take_in(sink, offsets, name, &offset, &holder, sqlite3_column_int(statement, 8) == 1, error);
     cdc_offset_free(&offset);
     free(name);
     return result;
@@ -466,11 +427,11 @@ int lite_sink_sync_offsets(struct lite_sink *sink, struct cdc_offset_file *offse
 {
     if (check_known(sink, offsets, error) != 0)
         return -1;
-    sqlite3_stmt *statement = lite_database_prepare(
-        &sink->db,
-        "SELECT name, pos, seq, lines, source, state, (SELECT value FROM cdc_meta WHERE key = " FILE_KEY "name), "
-        "(SELECT count(*) FROM cdc_offsets) FROM cdc_offsets",
-        error);
+    sqlite3_stmt *statement = lite_database_prepare(&sink->db,
+                                                    "SELECT name, pos, seq, lines, source, state, " LITE_HOLDER_COLUMNS
+                                                    ", (SELECT count(*) FROM cdc_offsets) FROM "
+                                                    "cdc_offsets",
+                                                    error);
     if (statement == NULL)
         return -1;
     int code, result = 0;

@@ -25,6 +25,15 @@ static void append_table(struct cdc_buf *sql, const struct lite_table *table, bo
         lite_sql_append_table(sql, table);
 }
 
+/* With the table's name. Without it SQLite takes "id" for the text id where there is no such column any more, since somebody has
+ * renamed it, say: a delete would find no row, and nobody would know. */
+static void append_place(struct cdc_buf *sql, const struct lite_table *table, bool waiting, size_t column)
+{
+    append_table(sql, table, waiting);
+    cdc_buf_byte(sql, '.');
+    append_column(sql, table, waiting, column);
+}
+
 static void append_columns(struct cdc_buf *sql, const struct lite_table *table, bool waiting)
 {
     for (size_t i = 0; i < table->source.n_columns; i++) {
@@ -34,12 +43,21 @@ static void append_columns(struct cdc_buf *sql, const struct lite_table *table, 
     }
 }
 
+static void append_places(struct cdc_buf *sql, const struct lite_table *table, bool waiting)
+{
+    for (size_t i = 0; i < table->source.n_columns; i++) {
+        if (i > 0)
+            cdc_buf_lit(sql, ", ");
+        append_place(sql, table, waiting, i);
+    }
+}
+
 static void append_key_match(struct cdc_buf *sql, const struct lite_table *table, bool waiting, size_t *parameter)
 {
     for (size_t i = 0; i < table->source.n_key; i++) {
         if (i > 0)
             cdc_buf_lit(sql, " AND ");
-        append_column(sql, table, waiting, table->source.key[i]);
+        append_place(sql, table, waiting, table->source.key[i]);
         cdc_buf_printf(sql, "=?%zu", ++*parameter);
     }
 }
@@ -63,7 +81,7 @@ static void append_row_match(struct cdc_buf *sql, const struct lite_table *table
         bool opens = n % MATCHES_DEEP == 0;
         cdc_buf_text(sql, n == 0 ? " WHERE (" : opens ? ") AND (" : " AND ");
         n++;
-        append_column(sql, table, waiting, i);
+        append_place(sql, table, waiting, i);
         cdc_buf_printf(sql, " IS ?%zu", ++*parameter);
     }
     cdc_buf_text(sql, n > 0 ? ") LIMIT 1)" : " LIMIT 1)");
@@ -158,7 +176,7 @@ static void append_copy(struct cdc_buf *sql, const struct lite_table *table, boo
     cdc_buf_lit(sql, " (");
     append_columns(sql, table, to_waiting);
     cdc_buf_lit(sql, ") SELECT ");
-    append_columns(sql, table, !to_waiting);
+    append_places(sql, table, !to_waiting);
     cdc_buf_lit(sql, " FROM ");
     append_table(sql, table, !to_waiting);
     cdc_buf_lit(sql, " WHERE ");
