@@ -22,16 +22,18 @@
 #define STANDS_MS 10000 /* so long is more than a standby that lags a little */
 #define PATIENCE_MS 200 /* with tables that somebody holds locked: the lines wait meanwhile. It is asked again */
 
-/* Tables, by the transactions that wrote their rows of the catalog and those of their columns, and of composite types; labels of enums (not temporary ones, which come and
- * go all the time, and are never seen); names of schemas; keys; the publication's own row; its lists. */
+/* Tables, by the transactions that wrote their rows of the catalog and those of their columns, and of composite types, which views and
+ * whatever else has rows are, too (not temporary ones, which come and go all the time, and are never seen); labels of enums, in the same
+ * way; names of schemas; keys; the publication's own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
     "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashint8(oid::int8 * 4294967296 + xmin::text::int8)), ' " \
     "', "                                                                                                              \
     "sum(hashtext(concat(relname, ' ', oid, ' ', relnamespace, relkind, relpersistence, relispartition)))) FROM "      \
     "pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') AND relpersistence <> 't'), (SELECT concat(count(*), "  \
     "' ', sum(hashint8(a.attrelid::int8 * 4294967296 + a.xmin::text::int8))) FROM pg_catalog.pg_attribute a JOIN "     \
-    "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'c') AND "             \
-    "c.relpersistence = 'p' AND c.oid >= 16384), (SELECT concat(count(*), ' ', sum(hashtext(concat(oid, ' ', "         \
+    "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'c', 'v', 'm', 'f') "  \
+    "AND c.relpersistence <> 't' AND c.oid >= 16384), (SELECT concat(count(*), ' ', sum(hashtext(concat(oid, ' ', "    \
+    "xmin, ' ', "                                                                                                      \
     "enumlabel)))) FROM pg_catalog.pg_enum), (SELECT sum(hashtext(concat(nspname, oid, ' ', xmin))) FROM "             \
     "pg_catalog.pg_namespace WHERE nspname !~ '^pg_'), (SELECT concat(count(*), ' ', "                                 \
     "sum(hashtext(concat(indexrelid, ' ', xmin)))) FROM pg_catalog.pg_index WHERE indrelid >= 16384 AND "              \
