@@ -161,20 +161,20 @@ there() { msql -N "select count(*) from information_schema.tables where table_sc
 # What a crash takes back where the log is not synced: the server is as it was, and gives the numbers to other transactions.
 # MariaDB takes the time when its .frm file's inode changed for the time when a table was made: both have the same files of those.
 keep_server() {
-    local data file
-    data=$(mysql_dir lossy)/data
-    MYSQL_DATABASE='' mysql_stop lossy
+    local data file name=${1:-lossy}
+    data=$(mysql_dir "$name")/data
+    MYSQL_DATABASE='' mysql_stop "$name"
     cp -a "$data" "$data.kept"
     find "$data" -name '*.frm' | while read -r file; do ln -f "$file" "$data.kept/${file#"$data"/}"; done
-    mysql_up lossy
+    mysql_up "$name"
 }
 set_server_back() {
-    local data
-    data=$(mysql_dir lossy)/data
-    mysql_kill lossy
+    local data name=${1:-lossy}
+    data=$(mysql_dir "$name")/data
+    mysql_kill "$name"
     mv "$data" "$(mktemp -d "$data.XXXXXX")"
     mv "$data.kept" "$data"
-    mysql_up lossy
+    mysql_up "$name"
 }
 on_server() {
     MYSQL_DATABASE='' mysql_start "$1" --binlog-row-metadata="$(least)"
@@ -258,6 +258,38 @@ is_refused() {
     MYSQL_DATABASE='' mysql_stop lossy
     MYSQL_SERVER=main
 }
+
+# The other sink's position is still in the log, and what was committed since has the numbers of what was lost.
+@test "a crash that takes back what one of two sinks has stored: 79, and neither takes what came since" {
+    local sink
+    stream() { t mysql-binlog --name "$NAME" -t "$NAME.*" --heartbeat 0 --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --until now "$@" "$URL" >"$DIR/lines" 2>"$DIR/err"; }
+    into() { t cdc-sink-sqlite -q --offset-file "$DIR/$1" "$DIR/$1.db" <"$DIR/lines"; }
+    on_server two
+    msql "create table t (id int primary key, v varchar(20))"
+    stream --start now
+    for sink in ahead behind; do into $sink; done
+    msql "insert into t values (1, 'kept')"
+    stream
+    for sink in ahead behind; do into $sink; done
+    keep_server two
+    msql "insert into t values (2, 'lost'); insert into t values (3, 'lost')"
+    stream
+    into ahead
+    set_server_back two
+    exits 79 stream
+    says "a sink has stored transactions that the server has no more"
+    msql "insert into t values (2, 'new'); insert into t values (4, 'new'); insert into t values (5, 'new')"
+    exits 79 stream
+    is "lines" 0 "$(wc -l <"$DIR/lines")"
+    # Without that sink the log goes on.
+    rm "$DIR/p" "$DIR/ahead"
+    t mysql-binlog -q --name "$NAME" -t "$NAME.*" --ack "$DIR/behind" --until now "$URL" >"$DIR/lines"
+    into behind
+    is "rows" "1 kept 2 new 4 new 5 new" "$(sqlite3 -separator ' ' "$DIR/behind.db" 'select * from t order by id' | xargs)"
+    MYSQL_DATABASE='' mysql_stop two
+    MYSQL_SERVER=main
+}
+
 has_stored_some() {
     local point stored
     point=$(jq -er '.offsets[].state.points[0].pos' "$STATE/cdc-snapshot-$NAME.offset" 2>/dev/null) || return 1

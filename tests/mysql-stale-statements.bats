@@ -72,6 +72,19 @@ dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.of
     is "rows that stay" "6 7" "$(copy 'select (select group_concat(id) from t), (select group_concat(id) from u)' | tr '|' ' ')"
 }
 
+# bats test_tags=only:mariadb
+@test "CREATE OR REPLACE DATABASE drops the one of before: no row of its tables is left" {
+    local tables="create table t (id int primary key, a int); create table other (id int auto_increment primary key, v int)"
+    msql "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)"
+    runs
+    msql "insert into t values (3, 3); create or replace database $NAME; use $NAME; $tables; insert into t values (2, 20), (4, 4)"
+    runs
+    equal t other
+    MYSQL_DATABASE='' msql "create or replace schema $NAME"
+    runs
+    is "rows" 0 "$(copy 'select count(*) from t')"
+}
+
 @test "a database that is dropped, with tables that a filter renames: rows read again stay, and so do those of other databases" {
     sink_line() {
         local options="--name $NAME -t '$NAME.*' -t '${NAME}x.*' --state-dir '$STATE'"

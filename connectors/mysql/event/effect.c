@@ -229,6 +229,17 @@ static int change_index(struct my_effect_reader *reader, struct cdc_error *error
     return my_effect_tell(reader, MY_EFFECT_KEYS, "a statement on an index may have changed the key of", error);
 }
 
+/* DROP DATABASE d, and MariaDB's CREATE OR REPLACE DATABASE d, which drops it first: 1, or 0 where it is about something else; -1. */
+static int drop_database(struct my_effect_reader *reader, const char *what, struct cdc_error *error)
+{
+    if (!my_effect_take(reader, "database") && !my_effect_take(reader, "schema"))
+        return 0;
+    my_effect_skip_if_exists(reader);
+    if (!my_lexer_take_name(&reader->lexer, &reader->db))
+        return unreadable(reader, error) < 0 ? -1 : 1;
+    return my_effect_tell(reader, MY_EFFECT_DATABASE, what, error) < 0 ? -1 : 1;
+}
+
 static int drop(struct my_effect_reader *reader, struct cdc_error *error)
 {
     bool online = my_effect_take(reader, "online") || my_effect_take(reader, "offline");
@@ -237,12 +248,7 @@ static int drop(struct my_effect_reader *reader, struct cdc_error *error)
     bool temporary = my_effect_take(reader, "temporary");
     if (my_effect_take(reader, "table") || my_effect_take(reader, "tables"))
         return drop_tables(reader, temporary ? MY_EFFECT_DROPPED : MY_EFFECT_EMPTIES, error);
-    if (!my_effect_take(reader, "database") && !my_effect_take(reader, "schema"))
-        return 0;
-    my_effect_skip_if_exists(reader);
-    if (!my_lexer_take_name(&reader->lexer, &reader->db))
-        return unreadable(reader, error);
-    return my_effect_tell(reader, MY_EFFECT_DATABASE, "DROP DATABASE removed the tables of", error);
+    return drop_database(reader, "DROP DATABASE removed the tables of", error) < 0 ? -1 : 0;
 }
 
 /* One after the other: RENAME TABLE a TO tmp, b TO a, tmp TO b */
@@ -263,7 +269,7 @@ static int rename_tables(struct my_effect_reader *reader, struct cdc_error *erro
     return 0;
 }
 
-/* CREATE OR REPLACE TABLE: a table of before is dropped, as by CREATE OR REPLACE SEQUENCE. */
+/* CREATE OR REPLACE TABLE: a table of before is dropped, as by CREATE OR REPLACE SEQUENCE, and a database with its tables. */
 static int create(struct my_effect_reader *reader, struct cdc_error *error)
 {
     bool replaces = my_effect_take(reader, "or") && my_effect_take(reader, "replace");
@@ -271,6 +277,9 @@ static int create(struct my_effect_reader *reader, struct cdc_error *error)
         ;
     if (my_effect_take(reader, "unique") || (replaces && my_effect_take(reader, "index")))
         return change_index(reader, error);
+    int database = replaces ? drop_database(reader, "CREATE OR REPLACE removed the tables of", error) : 0;
+    if (database != 0)
+        return database < 0 ? -1 : 0;
     bool temporary = my_effect_take(reader, "temporary");
     if (!my_effect_take(reader, "table") && (temporary || !replaces || !my_effect_take(reader, "sequence")))
         return 0;

@@ -220,6 +220,30 @@ static int check_sinks(struct my_stream *stream, const struct sink_positions *si
     return 0;
 }
 
+/* Does the server that a sink's position is of have it still? A crash may have taken back what that sink has stored, and others
+ * have not: what follows their positions is there, and what was committed since has numbers that the sink knows.
+ *     the log   10 a   11 b   12 c         a sink has 12, another one 10
+ *     then      10 a   11 d   12 e   13 f       of d and e the first one would take nothing, and keep b and c */
+static int check_sinks_here(struct my_stream *stream, const struct sink_positions *sinks, struct cdc_error *error)
+{
+    int stands = 1;
+    for (size_t i = 0; stands > 0 && i < sinks->n; i++) {
+        struct my_start of_sink = {.number = 0};
+        bool coord_stands;
+        if (sinks->items[i].elsewhere)
+            continue;
+        stands = my_start_from(&of_sink, sinks->items[i].offset, error) < 0
+                     ? -1
+                     : my_start_stands(stream, &of_sink, &coord_stands, error);
+        my_start_clear(&of_sink);
+    }
+    if (stands != 0)
+        return stands < 0 ? -1 : 0;
+    return my_start_lost(error,
+                         "a sink has stored transactions that the server has no more: it lost them in a crash, or "
+                         "was set back to a copy");
+}
+
 /* -- numbers ------------------------------------------------------------------------------------ */
 
 /* What follows that number is counted from the wall clock on, above all numbers that were given. */
@@ -324,6 +348,8 @@ int my_failover_number(struct my_stream *stream, struct cdc_error *error)
                              "the log goes on at another server within a transaction that is written in part: to be "
                              "started again, so that the sinks drop that part");
     int result = read_positions(stream, &sinks, error);
+    if (result == 0)
+        result = check_sinks_here(stream, &sinks, error);
     if (result == 0 && sinks.n > 0 && my_start_by_gtid(stream))
         result = number_by_sinks(stream, &sinks, error);
     else if (result == 0 && moved)

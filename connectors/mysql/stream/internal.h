@@ -113,6 +113,11 @@ bool my_bounds_are_reached(const struct my_bounds *bounds, const struct my_coord
 int my_bounds_are_late(struct my_bounds *bounds, struct my_session *session, const struct my_coord *coord,
                        struct cdc_error *error);
 
+/* -- start_position.c -- */
+/* From a commit's pos and source object, as the sinks' offset files have them. start: {0} or used before; my_start_clear. */
+int my_start_from(struct my_start *start, const struct cdc_offset *from, struct cdc_error *error);
+void my_start_clear(struct my_start *start);
+
 /* -- start_verify.c: whether the server still has what follows a start -- */
 /* Is the start found by its GTIDs, not by file and position? */
 bool my_start_by_gtid(const struct my_stream *stream);
@@ -120,6 +125,10 @@ bool my_start_by_gtid(const struct my_stream *stream);
 int my_start_verify(struct my_stream *stream, struct cdc_error *error);
 /* Once that was checked: coordinates that are of another server say nothing here, and go. */
 int my_start_leave_old_coord(struct my_stream *stream, struct cdc_error *error);
+/* Would a start there be good? 1; 0; -1: it could not be found out. *coord_stands: as other->coord_stands would be. Neither
+ * stream->start nor *other is changed. */
+int my_start_stands(struct my_stream *stream, const struct my_start *other, bool *coord_stands,
+                    struct cdc_error *error);
 /* The error, with what to do: always -1. */
 int my_start_lost(struct cdc_error *error, const char *why);
 
@@ -133,7 +142,7 @@ int my_anonymous_refused(struct my_stream *stream, struct cdc_error *error);
 
 /* -- failover.c: the log goes on at another server -- */
 /* Once the start is settled and the server has it: stream->start.numbering. IO: the transaction that was truncated cannot
- * go on there; LOST: a sink has stored what that server does not have. */
+ * go on there; LOST: a sink has stored what the server does not have. */
 int my_failover_number(struct my_stream *stream, struct cdc_error *error);
 /* MariaDB: is the newest transaction of each domain of these in the log after stream->start, or before that? 1, 0, -1 */
 int my_failover_has(struct my_stream *stream, const struct my_gtid_set *wanted, struct cdc_error *error);

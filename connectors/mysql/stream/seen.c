@@ -19,24 +19,15 @@ static int is_known_elsewhere(struct my_stream *stream, const char *gtids, struc
 /* As a start there would be checked. 1, 0, -1 */
 static int has_seen(struct my_stream *stream, struct cdc_error *error)
 {
-    const struct my_start kept = stream->start;
-    const struct my_server server = stream->session.server;
-    struct my_start *start = &stream->start;
-    *start = (struct my_start){.number = kept.number, .gtids = kept.seen.gtids, .coord = kept.seen.coord};
-    start->file_created = kept.seen.file_created;
-    start->gtids_lag = true;
-    memcpy(start->server_uuid, kept.seen.server_uuid, sizeof start->server_uuid);
-    int result = my_start_verify(stream, error);
-    bool elsewhere = !start->coord_stands;
-    stream->start = kept;
-    stream->session.server = server;
-    if (result < 0 && error->status == CDC_EXIT_LOST) {
-        cdc_error_clear(error);
-        return 0;
-    }
-    if (result == 0 && elsewhere && server.flavor == MY_FLAVOR_MARIADB)
-        return is_known_elsewhere(stream, kept.seen.gtids, error);
-    return result < 0 ? -1 : 1;
+    const struct my_seen *seen = &stream->start.seen;
+    struct my_start other = {.number = stream->start.number, .gtids = seen->gtids, .coord = seen->coord};
+    bool coord_stands;
+    other.file_created = seen->file_created;
+    memcpy(other.server_uuid, seen->server_uuid, sizeof other.server_uuid);
+    int stands = my_start_stands(stream, &other, &coord_stands, error);
+    if (stands > 0 && !coord_stands && stream->session.server.flavor == MY_FLAVOR_MARIADB)
+        return is_known_elsewhere(stream, seen->gtids, error);
+    return stands;
 }
 
 int my_seen_check(struct my_stream *stream, struct cdc_error *error)

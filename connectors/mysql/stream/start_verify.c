@@ -313,6 +313,23 @@ int my_start_verify(struct my_stream *stream, struct cdc_error *error)
     return 0;
 }
 
+int my_start_stands(struct my_stream *stream, const struct my_start *other, bool *coord_stands, struct cdc_error *error)
+{
+    const struct my_start kept = stream->start;
+    const struct my_server server = stream->session.server;
+    stream->start = *other;
+    stream->start.gtids_lag = true;
+    int result = my_start_verify(stream, error);
+    *coord_stands = stream->start.coord_stands;
+    stream->start = kept;
+    stream->session.server = server;
+    if (result < 0 && error->status == CDC_EXIT_LOST) {
+        cdc_error_clear(error);
+        return 0;
+    }
+    return result < 0 ? -1 : 1;
+}
+
 /* File and offset of another server say nothing here. A snapshot of MariaDB does not tell whose they are: the GTIDs do. */
 int my_start_leave_old_coord(struct my_stream *stream, struct cdc_error *error)
 {

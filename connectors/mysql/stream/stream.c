@@ -58,9 +58,7 @@ void my_stream_free(struct my_stream *stream)
     my_schema_free(stream->schema);
     my_stale_close(stream);
     my_reading_clear(&stream->reading);
-    free(stream->start.gtids);
-    my_temporaries_clear(&stream->start.temporaries);
-    my_seen_clear(&stream->start.seen);
+    my_start_clear(&stream->start);
     free(stream);
 }
 
