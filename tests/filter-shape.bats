@@ -182,6 +182,19 @@ event() { TABLE=outbox change "${3:-c}" "{\"id\":\"$1\"}" null "{\"id\":\"$1\",\
     is payload '{"n":2}' "$(sqlite3 "$DIR/db" 'select payload from "outbox.event.customer"')"
 }
 
+@test "--outbox: a table that is read from its beginning again is told, as events that came and went meanwhile are in no line" {
+    { outbox; event e1 order; TABLE=outbox line t '"x":1'; commit; } >"$IN"
+    ends 0 t cdc-filter --outbox outbox <"$IN"
+    not grep warning "$DIR/err"
+    { TABLE=outbox line t '"read":"live"'; outbox; event e1 order r; commit; TABLE=other line t '"read":"begin"'; commit; } >"$IN"
+    ends 0 t cdc-filter --outbox outbox <"$IN"
+    says 'warning: --outbox: table "outbox" is read from its beginning again'
+    is "times" 1 "$(grep -c warning "$DIR/err")"
+    { TABLE=outbox line t '"x":1' | sed 's/"snapshot":"false"/"snapshot":"true"/'; outbox; event e1 order r; commit; } >"$IN"
+    ends 0 t cdc-filter --outbox outbox <"$IN"
+    says 'warning: --outbox: table "outbox" is read from its beginning again'
+}
+
 @test "--outbox: names of its own, another key, another prefix, and one event in the place of the outbox's position each time" {
     { TABLE=outbox schema id id:uuid kind:text aggregateid:text type:text payload:text; TABLE=outbox change c '{"id":"e1"}' null '{"id":"e1","kind":"order","aggregateid":"7","type":"X","payload":"p"}'; commit; } >"$IN"
     t cdc-filter --outbox outbox --outbox-column aggregatetype=kind --outbox-key aggregateid --outbox-prefix ev- <"$IN" >"$DIR/out"

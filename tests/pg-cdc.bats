@@ -340,6 +340,14 @@ EOF
     is "rows" 100000 "$(grep -c '"op":"c"' "$DIR/out")"
 }
 
+@test "a server where nothing happens: positions rise over restarts" {
+    table
+    begin
+    for _ in 1 2; do stream --idle-exit 1 --heartbeat 100ms --offset-file "$DIR/p"; done
+    lines_at_least "$DIR/out" 12
+    ordered "$DIR/out"
+}
+
 @test "--temporary: what happens from now on, and nothing stays" {
     table
     spawn_line "exec pg-cdc --temporary --name '$NAME' -t '$NAME.*' --max-events 2 '$URL' >'$DIR/out' 2>'$DIR/err'"

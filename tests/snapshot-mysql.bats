@@ -902,6 +902,27 @@ big_key_table() {
     msql "set sql_log_bin = 0; drop user part@'%'"
 }
 
+@test "a table that a pattern selects and the user may not SELECT: the stream says with its first row that nobody has read it" {
+    local grant
+    grant=$(if mysql_is_mariadb; then echo binlog monitor; else echo replication client; fi)
+    msql "create table seen (id int primary key); insert into seen values (1); create table unseen (id int primary key); insert into unseen values (1);
+          set sql_log_bin = 0; create user half@'%' identified by 'half'; grant replication slave, $grant on *.* to half@'%'; grant select on $NAME.seen to half@'%'"
+    URL=${URL/cdc:$MYSQL_PASSWORD@/half:half@}
+    snapshot -t "$NAME.*" | sink
+    msql "insert into seen values (2); insert into unseen values (2); insert into unseen values (3)"
+    : >"$DIR/err"
+    binlog -t "$NAME.*" --until now | sink
+    is "times" 1 "$(grep -c 'warning: .*unseen.*may not SELECT' "$DIR/err")"
+    not grep -q "warning: .*table $NAME.seen" "$DIR/err"
+    # What it says helps.
+    msql "set sql_log_bin = 0; grant select on $NAME.unseen to half@'%'"
+    t cdc-snapshot --again --state-dir "$STATE" -t "$NAME.unseen" "$URL" 2>>"$DIR/err"
+    run -75 binlog -t "$NAME.*" --until now
+    { snapshot -t "$NAME.*" && binlog -t "$NAME.*" --until now; } | sink
+    is "rows" "1 2 3" "$(copy "select id from unseen order by id" | xargs)"
+    msql "set sql_log_bin = 0; drop user half@'%'"
+}
+
 @test "a user who may not SELECT: 77, never a finished snapshot of nothing; by a role it may" {
     local user="role_$BATS_SUITE_TEST_NUMBER" monitor='replication client'
     ! mysql_is_mariadb || monitor='binlog monitor'

@@ -53,6 +53,9 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
 /* True for r c u d: lines that carry a row. */
 bool cdc_event_has_row(const struct cdc_event *event);
 
+/* True for a t line that begins the rows of a table, of a snapshot or where it is read again, and for the schema line that ends these. */
+bool cdc_event_is_of_read(const struct cdc_event *event);
+
 /* True for a t line whose source names a database and no table: all tables of it are gone (MySQL's DROP DATABASE). */
 bool cdc_event_is_of_database(const struct cdc_event *event);
 /* The same line for one table of that database, whose names are given as they are. 1: *one is that event, with its names in scratch; 0: the line

@@ -361,6 +361,15 @@ int cdc_event_of_table(const struct cdc_event *event, const char *schema, const 
     return 1;
 }
 
+bool cdc_event_is_of_read(const struct cdc_event *event)
+{
+    struct cdc_span snapshot = cdc_json_string_raw(event->snapshot);
+
+    return (event->op == CDC_OP_TRUNCATE && (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live") ||
+                                             (snapshot.n > 0 && !cdc_span_is(snapshot, "false")))) ||
+           (event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end"));
+}
+
 size_t cdc_event_placeholder(const char *p, const struct cdc_event *event, struct cdc_span *raw)
 {
     const struct {

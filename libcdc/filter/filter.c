@@ -155,18 +155,9 @@ static bool is_of_no_selected_table(const struct cdc_filter *filter, const struc
 /* A truncate line of a snapshot is a part of it: the table's rows come again, and those of the attempt before, of which some
  * are no more, must not stay beside them. So is the line after the rows of a table that is read again. They go with these
  * rows: to a sink that had the end and no row, every document would be one of before. */
-static bool is_of_a_read(const struct cdc_event *event)
-{
-    struct cdc_span snapshot = cdc_json_string_raw(event->snapshot);
-
-    return (event->op == CDC_OP_TRUNCATE && (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live") ||
-                                             (snapshot.n > 0 && !cdc_span_is(snapshot, "false")))) ||
-           (event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end"));
-}
-
 static bool passes(const struct cdc_filter *filter, const struct plan *plan, const struct cdc_event *event)
 {
-    enum cdc_op op = is_of_a_read(event) ? CDC_OP_READ : event->op;
+    enum cdc_op op = cdc_event_is_of_read(event) ? CDC_OP_READ : event->op;
 
     if (plan != NULL ? !plan->selected : is_of_no_selected_table(filter, event))
         return false;

@@ -260,6 +260,25 @@ int my_catalog_is_no_table(MYSQL *sql, const char *db, const char *name, struct 
     return result ? other : -1;
 }
 
+int my_catalog_is_refused(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    cdc_buf_lit(&text, "SELECT 1 FROM ");
+    my_session_append_table(&text, db, name);
+    cdc_buf_append(&text, " LIMIT 0", sizeof " LIMIT 0");
+    MYSQL_RES *result = text.failed ? NULL : my_session_query(sql, text.data, "cannot look for a table", error);
+    int status = text.failed ? cdc_error_memory(error) : 0;
+    cdc_buf_free(&text);
+    mysql_free_result(result);
+    if (result || status < 0)
+        return status;
+    bool refused = error->status == CDC_EXIT_PERMISSION;
+    if (!refused && (mysql_errno(sql) == 0 || my_session_error_passes(mysql_errno(sql))))
+        return -1;
+    cdc_error_clear(error); /* it is gone, say */
+    return refused;
+}
+
 int my_catalog_computes(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
 {
     static const char head[] =

@@ -29,6 +29,8 @@ int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table 
 int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
 /* 1: there is a view or a sequence of that name now; 0; -1. */
 int my_catalog_is_no_table(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
+/* 1: the user may not SELECT from a table of that name, whether there is one or not; 0; -1. */
+int my_catalog_is_refused(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
 /* 1: the table has generated columns now; 0; -1. */
 int my_catalog_computes(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
 

@@ -36,6 +36,30 @@ static int is_no_table(void *context, const char *db, const char *table, struct 
     return sql ? my_catalog_is_no_table(sql, db, table, error) : -1;
 }
 
+/* The log has the rows of all tables, a snapshot those of the tables that its user may read: under a pattern nobody has asked for this one
+ * by name, and a copy has of it what changes. One that is younger than the snapshot lacks nothing, but cannot be told from that. */
+static int tell_refused(struct my_stream *stream, MYSQL *sql, const struct my_table *table, struct cdc_error *error)
+{
+    struct cdc_buf *told = &stream->refused_tables;
+    const char *at = told->data;
+    while (told->len > 0 && at < told->data + told->len) {
+        const char *name = at + strlen(at) + 1;
+        if (strcmp(at, table->db) == 0 && strcmp(name, table->name) == 0)
+            return 0;
+        at = name + strlen(name) + 1;
+    }
+    int refused = my_catalog_is_refused(sql, table->db, table->name, error);
+    if (refused <= 0)
+        return refused;
+    cdc_buf_append(told, table->db, strlen(table->db) + 1);
+    cdc_buf_append(told, table->name, strlen(table->name) + 1);
+    cdc_log_write(stream->log, CDC_LOG_WARNING,
+                  "table %s.%s is selected, and the user may not SELECT from it: rows that it had when the snapshot was "
+                  "taken are in no copy (hint: GRANT SELECT, then cdc-snapshot --again -t %s.%s; or leave it out with -T)",
+                  table->db, table->name, table->db, table->name);
+    return told->failed ? cdc_error_memory(error) : 0;
+}
+
 static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
     struct my_stream *stream = context;
@@ -45,6 +69,8 @@ static int describe(void *context, struct my_table *table, const struct my_coord
         return -1;
     if (table->sequence)
         return 0;
+    if (my_stale_is_kept(stream) && tell_refused(stream, sql, table, error) < 0)
+        return -1;
     const struct my_point point = my_decoder_point(stream->decoder);
     int result = table->has_names ? my_schema_describe(stream->schema, table, coord, point, error)
                                   : my_schema_at(stream->schema, table, coord, point, error);

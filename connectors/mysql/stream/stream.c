@@ -57,6 +57,7 @@ void my_stream_free(struct my_stream *stream)
     my_decoder_free(stream->decoder);
     my_schema_free(stream->schema);
     my_stale_close(stream);
+    cdc_buf_free(&stream->refused_tables);
     my_reading_clear(&stream->reading);
     my_start_clear(&stream->start);
     free(stream);

@@ -163,6 +163,12 @@ static void heartbeat(struct pgoutput *decoder, uint64_t lsn, uint32_t number, s
         pg_visible_clear(&decoder->visible);
 }
 
+void pgoutput_set_heartbeats(struct pgoutput *decoder, uint32_t heartbeats)
+{
+    if (decoder->heartbeats < heartbeats) /* after a reconnect it has gone on already */
+        decoder->heartbeats = heartbeats;
+}
+
 void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out)
 {
     heartbeat(decoder, lsn, ++decoder->heartbeats, out);

@@ -112,6 +112,9 @@ uint64_t pgoutput_transaction(const struct pgoutput *decoder, uint32_t *xid);
 /* After a commit line (or the commit line of a non-transactional message): the boundary; NULL before the first.
  * BORROWED until the next decode. */
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);
+/* The position that reading begins at is that of a heartbeat with this number, or 0: the next one at the same place is counted on
+ * from there, or a sink would take it for one that it has. */
+void pgoutput_set_heartbeats(struct pgoutput *decoder, uint32_t heartbeats);
 /* Appends a heartbeat line at lsn (only between transactions) and makes it the boundary. */
 void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
 /* The same as the boundary where a run ends, known before it is reached: its number is 0, which no other heartbeat has. */

@@ -100,6 +100,13 @@ bool pg_pos_is_snapshot(const char *pos, unsigned *attempt)
     return true;
 }
 
+uint32_t pg_pos_counter(const char *pos)
+{
+    uint64_t ignored, counter;
+    const char *tail = cdc_pos_parse(pos, &ignored, &ignored);
+    return tail && *tail == 'h' && cdc_pos_hex(tail + 1, COUNTER_DIGITS, &counter) ? (uint32_t)counter : 0;
+}
+
 bool pg_pos_is_round(const char *pos)
 {
     uint64_t lsn, ordinal, value;

@@ -29,6 +29,9 @@ bool pg_pos_is_commit(const char *pos, uint64_t *begin, uint64_t *end);
 /* Was pos made by a snapshot? Then *attempt is set. */
 bool pg_pos_is_snapshot(const char *pos, unsigned *attempt);
 
+/* A heartbeat's counter; 0 for other lines. */
+uint32_t pg_pos_counter(const char *pos);
+
 /* Was it made by a round? */
 bool pg_pos_is_round(const char *pos);
 

@@ -513,6 +513,7 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     pg_reading_attach(stream);
     pg_asked_begin(stream);
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
+    pgoutput_set_heartbeats(stream->decoder, stream->start.heartbeats);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,
                     stream->start.from < stream->start.lsn ? stream->start.lsn : 0);
     return start_replication(stream, error);

@@ -29,6 +29,7 @@ struct pg_start {
     struct cdc_span source, state; /* what the position belongs to (identity.h). BORROWED, while connecting */
     struct cdc_span members;       /* what the publication had then (members.h). BORROWED, while connecting */
     struct pg_last last;           /* the newest transaction before lsn */
+    uint32_t heartbeats;           /* that were written at lsn */
     uint64_t from;                 /* where the server is to begin: lsn, or before it to see that the log is the same */
     struct cdc_span
         read_at; /* what a snapshot has seen of the log from here on (visible.h). BORROWED, while connecting */

@@ -54,6 +54,7 @@ int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool 
     if (from == &decided->from && decided->kind == CDC_START_SNAPSHOT)
         start->state = cdc_json_member(start->state, "identity");
     pg_last_read(&start->last, from->pos, start->source);
+    start->heartbeats = pg_pos_counter(from->pos);
     if (pg_pos_restart_lsn(from->pos, &start->lsn))
         return 0;
     return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", from->pos);
