@@ -968,6 +968,8 @@ static void test_keys(void)
         {"a lesser uuid, by its first digit", true, UUID_OF("8", "1") "|t1", UUID_OF("7", "f") "|t2", 1},
         {"a greater one", true, UUID_OF("9", "f") "|t1", UUID_OF("a", "0") "|t0", 0},
         {"by its last digit", true, UUID_OF("8", "9") "|t1", UUID_OF("8", "a") "|t0", 0},
+        {"digit by digit", true, "t10e4a3c2-0000-4000-8000-000000000001|t1", "t0fe4a3c2-0000-4000-8000-000000000001|t2",
+         1},
         {"the same one", true, UUID_OF("8", "a") "|t1", UUID_OF("8", "a") "|t2", 0},
         {"not a number", false, "t1|t1", "t1x|t1", -1},
         {"nothing", false, "t1|t1", "t|t1", -1},
