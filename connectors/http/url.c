@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A URL and the credentials in it, taken apart: the URL goes into messages, and must not show a password there. */
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,12 +36,20 @@ static bool url_shown(CURLU *url, char **shown)
     return ok;
 }
 
+/* An address, and not 127.example.com. */
+static bool is_loopback(const char *host)
+{
+    struct in_addr address;
+
+    return strcmp(host, "[::1]") == 0 || (strncmp(host, "127.", 4) == 0 && inet_pton(AF_INET, host, &address) == 1);
+}
+
 static bool is_local(const char *host)
 {
     size_t n = host != NULL ? strlen(host) : 0;
 
-    return host != NULL && (strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-                            strcmp(host, "[::1]") == 0 || (n > 10 && strcasecmp(host + n - 10, ".localhost") == 0));
+    return host != NULL && (strcasecmp(host, "localhost") == 0 || is_loopback(host) ||
+                            (n > 10 && strcasecmp(host + n - 10, ".localhost") == 0));
 }
 
 /* false: no memory. */

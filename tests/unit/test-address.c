@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Which addresses are of the public internet. */
+/* Which addresses are of the public internet, and what a URL is taken apart into. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/un.h>
 
 #include "connectors/http/client/address.h"
+#include "connectors/http/http.h"
+#include "tests/unit/no-memory.h"
 
 static int failures;
 
@@ -29,6 +32,66 @@ static void is_public(const char *text, bool wanted)
         return;
     printf("%s (%s): is%s public\n", text, printed, wanted ? " not" : "");
     failures++;
+}
+
+/* "clean shown user password", and "local"; "64": refused. */
+static int take_url_apart(const char *text, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct http_url url;
+
+    memory_begin();
+    int result = http_url_split(text, &url, error);
+    memory_end();
+    if (result == 0)
+        cdc_buf_printf(out, "%s %s %s %s%s", url.clean, url.shown, url.user ? url.user : "-",
+                       url.password ? url.password : "-", url.local ? " local" : "");
+    http_url_free(&url);
+    return result;
+}
+
+static void url_is(const char *text, const char *want)
+{
+    struct cdc_error error = {0};
+    struct cdc_buf got = CDC_BUF_INIT;
+
+    if (take_url_apart(text, &got, &error) != 0)
+        cdc_buf_printf(&got, "%d", error.status);
+    if (!cdc_span_is(cdc_span(got.data, got.len), want) || (error.status != 0 && strstr(error.text, "pw"))) {
+        printf("%s: got %.*s, wanted %s\n", text, (int)got.len, got.data, want);
+        failures++;
+    }
+    cdc_buf_free(&got);
+}
+
+static void test_urls(void)
+{
+    url_is("http://h", "http://h/ http://h/ - -");
+    url_is("https://u%40x:p%3Aw@h:9200/a/b?c=d#e", "https://h:9200/a/b?c=d https://h:9200/... u@x p:w");
+    url_is("http://u@h/?q", "http://h/?q http://h/... u -");
+    url_is("HTTP://h/", "http://h/ http://h/ - -");
+    url_is("http://localhost:1", "http://localhost:1/ http://localhost:1/ - - local");
+    url_is("http://LocalHost", "http://LocalHost/ http://LocalHost/ - - local");
+    url_is("http://a.localhost", "http://a.localhost/ http://a.localhost/ - - local");
+    url_is("http://alocalhost", "http://alocalhost/ http://alocalhost/ - -");
+    url_is("http://localhost.a", "http://localhost.a/ http://localhost.a/ - -");
+    url_is("http://127.0.0.1", "http://127.0.0.1/ http://127.0.0.1/ - - local");
+    url_is("http://127.255.1.2", "http://127.255.1.2/ http://127.255.1.2/ - - local");
+    url_is("http://127.example.com", "http://127.example.com/ http://127.example.com/ - -");
+    url_is("http://128.0.0.1", "http://128.0.0.1/ http://128.0.0.1/ - -");
+    url_is("http://[::1]:1", "http://[::1]:1/ http://[::1]:1/ - - local");
+    url_is("http://[::2]", "http://[::2]/ http://[::2]/ - -");
+    url_is("h", "64");
+    url_is("http:/u:pw@h", "64");
+    url_is("http:///u:pw@h", "64");
+    url_is("https:///h", "64");
+    url_is("ftp://u:pw@h", "64");
+    url_is("", "64");
+    url_is("http://u:pw@h:x", "64");
+}
+
+static int split_without_memory(struct cdc_buf *out, struct cdc_error *error)
+{
+    return take_url_apart("https://u:p@localhost/a?b", out, error);
 }
 
 int main(void)
@@ -94,5 +157,7 @@ int main(void)
         printf("a socket of this machine is public\n");
         failures++;
     }
+    test_urls();
+    failures += memory_sweep("a URL", split_without_memory) != 0;
     return failures != 0;
 }

@@ -4,6 +4,7 @@
 
 #include "connectors/mysql/decoder/image.h"
 #include "connectors/mysql/scan/cell.h"
+#include "tests/unit/no-memory.h"
 
 static void apply(const char *before, const char *diffs, const char *want)
 {
@@ -48,6 +49,27 @@ static void apply(const char *before, const char *diffs, const char *want)
     "02000a00"                                                                                                         \
     "050100"                                                                                                           \
     "050200"
+
+/* {"a":[1,2]} with a[1] replaced, a[0] inserted before, b added, and a's last removed. */
+#define CHANGES                                                                                                        \
+    "0006242e615b315d03050700"                                                                                         \
+    "0106242e615b305d03050800"                                                                                         \
+    "0103242e6203050900"                                                                                               \
+    "0206242e615b315d"
+
+static const char *swept;
+
+static int apply_without_memory(struct cdc_buf *out, struct cdc_error *error)
+{
+    size_t n, m;
+    uint8_t *document = bytes_of(NESTED, &n), *bytes = bytes_of(swept, &m);
+    memory_begin();
+    int result = my_value_apply_json_diffs(out, cdc_span((char *)document, n), cdc_span((char *)bytes, m), error);
+    memory_end();
+    free(document);
+    free(bytes);
+    return result < 0 ? -1 : 0;
+}
 
 static void test_json_apply(void)
 {
@@ -233,5 +255,10 @@ int main(void)
 {
     test_json();
     test_selected_json();
+    apply(NESTED, CHANGES, "{\"a\":[8,7],\"b\":9}");
+    swept = CHANGES;
+    failures += memory_sweep("a partial update", apply_without_memory) != 0;
+    swept = "0103242e6203050900"; /* b alone: what is not known of the rest must not be left out */
+    failures += memory_sweep("a member more", apply_without_memory) != 0;
     return failures ? 1 : 0;
 }

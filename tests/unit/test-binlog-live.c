@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A table that is read again while the log goes on: which of its changes come, and the order of its keys. */
 #include "connectors/mysql/decoder/live.h"
-#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
 #include "tests/unit/binlog-events.h"
@@ -196,6 +196,88 @@ static void test_changes(void)
     my_live_clear(&live);
 }
 
+/* -- the lines of a piece -- */
+
+#define HEAD(op, line)                                                                                                 \
+    "{\"op\":\"" op "\",\"pos\":\"0000000000000003.0000000000.r0003.000000.000000000" line "\",\"seq\":3,"
+#define SOURCE(table, tail)                                                                                            \
+    "\"ts_ms\":1234,\"source\":{\"connector\":\"mariadb\",\"name\":\"p\"," table "\"ts_ms\":1234," tail
+#define OF_T                                                                                                           \
+    SOURCE("\"db\":\"d\",\"table\":\"t\",",                                                                            \
+           "\"server_id\":7,\"file\":\"binlog.000001\",\"pos\":1234,\"row\":0,\"snapshot\":\"true\"}")
+#define COMMIT(line, events)                                                                                           \
+    HEAD("commit", line)                                                                                               \
+    SOURCE("", "\"gtid\":\"0-7-77\",\"server_id\":7,\"file\":\"binlog.000001\",\"pos\":1234,\"row\":0,\"snapshot\":"   \
+               "\"false\",\"gtids\":\"0-7-77\"}")                                                                      \
+    ",\"events\":" events "}\n"
+#define COLUMNS                                                                                                        \
+    ",\"columns\":[{\"name\":\"a\",\"type\":\"int\",\"nullable\":false,\"generated\":false}],\"key_columns\":[\"a\"]"
+
+static const char piece_lines[] = HEAD("t", "1") OF_T ",\"read\":\"live\"}\n" HEAD("schema", "2") OF_T COLUMNS
+    "}\n" HEAD("r", "3") OF_T ",\"key\":{\"a\":1}}\n" COMMIT("4", "2") HEAD("schema", "5") OF_T COLUMNS
+    ",\"read\":\"end\",\"since\":2}\n" HEAD("t", "6") OF_T "}\n" COMMIT("7", "1");
+
+static void test_lines(void)
+{
+    struct my_decoder *decoder = new_decoder();
+    (void)change(decoder, NONE, 5);
+    struct my_piece_lines lines = {
+        .decoder = decoder, .table = decoder->tables[0], .attempt = 3, .since = 2, .ts_ms = 1234};
+    for (size_t i = 0; !lines.table; i++)
+        lines.table = decoder->tables[i];
+    text.len = 0;
+    my_piece_begin(&lines, &text);
+    my_piece_row(&lines, cdc_span_text(",\"key\":{\"a\":1}}\n"), &text);
+    my_piece_commit(&lines, &text);
+    my_piece_end(&lines, &text);
+    my_piece_gone(&lines, &text);
+    my_piece_commit(&lines, &text);
+    check_text("the lines of two pieces", text_of(&text), piece_lines);
+    struct cdc_buf next = CDC_BUF_INIT;
+    my_piece_append_pos(decoder, 3, &next);
+    check_text("what the next line will have", text_of(&next), "0000000000000003.0000000000.r0003.000000.0000000008");
+    cdc_buf_free(&next);
+    my_decoder_free(decoder);
+    my_live_clear(&live);
+}
+
+/* The row 9 becomes 5; of its other column the log has nothing. */
+static bool moves_in_part(struct my_decoder *decoder)
+{
+    text.len = 0;
+    start();
+    put(78, 8);
+    put(0, 4);
+    put(MY_GTID_TRANSACTIONAL, 1);
+    put(0, 1);
+    put(77, 8);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID);
+    start();
+    put_hex("12000000000001000164000174000203030000040401610162080100");
+    result |= decode(decoder, MY_EVENT_TABLE_MAP);
+    start();
+    put_hex("1200000000000100020101");
+    put_row(9);
+    put_row(5);
+    result |= decode(decoder, MY_EVENT_UPDATE_ROWS_V1);
+    start();
+    put_query("", "d", "COMMIT");
+    result |= decode(decoder, MY_EVENT_QUERY);
+    if (result < 0)
+        abort();
+    return text.len > 0 && memmem(text.data, text.len, "\"op\":\"c\"", 8);
+}
+
+static void test_moved_in_part(void)
+{
+    struct my_decoder *decoder = new_decoder();
+    done_up_to("7");
+    check(!moves_in_part(decoder) && live.why && live.hidden,
+          "a row moves to where it was read, and the log lacks columns of it");
+    my_decoder_free(decoder);
+    my_live_clear(&live);
+}
+
 static void test_touched(void)
 {
     struct my_decoder *decoder = new_decoder();
@@ -241,6 +323,8 @@ int main(void)
     test_keys();
     test_asked();
     test_changes();
+    test_moved_in_part();
+    test_lines();
     test_touched();
     test_truncated();
     cdc_buf_free(&body);

@@ -321,6 +321,45 @@ static void test_odd_events(void)
     check(e.table.p == NULL && e.db.p == NULL && cdc_span_is(e.schema, "b"), "the last source counts");
 }
 
+/* A line of a database, and what it is to one of its tables: `schema.table`, or "none". */
+static void is_of_table(const char *line, const char *schema, const char *table, const char *want)
+{
+    struct cdc_event all, one;
+    struct cdc_error error = {0};
+    struct cdc_buf scratch = CDC_BUF_INIT, got = CDC_BUF_INIT;
+    parses(line, &all);
+    int result = cdc_event_of_table(&all, schema, table, &scratch, &one, &error);
+    if (result == 1) {
+        cdc_buf_span(&got, one.schema);
+        cdc_buf_byte(&got, '.');
+        cdc_buf_span(&got, one.table);
+        check(one.op == all.op && one.db.p == all.db.p && one.pos.p == all.pos.p, "the rest of it");
+    }
+    check(result >= 0 && (result == 0 ? strcmp(want, "none") == 0 : cdc_span_is(cdc_span(got.data, got.len), want)),
+          want);
+    cdc_buf_free(&scratch);
+    cdc_buf_free(&got);
+}
+
+static void test_of_table(void)
+{
+    struct cdc_event e;
+#define OF_DATABASE "{\"op\":\"t\",\"pos\":\"1\",\"source\":{\"db\":\"d\"}"
+    parses(OF_DATABASE "}", &e);
+    check(cdc_event_is_of_database(&e), "a line of a database");
+    parses("{\"op\":\"t\",\"source\":{\"db\":\"d\",\"table\":\"t\"}}", &e);
+    check(!cdc_event_is_of_database(&e), "of a table");
+    parses("{\"op\":\"t\",\"source\":{\"db\":\"\"}}", &e);
+    check(!cdc_event_is_of_database(&e), "of none");
+    parses("{\"op\":\"c\",\"source\":{\"db\":\"d\"}}", &e);
+    check(!cdc_event_is_of_database(&e), "of another kind");
+    is_of_table(OF_DATABASE "}", "", "t\"1", ".t\\\"1");
+    is_of_table(OF_DATABASE "}", "s", "t", "s.t");
+    is_of_table(OF_DATABASE ",\"except\":[\"a\",\"\\u0074\"]}", "", "t", "none");
+    is_of_table(OF_DATABASE ",\"except\":[\"a\",7]}", "", "t", ".t");
+    is_of_table(OF_DATABASE ",\"except\":\"t\"}", "", "t", ".t");
+}
+
 /* What UTF-8 is not (RFC 3629): longer forms than needed, surrogates, beyond U+10FFFF. In any block of the scanner. */
 static void test_utf8(void)
 {
@@ -362,6 +401,7 @@ int main(void)
 {
     test_odd_events();
     test_wrong_member();
+    test_of_table();
     test_utf8();
     test_message();
     test_grammar();

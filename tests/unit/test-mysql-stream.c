@@ -572,6 +572,14 @@ static const struct other others[] = {
      {MYSQL8("ON"), A("GTID_SUBSET(@@GLOBAL", 1, "~")},
      CDC_EXIT_PROTOCOL,
      "does not compare GTID sets"},
+    /* flags, id, no file, offset 4, and 64 bytes: of one server 1 to 5 and 7. The log is MariaDB's: no line comes of it. */
+    {SOURCE_OF("b.000007", "567", UUID ":1-5:7", "4" UUID, "0"),
+     NULL,
+     {MYSQL8("ON")},
+     CDC_EXIT_PROTOCOL,
+     "\n2 dump from GTIDs\n2 "
+     "0100649ee7b00000000004000000000000004000000001000000000000003e11fa4771ca11e19e33c80aa9429562"
+     "02000000000000000100000000000000060000000000000007000000000000000800000000000000\n"},
     /* a first start */
     {NULL, "now", {A("BINLOG_GTID_POS", 1, "~")}, 0, "\"after\":{\"a\":5}"}, /* its file is read */
     {NULL, "now", {A("SHOW MASTER STATUS", 4, "")}, CDC_EXIT_CONFIG, "the server has turned its binary log off"},

@@ -324,6 +324,30 @@ static void test_acks_stay(void)
     unlink(present);
 }
 
+/* A snapshot keeps which sinks it began with: one that comes since has none of its rows. */
+static void test_acks_known(void)
+{
+    struct cdc_error error = {0};
+    const char *const two[] = {"/a \"b\"", "/c"}, *const three[] = {"/c", "/a \"b\"", "/d"};
+    struct cdc_acks *known = cdc_acks_new("shop", two, 2, NULL, &error);
+    struct cdc_acks *fewer = cdc_acks_new("shop", two + 1, 1, NULL, &error);
+    struct cdc_acks *more = cdc_acks_new("shop", three, 3, NULL, &error);
+    struct cdc_acks *none = cdc_acks_new("shop", NULL, 0, NULL, &error);
+    check(known && fewer && more && none, "sinks");
+    char *list = cdc_acks_list(known), *empty = cdc_acks_list(none);
+    check(list && strcmp(list, "[\"/a \\\"b\\\"\",\"/c\"]") == 0 && empty && strcmp(empty, "[]") == 0, "their list");
+    check(!cdc_acks_have_other(known, list) && !cdc_acks_have_other(fewer, list) && !cdc_acks_have_other(NULL, list) &&
+              !cdc_acks_have_other(none, empty),
+          "no other one");
+    check(cdc_acks_have_other(more, list) && cdc_acks_have_other(fewer, empty), "another one");
+    free(list);
+    free(empty);
+    cdc_acks_free(known);
+    cdc_acks_free(fewer);
+    cdc_acks_free(more);
+    cdc_acks_free(none);
+}
+
 /* --offset-file gives a sink's file any name: whose it is stands in it. */
 static void test_acks_by_tool(void)
 {
@@ -450,6 +474,7 @@ int main(void)
     test_names();
     test_acks_stay();
     test_acks_by_tool();
+    test_acks_known();
     char from[128];
     snprintf(from, sizeof from, "%s", path_of("a.offset"));
     check(rename(from, path_of("cdc-sink-a.offset")) == 0, "renamed");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pgoutput messages, built byte by byte, as lines. */
+#include "connectors/postgres/pgoutput/internal.h"
 #include "connectors/postgres/pgoutput/live.h"
 #include "connectors/postgres/pgoutput/pgoutput.h"
 #include "tests/unit/no-memory.h"
@@ -920,6 +921,164 @@ static void test_broken_pieces(void)
     pg_live_clear(&live);
 }
 
+/* The order of two rows' keys, by the piece that ends at the first one: does the other one come? 1, 0; -1: it has another key. */
+static int is_done(const char *columns, bool uuid_first, const char *last, const char *row)
+{
+    struct pg_live live = {.schema = "public", .name = "t", .column = {"a", "b"}, .is_uuid = {uuid_first}, .n_key = 2};
+    struct pg_live_key key = {.text = CDC_BUF_INIT};
+    struct pg_visible visible = {.json = NULL};
+    struct cdc_error error = {0};
+    fresh(NULL);
+    pgoutput_set_live(decoder, &live, NULL);
+    begin_with(16384, 'd', columns);
+    const struct pg_table *table = pg_relations_find(&decoder->relations, 16384, &error);
+    const char *second = strchr(last, '|') + 1;
+    const struct pg_cell cells[2] = {{.p = last + 1, .n = (uint32_t)(second - last - 2), .kind = 't'},
+                                     {.p = second + 1, .n = (uint32_t)strlen(second + 1), .kind = 't'}};
+    bool good = table && pg_live_key_of(&live, table, cells, &key);
+    pg_live_take_piece(&live, &key, &visible);
+    pg_live_passed(&live, 1);
+    lines.len = 0;
+    change_message('I', 16384, 0, NULL, row);
+    must_feed();
+    drop_schema_lines();
+    int result = !good || live.broken ? -1 : lines.len > 0;
+    pgoutput_set_live(decoder, NULL, NULL);
+    pg_live_key_free(&key);
+    pg_live_clear(&live);
+    return result;
+}
+
+#define UUID_OF(first, last) "t" first "1e4a3c2-0000-4000-8000-00000000000" last
+static void test_keys(void)
+{
+    static const struct {
+        const char *what;
+        bool uuid;
+        const char *last, *row;
+        int done;
+    } cases[] = {
+        {"the first column decides", false, "t5|t5", "t4|t9", 1},
+        {"whatever the second one", false, "t5|t5", "t6|t1", 0},
+        {"then the second one", false, "t5|t5", "t5|t5", 1},
+        {"which is greater", false, "t5|t5", "t5|t6", 0},
+        {"the least number", false, "t-9223372036854775808|t1", "t-9223372036854775807|t0", 0},
+        {"and the greatest", false, "t9223372036854775807|t1", "t9223372036854775806|t2", 1},
+        {"a sign counts", false, "t-1|t1", "t0|t0", 0},
+        {"a lesser uuid, by its first digit", true, UUID_OF("8", "1") "|t1", UUID_OF("7", "f") "|t2", 1},
+        {"a greater one", true, UUID_OF("9", "f") "|t1", UUID_OF("a", "0") "|t0", 0},
+        {"by its last digit", true, UUID_OF("8", "9") "|t1", UUID_OF("8", "a") "|t0", 0},
+        {"digit by digit", true, "t10e4a3c2-0000-4000-8000-000000000001|t1", "t0fe4a3c2-0000-4000-8000-000000000001|t2",
+         1},
+        {"the same one", true, UUID_OF("8", "a") "|t1", UUID_OF("8", "a") "|t2", 0},
+        {"not a number", false, "t1|t1", "t1x|t1", -1},
+        {"nothing", false, "t1|t1", "t|t1", -1},
+        {"a sign alone", false, "t1|t1", "t-|t1", -1},
+        {"too many digits", false, "t1|t1", "t123456789012345678901|t1", -1},
+        {"a uuid that lacks a digit", true, UUID_OF("8", "a") "|t1", "t81e4a3c2-0000-4000-8000-00000000000|t1", -1},
+        {"one that has too many", true, UUID_OF("8", "a") "|t1", UUID_OF("8", "a") "0|t1", -1},
+        {"one of other letters", true, UUID_OF("8", "a") "|t1", UUID_OF("g", "a") "|t1", -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int done = is_done(cases[i].uuid ? "a*:2950,b*:23" : "a*:20,b*:23", cases[i].uuid, cases[i].last, cases[i].row);
+        check(done == cases[i].done, cases[i].what, done < 0 ? "another key" : done ? "comes" : "waits", "");
+    }
+}
+
+#define PIECE(op, number) "{\"op\":\"" op "\",\"pos\":\"0000000001994770.0000000000.r0003.00000000000" number
+#define PIECE_T                                                                                                        \
+    "\",\"seq\":26822512,\"ts_ms\":1234,\"source\":" SOURCE_DB                                                         \
+    ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1234,\"lsn\":26822512,\"snapshot\":\"true\"}"
+#define PIECE_SCHEMA                                                                                                   \
+    PIECE_T ",\"columns\":[{\"name\":\"id\",\"type\":\"23\",\"nullable\":false,\"generated\":false},{\"name\":\"j\","  \
+            "\"type\":\"3802\",\"nullable\":true,\"generated\":false}],\"key_columns\":[\"id\"]"
+
+static void test_piece_lines(void)
+{
+    uint64_t number = 0;
+    struct cdc_error error = {0};
+    fresh(NULL);
+    begin_with(16384, 'd', "id*:23,j:3802");
+    struct pg_live_lines piece = {.decoder = decoder,
+                                  .table = pg_relations_find(&decoder->relations, 16384, &error),
+                                  .lsn = FINAL + 8,
+                                  .since = FINAL,
+                                  .attempt = 3,
+                                  .line = &number,
+                                  .ts_ms = 1234};
+    const struct pg_cell row[2] = {{.p = "7", .n = 1, .kind = 't'}, {.p = "null", .n = 4, .kind = 't'}};
+    pg_live_begin_lines(&piece, &lines);
+    pg_live_row_line(&piece, row, &lines);
+    expect("the first lines of a piece",
+           PIECE("t", "1") PIECE_T ",\"read\":\"live\"}\n" PIECE("schema", "2") PIECE_SCHEMA "}\n" PIECE("r", "3")
+               PIECE_T ",\"key\":{\"id\":7},\"before\":null,\"after\":{\"id\":7,\"j\":null},\"json_null\":[\"j\"]}\n");
+    pg_live_commit_line(&piece, &lines);
+    const struct cdc_offset *boundary = pgoutput_boundary(decoder);
+    check(lines.len > 100 && memcmp(lines.data, PIECE("commit", "4"), sizeof PIECE("commit", "4") - 1) == 0 &&
+              memcmp(lines.data + lines.len - 13, ",\"events\":2}\n", 13) == 0 && piece.events == 0 && number == 4,
+          "its commit line", "", "");
+    check(boundary && strcmp(boundary->pos, "0000000001994770.0000000000.r0003.000000000004") == 0, "is the boundary",
+          boundary ? boundary->pos : "none", "the commit line's");
+    lines.len = 0;
+    pg_live_end_line(&piece, &lines);
+    expect("the last line of all", PIECE("schema", "5") PIECE_SCHEMA ",\"read\":\"end\",\"since\":26822504}\n");
+    check(pgoutput_counts_of(decoder)->changes == 1, "one row", "", "");
+}
+
+/* -- tables that keep rows of earlier attempts -- */
+
+/* A change of t in a transaction at FINAL, where t keeps what the attempt with the view `base` has read, and what was read has an end
+ * in that with the view `edge`; of no other table. */
+static void with_part(const char *what, const char *base, const char *edge, char tag, char old_kind,
+                      const char *old_values, const char *new_values, const char *want)
+{
+    char read[400];
+    struct cdc_error error = {0};
+    snprintf(
+        read, sizeof read,
+        "{\"views\":[{},{\"lsn\":\"0/1994770\",\"xids\":\"%s\"},{\"lsn\":\"0/1994770\",\"xids\":\"%s\"}],\"parts\":["
+        "{\"schema\":\"public\",\"table\":\"t\",\"base\":0,\"edge\":0},{\"schema\":\"public\",\"table\":\"t\",\"base\":"
+        "1,"
+        "\"edge\":2},{\"schema\":\"public\",\"table\":\"u\",\"base\":0,\"edge\":0},{\"schema\":\"other\",\"table\":"
+        "\"t\","
+        "\"base\":0,\"edge\":0}]}",
+        base, edge);
+    fresh(NULL);
+    check(pgoutput_set_parts(decoder, cdc_span_text(read), &error) == 0, "parts", error.text, "");
+    begin_with(1, 'd', "id*:23,v:25");
+    change_message(tag, 1, old_kind, old_values, new_values);
+    if (want)
+        must_feed();
+    else
+        expect_refusal(what, CDC_EXIT_CONFIG);
+    expect_keys(what, want ? want : "");
+}
+
+static void parts_are_damaged(const char *read)
+{
+    struct cdc_error error = {0};
+    fresh(NULL);
+    check(pgoutput_set_parts(decoder, cdc_span_text(read), &error) < 0 && error.status == CDC_EXIT_CONFIG, read,
+          error.text, "an error");
+}
+
+static void test_parts(void)
+{
+    with_part("a part: seen by what was read first", SEEN, SEEN, 'I', 0, NULL, "t1|tx", "");
+    with_part("not seen by it", UNSEEN, SEEN, 'I', 0, NULL, "t1|tx", "c {\"id\":1}");
+    with_part("a move that what was read last has seen, with all values", UNSEEN, SEEN, 'U', 'K', "t1|n", "t2|tx",
+              "u {\"id\":2}");
+    with_part("without a large one", UNSEEN, SEEN, 'U', 'K', "t1|n", "t2|u", NULL);
+    with_part("which the log has of the old row", UNSEEN, SEEN, 'U', 'O', "t1|tx", "t2|u", "u {\"id\":2}");
+    with_part("that it has not seen", UNSEEN, UNSEEN, 'U', 'K', "t1|n", "t2|u", "u {\"id\":2}");
+    with_part("an update in its place", UNSEEN, SEEN, 'U', 0, NULL, "t2|u", "u {\"id\":2}");
+    parts_are_damaged("{\"views\":[{}],\"parts\":[{\"schema\":\"s\",\"table\":\"t\",\"base\":1,\"edge\":0}]}");
+    parts_are_damaged("{\"views\":[{}],\"parts\":[{\"schema\":\"s\",\"table\":\"t\",\"base\":0,\"edge\":1}]}");
+    parts_are_damaged("{\"views\":[{}],\"parts\":[{\"schema\":\"s\",\"table\":\"t\",\"base\":0}]}");
+    parts_are_damaged("{\"views\":[{}],\"parts\":[{\"schema\":\"s\",\"base\":0,\"edge\":0}]}");
+    parts_are_damaged("{\"parts\":[{\"schema\":\"s\",\"table\":\"t\",\"base\":0,\"edge\":0}]}");
+    parts_are_damaged("{\"views\":[{\"lsn\":\"x\",\"xids\":\"1:1:\"}],\"parts\":[]}");
+}
+
 static void test_stop(void)
 {
     fresh(NULL);
@@ -1058,6 +1217,9 @@ int main(void)
     test_asked();
     test_whole();
     test_broken_pieces();
+    test_keys();
+    test_piece_lines();
+    test_parts();
     test_stop();
     test_memory();
     failures += memory_sweep("changes of all kinds", changes_of_all_kinds) != 0;

@@ -438,6 +438,122 @@ static void test_requests(void)
     free(path);
 }
 
+/* Rounds of a table each, in the order in which they were begun; those of one table that is named again, again. */
+static void add_rounds(struct cdc_rounds *rounds, const char *const *tables, size_t n)
+{
+    char at[16], written[16];
+    for (size_t i = 0; i < n; i++) {
+        struct cdc_error error = {0};
+        struct cdc_stale mark = {.at = NULL};
+        snprintf(at, sizeof at, "m%zu", i);
+        snprintf(written, sizeof written, "m%zur", i);
+        mark.at = strdup(at);
+        check(cdc_stale_add(&mark, "d", "s", tables[i], "", &error) == 0, error.text);
+        struct cdc_round *round = cdc_rounds_begin(rounds, &mark, 7, "shop", "", &error);
+        check(round != NULL && (round->attempt.written = strdup(written)) != NULL, error.text);
+        cdc_stale_clear(&mark);
+    }
+}
+
+static void test_rounds_of_tables(void)
+{
+    static const char *const tables[] = {"a", "b", "c"};
+    struct cdc_rounds rounds = {.items = NULL};
+    struct cdc_error error = {0};
+    struct cdc_stale back = {.at = NULL};
+    add_rounds(&rounds, tables, 3);
+    struct cdc_round *round = cdc_rounds_find(&rounds, "d", "s", "b");
+    check(rounds.n == 3 && round != NULL && strcmp(round->attempt.written, "m1r") == 0, "the round of a table");
+    check(cdc_rounds_find(&rounds, "d", "s", "x") == NULL && cdc_rounds_find(&rounds, "d", "x", "b") == NULL &&
+              cdc_rounds_find(&rounds, "x", "s", "b") == NULL,
+          "others have none");
+    check(cdc_stale_add(&back, "d", "s", "c", "", &error) == 0 && cdc_stale_add(&back, "d", "s", "x", "", &error) == 0,
+          "two");
+    cdc_rounds_take_back(&rounds, &back);
+    check(rounds.items[2].attempt.written == NULL && rounds.items[1].attempt.written != NULL &&
+              rounds.items[0].attempt.written != NULL,
+          "what was written of a table counts no more, of the others it does");
+    cdc_stale_remove(&rounds.items[1].of, "d", "s", "x");
+    check(rounds.items[1].of.n == 1, "one that it has not");
+    cdc_stale_remove(&rounds.items[1].of, "d", "s", "b");
+    cdc_rounds_prune(&rounds);
+    check(rounds.n == 2 && strcmp(rounds.items[0].of.tables[0].table, "a") == 0 &&
+              strcmp(rounds.items[1].of.tables[0].table, "c") == 0,
+          "a round without a table is none");
+    cdc_stale_clear(&back);
+    cdc_rounds_clear(&rounds);
+}
+
+/* Lines that would be taken for ones that a sink has: at or before any place that is known. */
+static void test_is_before(void)
+{
+    static const char *const one[] = {"a"};
+    struct cdc_error error = {0};
+    struct cdc_rounds rounds = {.items = NULL};
+    struct cdc_start start = {.stale = {.at = NULL}};
+    struct cdc_offset boundary = {.pos = (char *)(uintptr_t) "p5"};
+    struct cdc_acks *none = cdc_acks_new("shop", NULL, 0, NULL, &error);
+    const struct cdc_offset *newest = NULL;
+    check(cdc_start_is_before(&start, none, &rounds, NULL, ""), "nothing is known");
+    check(cdc_start_is_before(&start, none, &rounds, &boundary, "p6") &&
+              !cdc_start_is_before(&start, none, &rounds, &boundary, "p5"),
+          "after the last line");
+    start.own.pos = (char *)(uintptr_t) "p6";
+    check(cdc_start_is_before(&start, none, &rounds, NULL, "p7") &&
+              !cdc_start_is_before(&start, none, &rounds, NULL, "p6"),
+          "our own");
+    start.own.pos = NULL;
+    start.from.pos = (char *)(uintptr_t) "p6";
+    check(cdc_start_is_before(&start, none, &rounds, NULL, "p7") &&
+              !cdc_start_is_before(&start, none, &rounds, NULL, "p6"),
+          "where it begins");
+    start.from.pos = NULL;
+    add_rounds(&rounds, one, 1);
+    check(cdc_start_is_before(&start, none, &rounds, NULL, "m0s") &&
+              !cdc_start_is_before(&start, none, &rounds, NULL, "m0r") &&
+              !cdc_start_is_before(&start, none, &rounds, NULL, "m0"),
+          "what was read again");
+    free(rounds.items[0].attempt.written);
+    rounds.items[0].attempt.written = NULL;
+    check(cdc_start_is_before(&start, none, &rounds, NULL, "m0r") &&
+              !cdc_start_is_before(&start, none, &rounds, NULL, "m0"),
+          "or is to be");
+    start.rounds = rounds;
+    rounds = (struct cdc_rounds){.items = NULL};
+    check(!cdc_start_is_before(&start, none, &rounds, NULL, "m0"), "as it was found at the start");
+    cdc_rounds_clear(&start.rounds);
+    unlink_sink("cdc-sink-sqlite");
+    store("cdc-sink-http", "p3", NULL);
+    store("cdc-sink-sqlite", "p6", NULL);
+    struct cdc_acks *acks = cdc_acks_new("shop", NULL, 0, dir, &error);
+    check(cdc_acks_read(acks, &newest, &error) == 0 && cdc_acks_count(acks) == 2, "two sinks");
+    check(cdc_start_is_before(&start, acks, &rounds, NULL, "p7") &&
+              !cdc_start_is_before(&start, acks, &rounds, NULL, "p5") &&
+              !cdc_start_is_before(&start, acks, &rounds, NULL, "p6"),
+          "the foremost sink");
+    cdc_acks_free(acks);
+    cdc_acks_free(none);
+    unlink_sink("cdc-sink-http");
+}
+
+static void test_stop(void)
+{
+    static const char *const tables[] = {"a", "b", "c", "e"};
+    struct cdc_error error = {0};
+    struct cdc_stale stale = {.at = NULL};
+    check(cdc_stale_add(&stale, "d", "", "a", "altered", &error) == 0 && cdc_stale_stop(&stale, &error) < 0 &&
+              error.status == CDC_EXIT_TEMPORARY && strcmp(error.text, "to be read again: table d.a (altered)") == 0,
+          error.text);
+    cdc_stale_clear(&stale);
+    cdc_error_clear(&error);
+    for (size_t i = 0; i < 4; i++)
+        check(cdc_stale_add(&stale, "d", "s", tables[i], "", &error) == 0, "added");
+    check(cdc_stale_stop(&stale, &error) < 0 &&
+              strcmp(error.text, "to be read again: tables s.a, s.b, s.c and 1 more") == 0,
+          error.text);
+    cdc_stale_clear(&stale);
+}
+
 int main(void)
 {
     char command[64];
@@ -448,6 +564,9 @@ int main(void)
     test_many();
     test_ahead();
     test_last_attempt();
+    test_rounds_of_tables();
+    test_is_before();
+    test_stop();
     test_requests();
     test_damaged();
     snprintf(command, sizeof command, "rm -rf %s", dir);

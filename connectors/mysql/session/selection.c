@@ -109,6 +109,7 @@ int my_selection_read(struct my_kept_selection *kept, struct cdc_span object, st
 {
     size_t include, exclude, columns = 0;
     struct cdc_span named = cdc_json_member(object, "columns"); /* where there are any */
+    struct cdc_error of_option = {0};                           /* nobody has typed them */
     *kept = (struct my_kept_selection){.text = CDC_BUF_INIT};
     if (unescape_list(&kept->text, cdc_json_member(object, "include"), &include, error) < 0 ||
         unescape_list(&kept->text, cdc_json_member(object, "exclude"), &exclude, error) < 0 ||
@@ -119,7 +120,7 @@ int my_selection_read(struct my_kept_selection *kept, struct cdc_span object, st
         add_texts(&kept->selection.exclude, &at, exclude, error) < 0 ||
         add_texts(&kept->selection.columns, &at, columns, error) < 0)
         return -1;
-    return cdc_selection_check_columns(&kept->selection.columns, error) < 0 ? damaged(error) : 0;
+    return cdc_selection_check_columns(&kept->selection.columns, &of_option) < 0 ? damaged(error) : 0;
 }
 
 void my_selection_free_kept(struct my_kept_selection *kept)
