@@ -242,6 +242,13 @@ rows_in() {
     ends 78 t cdc-filter --unwrap mark <"$IN"
 }
 
+@test "--unwrap: that one of several tables under one name is emptied, or read again, is told as of any table" {
+    { for SCHEMA in a b; do schema id id:integer; read_begin; change r '{"id":1}' null '{"id":1}'; line t '"x":1'; done; } >"$IN"
+    t cdc-filter --route '?.t=all.t' --unwrap drop <"$IN" >"$DIR/out" 2>"$DIR/err"
+    is rows '{"id":1,"source_table":"a.t"} {"id":1,"source_table":"b.t"}' "$(tr '\n' ' ' <"$DIR/out" | sed 's/ $//')"
+    says '4 truncates, or beginnings of reads, were no lines'
+}
+
 @test "--tombstones: key and value, and null after what was deleted, also under an old key; not without --unwrap" {
     rows_in
     t cdc-filter --unwrap drop --tombstones <"$IN" >"$DIR/out" 2>/dev/null

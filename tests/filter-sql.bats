@@ -244,6 +244,18 @@ END
     cmp "$IN" "$DIR/out"
 }
 
+@test "a text with a NUL in it is whole to every function, or refused" {
+    local expression
+    CONNECTOR=mysql schema items
+    CONNECTOR=mysql row c items '"key":{"id":1},"before":null,"after":{"id":1,"region":"ab","total":"1","note":"ab\u0000cd","doc":{"s":"ab\u0000cd"}}'
+    for expression in 'length(note)' 'substr(note, 2)' "substring(doc ->> '\$.s', 1, 4)" "CASE WHEN note GLOB 'ab' THEN 1 END" "CASE WHEN note COLLATE NOCASE = 'AB' THEN 1 END"; do
+        refused 65 'a text has a NUL' --add "x text = CAST($expression AS TEXT)"
+    done
+    filter --add "x = region || note" --add "y = replace(note, 'c', 'x')" --add 'z = length(region)' --add "w = CASE WHEN note = 'ab' THEN 1 ELSE 0 END"
+    is "values" '["abab\u0000cd","ab\u0000xd",2,0]' "$(lines '[.after.x, .after.y, .after.z, .after.w]')"
+    is "a condition" '' "$(filter --where "note LIKE 'ab' OR note = region" && lines .key.id)"
+}
+
 @test "a table that changes is compiled for again" {
     schema items
     row c items '"key":{"id":1},"before":null,"after":{"id":1,"region":"EU","total":"10","note":null,"doc":null}'

@@ -22,7 +22,8 @@ int filter_formats_open(struct filter_formats *formats, const struct filter_form
         formats->writer = cdc_format_writer_new(options->to, error);
         if (formats->writer == NULL)
             return -1;
-        formats->format = (struct cdc_filter_format){cdc_format_write, formats->writer, "in another form (--to)"};
+        formats->format =
+            (struct cdc_filter_format){cdc_format_write, formats->writer, "in another form (--to)", false};
     }
     if (options->from == NULL)
         return 0;

@@ -45,6 +45,8 @@ struct cdc_filter_format {
     int (*event)(void *state, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
     void *state;
     const char *words; /* what it does to rows, for --explain */
+    bool
+        lacks_truncates; /* it has no line for one, also of one of several tables that are under one name: none is refused */
 };
 
 struct cdc_filter_settings {

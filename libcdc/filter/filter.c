@@ -174,9 +174,9 @@ static void empty(struct cdc_buf *buf)
 /* -- format -------------------------------------------------------------------------- */
 
 /* Whoever reads a truncate in another form empties the table. */
-static int check_part(const struct cdc_event *event, struct cdc_error *error)
+static int check_part(const struct cdc_filter_format *format, const struct cdc_event *event, struct cdc_error *error)
 {
-    if (event->op != CDC_OP_TRUNCATE || cdc_json_is_null(event->part))
+    if (event->op != CDC_OP_TRUNCATE || cdc_json_is_null(event->part) || format->lacks_truncates)
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "rows of one of the tables that are \"%.*s\" are to go, and --to has no line that leaves the others",
@@ -195,7 +195,7 @@ static int format_lines(struct cdc_filter *filter, const struct cdc_buf *lines, 
     for (const char *line = lines->data, *lf; line < end; line = lf + 1) {
         struct cdc_event event;
         lf = memchr(line, '\n', (size_t)(end - line));
-        if (cdc_event_parse(&event, line, (size_t)(lf - line), error) != 0 || check_part(&event, error) != 0)
+        if (cdc_event_parse(&event, line, (size_t)(lf - line), error) != 0 || check_part(format, &event, error) != 0)
             return -1;
         int got = format->event(format->state, &event, out, error);
         if (got < 0)

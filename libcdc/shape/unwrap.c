@@ -199,5 +199,5 @@ struct cdc_filter_format cdc_unwrap_format(struct cdc_unwrap *unwrap)
                              "key and row, with \"" MARK "\", and a tombstone for a delete"},
         [CDC_UNWRAP_REFUSE] = {"only the row", "key and row"},
     };
-    return (struct cdc_filter_format){write_event, unwrap, words[unwrap->deletes][unwrap->tombstones]};
+    return (struct cdc_filter_format){write_event, unwrap, words[unwrap->deletes][unwrap->tombstones], true};
 }

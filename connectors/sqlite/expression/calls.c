@@ -214,6 +214,13 @@ const char *call_name(const struct node *node)
     return function->ours != NULL && !own ? function->ours : function->name;
 }
 
+bool call_ends_at_nul(const struct node *node)
+{
+    const char *name = call_name(node);
+
+    return strcmp(name, "length") == 0 || strcmp(name, "substr") == 0;
+}
+
 enum form call_form(const struct node *node, const struct node *argument)
 {
     enum rule rule = find(node)->rule;

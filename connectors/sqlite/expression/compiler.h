@@ -46,6 +46,8 @@ int call_types(struct compiler *compiler, struct node *node);
 bool call_is_nullif(const struct node *node);
 /* Is what it gives one of its arguments, as coalesce's is? */
 bool call_is_choice(const struct node *node);
+/* Is its first argument to end at a NUL? */
+bool call_ends_at_nul(const struct node *node);
 /* What is called, and the form of the argument. */
 const char *call_name(const struct node *node);
 enum form call_form(const struct node *node, const struct node *argument);

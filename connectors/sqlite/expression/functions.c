@@ -532,6 +532,21 @@ static void moment(sqlite3_context *context, int n, sqlite3_value **values)
 
 /* -- texts -------------------------------------------------------------------------------------- */
 
+/* The value itself, for what would take a NUL for its end. */
+static void whole(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct cdc_span text = {NULL, 0};
+
+    (void)n;
+    if (sqlite3_value_type(values[0]) == SQLITE_TEXT)
+        text = text_of(values[0]);
+    if (text.n > 0 && memchr(text.p, '\0', text.n) != NULL)
+        sqlite3_result_error(context, "a text has a NUL, where length, substr, GLOB and COLLATE would take its end",
+                             -1);
+    else
+        sqlite3_result_value(context, values[0]);
+}
+
 /* JSON becomes a text: of a string what is in it, of null NULL. */
 static void unquoted(sqlite3_context *context, int n, sqlite3_value **values)
 {
@@ -656,6 +671,7 @@ static const struct {
             {"cdc_integer", 1, cast_integer},
             {"cdc_moment", 1, moment},
             {"cdc_unquoted", 1, unquoted},
+            {"cdc_whole", 1, whole},
             {"cdc_like", 3, like},
             {"cdc_like_nocase", 3, like_nocase}};
 

@@ -203,13 +203,23 @@ static void write_between(struct compiler *compiler, const struct node *node)
     put(compiler, "))");
 }
 
+/* To some of SQLite's functions a text ends at a NUL, and MySQL's may have one. */
+static void write_whole(struct compiler *compiler, const struct node *node, enum form form)
+{
+    put(compiler, "cdc_whole(");
+    write_node(compiler, node, form);
+    put(compiler, ")");
+}
+
 static void write_like(struct compiler *compiler, const struct node *node)
 {
     const struct node *pattern = node->first->next;
 
     put(compiler, node->negated ? "(NOT " : "(");
     if (node->text.p[0] == 'G') {
-        write_joined(compiler, node, " GLOB ", FORM_TEXT);
+        write_whole(compiler, node->first, FORM_TEXT);
+        put(compiler, " GLOB ");
+        write_whole(compiler, pattern, FORM_TEXT);
     } else {
         put(compiler, compiler->scope->mysql ? "cdc_like_nocase(" : "cdc_like(");
         write_node(compiler, node->first, FORM_TEXT);
@@ -294,7 +304,11 @@ static void write_function(struct compiler *compiler, const struct node *node, e
         if (child != node->first)
             put(compiler, ",");
         bool condition = child == node->first && is(node->text, "iif");
-        write_node(compiler, child, chooses_text && !condition ? FORM_TEXT : call_form(node, child));
+        enum form wanted = chooses_text && !condition ? FORM_TEXT : call_form(node, child);
+        if (child == node->first && call_ends_at_nul(node))
+            write_whole(compiler, child, wanted);
+        else
+            write_node(compiler, child, wanted);
     }
     put(compiler, ")");
 }
@@ -327,7 +341,7 @@ static void write_plain(struct compiler *compiler, const struct node *node, enum
     case NODE_CALL: write_function(compiler, node, form); break;
     case NODE_COLLATE:
         put(compiler, "(");
-        write_node(compiler, node->first, FORM_TEXT);
+        write_whole(compiler, node->first, FORM_TEXT);
         put(compiler, " COLLATE ");
         put(compiler, node->text.p);
         put(compiler, ")");
