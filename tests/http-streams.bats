@@ -112,6 +112,20 @@ has_at_least() { api POST "$STREAM/_refresh" >/dev/null 2>&1 && [ "$(api GET "$S
     is_whole "a second time"
 }
 
+@test "a change that only the failure store of the stream has taken is a refused line" {
+    local stream='200 {"data_streams":[{"generation":1,"indices":[{"index_name":".ds-h","index_uuid":"u"}]}]}' URL
+    mkdir "$DIR/http"
+    spawn python3 "$LIB/http-server.py" "$DIR/http"
+    wait_until test -s "$DIR/http/port"
+    URL=http://127.0.0.1:$(cat "$DIR/http/port")
+    rows 2 >"$IN"
+    printf '%s\n' "$stream" "$stream" '200 {"errors":false,"items":[{"create":{"status":201,"result":"created"}},{"create":{"status":201,"result":"created","failure_store":"used"}}]}' "$stream" "$stream" '200 {}' >"$DIR/http/script"
+    sink --on-error=dead-letter --dead-letter "$DIR/dead" <"$IN"
+    is "the letter" 2 "$(jq -r '.line | fromjson | .key.id' "$DIR/dead")"
+    grep -q "failure_store" <(jq -r .reason "$DIR/dead")
+    [[ $(jq -r 'select(.path | startswith("/_bulk")).path' "$DIR/http/log") == *items.*.failure_store* ]]
+}
+
 # bats test_tags=only:search-modules
 @test "killed in the middle of a transaction, with rollovers before the lines come again: each change is there once" {
     local part

@@ -35,7 +35,8 @@ struct cdc_sink_loop {
     struct refused *refused;
     struct replay *replay; /* NULL: lines come from the input */
     uint64_t batch_changes, run_changes, dropped;
-    int64_t batch_start, last_input, stop_deadline;
+    int64_t batch_start, stop_deadline;
+    int64_t idle_since; /* nothing was there to read, and nothing else to do; 0: the newest turn had something */
     bool reported_unknown, finished, delivery_failed;
     bool leaving;  /* a change was left for the next run: so is all that comes after it */
     bool in_event; /* the destination failed within a line, and may have done a part of it */
@@ -386,7 +387,10 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
     if (loop->control->stop)
         wait = 50;
     if (loop->settings->idle_exit > 0) {
-        int64_t left = loop->last_input + (int64_t)(loop->settings->idle_exit * 1000) - now;
+        /* From here on, however long the destination took: something may have come meanwhile. */
+        if (loop->idle_since == 0)
+            loop->idle_since = now;
+        int64_t left = loop->idle_since + (int64_t)(loop->settings->idle_exit * 1000) - now;
         if (left <= 0)
             return true;
         wait = left < wait ? left : wait;
@@ -442,7 +446,6 @@ static int pause_input(struct cdc_sink_loop *loop, struct cdc_error *error)
 
 static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
-    loop->last_input = cdc_clock_ms();
     for (;;) {
         struct cdc_span line;
         loop_report_turn(&loop->report, false);
@@ -470,7 +473,7 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
                 return finish(loop, false, error);
             continue;
         }
-        loop->last_input = cdc_clock_ms();
+        loop->idle_since = 0;
         if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0 || take_held(loop, error) != 0)
             return stop_at_bad_line(loop, error);
     }

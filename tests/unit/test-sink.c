@@ -33,6 +33,8 @@ struct fake {
     const char *fail_at; /* pos of the line that cannot be taken */
     int fail_status;     /* and why */
     bool fail_delivery;
+    const struct cdc_buf *late; /* a delivery takes long, and this comes meanwhile, to late_fd */
+    int late_fd;
     const char *stop_at; /* a signal comes with the line of this pos */
     uint64_t skipped;
 };
@@ -78,6 +80,11 @@ static int fake_deliver(void *sink, const struct cdc_offset_file *offsets, struc
         note_saved(fake, name);
     }
     cdc_buf_lit(&fake->diary, ") ");
+    if (fake->late != NULL) {
+        check(write(fake->late_fd, fake->late->data, fake->late->len) == (ssize_t)fake->late->len, "late lines");
+        fake->late = NULL;
+        usleep(50000);
+    }
     return fake->fail_delivery ? cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "away") : 0;
 }
 
@@ -434,6 +441,34 @@ static void test_pause(void)
     stored_is("east", "3 1 2");
 }
 
+/* What comes while a delivery takes longer than --idle-exit is no silence. */
+static void test_idle(void)
+{
+    struct fake fake, later;
+    struct cdc_log log = {0};
+    int ends[2];
+
+    forget();
+    prepare(&fake, "lines come while a delivery takes long");
+    script(&fake, "c1 c2 k3");
+    later = (struct fake){.settings = {.input_fd = -1}};
+    script(&later, "n4 k5");
+    check(pipe(ends) == 0 && write(ends[1], fake.input.data, fake.input.len) == (ssize_t)fake.input.len, "a pipe");
+    fake.late = &later.input;
+    fake.late_fd = ends[1];
+    fake.file = cdc_offset_file_open(path_of("sink.offset"), "cdc-sink-t", &fake.error);
+    fake.settings.input_fd = ends[0];
+    fake.settings.idle_exit = 0.01;
+    (void)cdc_sink_run(&ops, &fake, &fake.settings, fake.file, &fake.control, &log, &fake.error);
+    cdc_offset_file_free(fake.file);
+    close(ends[0]);
+    close(ends[1]);
+    cdc_buf_free(&fake.input);
+    cdc_buf_free(&later.input);
+    diary_is(&fake, "e1 e2 D(3) e4 D(5<3) ");
+    stored_is("east", "5 2 3");
+}
+
 /* -- any one call fails: a destination that keeps what it was told to keep -- */
 
 static struct {
@@ -557,6 +592,7 @@ int main(void)
     test_bad_lines();
     test_destination_fails();
     test_pause();
+    test_idle();
     failures += calls_sweep(&(struct calls_case){"the sink loop", begin_keeper, run_keeper, is_kept, NULL}) != 0;
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", dir);

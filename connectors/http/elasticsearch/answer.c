@@ -131,6 +131,15 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
     return is_of_the_index(result) ? ES_UNUSABLE : ES_REFUSED;
 }
 
+/* A data stream may have a failure store, which takes what does not fit, and says so as a success. No search of the stream finds it. */
+static void refuse_failed(struct es_result *result)
+{
+    result->verdict = ES_REFUSED;
+    result->type = "failure_store";
+    result->reason = "it does not fit, and is in the failure store of the data stream alone, which has the cause "
+                     "(STREAM::failures)";
+}
+
 /* [7]: version conflict, current version [12] is higher than the one provided [7]. 0 where it does not say which. */
 static int64_t newer_version(const struct es_result *result)
 {
@@ -183,6 +192,8 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
                                  .index = json_string_value(json_object_get(action, "_index")),
                                  .dropped = strcmp(text_of(action, "result"), "noop") == 0};
     result->verdict = judge(result, was_delete);
+    if (strcmp(text_of(action, "failure_store"), "used") == 0)
+        refuse_failed(result);
     result->newer = newer_version(result);
     if (!number_of(action, "_version", &result->version))
         result->version = refused_version(result);

@@ -16,7 +16,7 @@
  * versions make that harmless. */
 #define ES_BULK_PATH "/_bulk?filter_path=errors"
 #define ES_BULK_ITEMS_PATH ES_BULK_PATH ",items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard"
-#define ES_BULK_CREATE_PATH ES_BULK_ITEMS_PATH ",items.*.result"
+#define ES_BULK_CREATE_PATH ES_BULK_ITEMS_PATH ",items.*.result,items.*.failure_store"
 /* And what became of them, of indexes with an ingest pipeline, or of which that is not known yet. */
 #define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._id,items.*._version,items.*.result"
 
