@@ -249,6 +249,49 @@ EOF
     is rows $'1|c|x\n2||x' "$(q 'select * from t order by id')"
 }
 
+@test "rows that exchange unique values keep what columns that somebody has added have in them" {
+    first_copy
+    q "create unique index one_name on t(name); alter table t add column note text default 'none'; alter table t add column k0 as (upper(note));
+       update t set note = 'of ' || id where id < 4"
+    {
+        read_begin
+        users
+        change r '{"id":1}' null '{"id":1,"name":"n2","big":"b"}'
+        change r '{"id":2}' null '{"id":2,"name":"n1","big":"b"}'
+        change r '{"id":4}' null '{"id":4,"name":"n4","big":"b4"}'
+        change r '{"id":5}' null '{"id":5,"name":"n5","big":"b"}'
+        commit
+        POS=100
+        read_end id id:integer name:text big:text
+        commit
+    } >"$IN"
+    sink
+    is rows $'1|n2|b|of 1|OF 1\n2|n1|b|of 2|OF 2\n4|n4|b4|none|NONE\n5|n5|b|none|NONE' "$(q 'select id, name, big, note, k0 from t order by id')"
+    no_side
+    # Of a key of two columns, and after a column is gone.
+    {
+        TABLE=two
+        schema a,b a:integer b:text name:text old:text
+        change c '{"a":1,"b":"x"}' null '{"a":1,"b":"x","name":"p","old":"o"}'
+        change c '{"a":1,"b":"y"}' null '{"a":1,"b":"y","name":"q","old":"o"}'
+        commit
+    } >"$IN"
+    sink
+    q "create unique index one_of_two on two(name); alter table two add column note text; update two set note = 'at ' || b"
+    {
+        read_begin
+        schema a,b a:integer b:text name:text
+        change r '{"a":1,"b":"x"}' null '{"a":1,"b":"x","name":"q"}'
+        change r '{"a":1,"b":"y"}' null '{"a":1,"b":"y","name":"p"}'
+        commit
+        POS=100
+        read_end a,b a:integer b:text name:text
+        commit
+    } >"$IN"
+    sink
+    is rows $'1|x|q|at x\n1|y|p|at y' "$(q 'select * from two order by b')"
+}
+
 @test "rows that exchange unique values, and rows that somebody's constraint refuses" {
     first_copy
     q "create unique index one_name on t(name)"

@@ -83,6 +83,35 @@ int lite_columns_gone(struct lite_sink *sink, const struct lite_table *table, st
     return result == 0 && (failed || out->failed) ? cdc_error_memory(error) : result;
 }
 
+static bool has_text(const struct cdc_buf *texts, const char *text)
+{
+    for (size_t at = 0; at < texts->len; at += strlen(texts->data + at) + 1)
+        if (sqlite3_stricmp(texts->data + at, text) == 0)
+            return true;
+    return false;
+}
+
+int lite_columns_own(struct lite_sink *sink, const struct lite_table *table, struct cdc_buf *out,
+                     struct cdc_error *error)
+{
+    struct cdc_buf gone = CDC_BUF_INIT;
+    int code = SQLITE_DONE, result = lite_columns_gone(sink, table, &gone, error);
+    sqlite3_stmt *info = result == 0 ? lite_sql_table_info(sink, table->source.target, error) : NULL;
+
+    while (info != NULL && (code = sqlite3_step(info)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(info, 1);
+        if (name != NULL && !is_wanted(table, name) && !has_text(&gone, name))
+            cdc_buf_append(out, name, strlen(name) + 1);
+    }
+    sqlite3_finalize(info);
+    cdc_buf_free(&gone);
+    if (info == NULL)
+        return -1;
+    if (code != SQLITE_DONE)
+        return lite_database_error(&sink->db, code, "cannot read the columns", error);
+    return out->failed ? cdc_error_memory(error) : 0;
+}
+
 static void append_name(struct cdc_buf *out, const char *name)
 {
     cdc_buf_byte(out, out->len > 0 ? ',' : '[');

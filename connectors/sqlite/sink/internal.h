@@ -229,6 +229,9 @@ int lite_columns_remember(struct lite_sink *sink, const struct lite_table *table
 /* Appends the names of those that the source does not have any more and the table still has, a NUL after each. */
 int lite_columns_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_buf *out,
                       struct cdc_error *error);
+/* The same of those that were never the source's, but are somebody's own; without those that SQLite computes. */
+int lite_columns_own(struct lite_sink *sink, const struct lite_table *table, struct cdc_buf *out,
+                     struct cdc_error *error);
 /* When a table was read again: those that the source does not have any more are dropped, or NULL where something uses them,
  * which is told. */
 int lite_columns_drop_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
@@ -291,6 +294,33 @@ int lite_read_end(struct lite_sink *sink, struct lite_table *table, const struct
 /* The log has changes of the table though its read has not ended: what was read is dropped. emptied: nothing of the table is to be
  * kept, so that no old row stays. */
 int lite_read_break_off(struct lite_sink *sink, struct lite_table *table, bool emptied, struct cdc_error *error);
+
+/* -- pieces.c -- */
+#define LITE_PIECE 2000 /* rows */
+/* A statement for rows of one table after the other: with the first and the last rowid of a piece as its parameters; without a name
+ * for the rowid it has none, and is for all rows at once. */
+struct lite_pieces {
+    const char *table, *rowid;
+    sqlite3_stmt *statement;
+};
+/* The rows of the table's side. */
+struct lite_pieces lite_pieces_of_side(const struct lite_table *table);
+/* Appends ` WHERE "t".rowid BETWEEN ?1 AND ?2`. */
+void lite_pieces_append(struct cdc_buf *sql, const struct lite_pieces *pieces);
+/* Appends ` AND ...`: rows of other parts stay as they are. */
+void lite_pieces_append_part(struct cdc_buf *sql, const struct lite_table *table);
+/* Runs what is in db.sql. */
+int lite_pieces_run(struct lite_sink *sink, const struct lite_table *table, struct lite_pieces *pieces,
+                    struct cdc_error *error);
+
+/* -- own.c: columns that somebody has added, whose names are in `own`, each with its NUL -- */
+/* Keeps what they have in the table temp.cdc_kept, which the caller drops. */
+int lite_own_keep(struct lite_sink *sink, const struct lite_table *table, const struct cdc_buf *own,
+                  struct cdc_error *error);
+/* The rows of the side into the table, which has none. known: those that were here, with what was kept of them; else the others, in
+ * which these columns get their defaults. */
+int lite_own_insert(struct lite_sink *sink, const struct lite_table *table, const struct cdc_buf *own, bool known,
+                    struct cdc_error *error);
 
 /* -- replace.c -- */
 /* The rows of the table become those of its side, in the form of the definition. In a transaction. */

@@ -13,137 +13,22 @@
  * going to delete in memory. */
 #include "connectors/sqlite/sink/internal.h"
 
-#define PIECE 2000
-
-/* -- pieces ------------------------------------------------------------------------ */
-
-/* A statement for rows of one table after the other: with the first and the last rowid of a piece as its parameters; without a name
- * for the rowid it has none, and is for all rows at once. */
-struct pieces {
-    const char *table, *rowid;
-    sqlite3_stmt *statement;
-};
-
-/* Appends ` WHERE "t".rowid BETWEEN ?1 AND ?2`. */
-static void append_piece(struct cdc_buf *sql, const struct pieces *pieces)
+static struct lite_pieces pieces_here(const struct lite_table *table)
 {
-    cdc_buf_lit(sql, " WHERE ");
-    if (pieces->rowid == NULL) {
-        cdc_buf_byte(sql, '1');
-        return;
-    }
-    lite_database_quote(sql, pieces->table);
-    cdc_buf_printf(sql, ".%s BETWEEN ?1 AND ?2", pieces->rowid);
-}
-
-static sqlite3_stmt *prepare_last(struct lite_sink *sink, const struct pieces *pieces, struct cdc_error *error)
-{
-    struct cdc_buf *sql = &sink->db.sql;
-
-    sql->len = 0;
-    cdc_buf_printf(sql, "SELECT max(last) FROM (SELECT %s AS last FROM ", pieces->rowid);
-    lite_database_quote(sql, pieces->table);
-    cdc_buf_printf(sql, " WHERE %s >= ?1 ORDER BY %s LIMIT %d)", pieces->rowid, pieces->rowid, PIECE);
-    return lite_database_prepare_made(&sink->db, true, error);
-}
-
-/* A trigger of somebody's may end the whole transaction. */
-static int step(struct lite_sink *sink, const struct lite_table *table, sqlite3_stmt *statement,
-                struct cdc_error *error)
-{
-    int code = sqlite3_step(statement);
-
-    if (code != SQLITE_DONE && code != SQLITE_ROW) {
-        lite_database_error(&sink->db, code, table->source.target, error);
-        if (sqlite3_get_autocommit(sink->db.handle)) {
-            cdc_error_clear(error);
-            lite_database_lost_transaction(&sink->db, table->source.target, error);
-        }
-        return -1;
-    }
-    return 0;
-}
-
-static int check_stop(const struct lite_sink *sink, struct cdc_error *error)
-{
-    const struct cdc_control *control = sink->context.control;
-
-    if (control->stop)
-        cdc_control_waiting(control, "the rows of a table to be replaced");
-    return control->stop < 2
-               ? 0
-               : cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while the rows of a table were replaced");
-}
-
-static int run_pieces(struct lite_sink *sink, const struct lite_table *table, const struct pieces *pieces,
-                      sqlite3_stmt *last, struct cdc_error *error)
-{
-    for (int64_t from = INT64_MIN, to;; from = to + 1) {
-        sqlite3_bind_int64(last, 1, from);
-        if (check_stop(sink, error) != 0 || step(sink, table, last, error) != 0)
-            return -1;
-        bool more = sqlite3_column_type(last, 0) != SQLITE_NULL;
-        to = sqlite3_column_int64(last, 0);
-        sqlite3_reset(last);
-        if (!more)
-            return 0;
-        sqlite3_bind_int64(pieces->statement, 1, from);
-        sqlite3_bind_int64(pieces->statement, 2, to);
-        if (step(sink, table, pieces->statement, error) != 0)
-            return -1;
-        sqlite3_reset(pieces->statement);
-        if (to == INT64_MAX)
-            return 0;
-    }
-}
-
-/* Runs what is in db.sql. */
-static int run(struct lite_sink *sink, const struct lite_table *table, struct pieces *pieces, struct cdc_error *error)
-{
-    int result = -1;
-
-    pieces->statement = lite_database_prepare_made(&sink->db, true, error);
-    if (pieces->statement != NULL && pieces->rowid == NULL) {
-        result = step(sink, table, pieces->statement, error);
-    } else if (pieces->statement != NULL) {
-        sqlite3_stmt *last = prepare_last(sink, pieces, error);
-        result = last != NULL ? run_pieces(sink, table, pieces, last, error) : -1;
-        sqlite3_finalize(last);
-    }
-    sqlite3_finalize(pieces->statement);
-    return result;
-}
-
-static struct pieces pieces_here(const struct lite_table *table)
-{
-    return (struct pieces){table->source.target, table->rowid, NULL};
-}
-
-static struct pieces pieces_read(const struct lite_table *table)
-{
-    return (struct pieces){table->side, lite_rowid_visible(&table->source), NULL};
-}
-
-/* Rows of other parts stay as they are. */
-static void append_part(struct cdc_buf *sql, const struct lite_table *table)
-{
-    if (table->part == NULL)
-        return;
-    cdc_buf_lit(sql, " AND ");
-    lite_parts_append_condition(sql, table);
+    return (struct lite_pieces){table->source.target, table->rowid, NULL};
 }
 
 /* -- what differs -------------------------------------------------------------------- */
 
 static int delete_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
 {
-    struct pieces pieces = pieces_here(table);
+    struct lite_pieces pieces = pieces_here(table);
     struct cdc_buf *sql = &sink->db.sql;
 
     sql->len = 0;
     cdc_buf_lit(sql, "DELETE FROM ");
     lite_database_quote(sql, table->source.target);
-    append_piece(sql, &pieces);
+    lite_pieces_append(sql, &pieces);
     cdc_buf_printf(sql, " AND NOT EXISTS (SELECT 1 FROM %s WHERE ", table->side);
     for (size_t i = 0; i < table->source.n_key; i++) {
         const char *name = table->source.columns[table->source.key[i]].name;
@@ -155,8 +40,8 @@ static int delete_gone(struct lite_sink *sink, const struct lite_table *table, s
         lite_database_quote(sql, name);
     }
     cdc_buf_byte(sql, ')');
-    append_part(sql, table);
-    return run(sink, table, &pieces, error);
+    lite_pieces_append_part(sql, table);
+    return lite_pieces_run(sink, table, &pieces, error);
 }
 
 /* Appends `"id", "a"` of one or all columns, each after prefix: those that are no key alone, or all. */
@@ -199,7 +84,7 @@ static void append_update(struct cdc_buf *sql, const struct lite_table *table)
 /* With an alias, or a table that is called excluded would hide the rows that come. */
 static int insert_read(struct lite_sink *sink, const struct lite_table *table, bool update, struct cdc_error *error)
 {
-    struct pieces pieces = pieces_read(table);
+    struct lite_pieces pieces = lite_pieces_of_side(table);
     struct cdc_buf *sql = &sink->db.sql;
 
     sql->len = 0;
@@ -210,10 +95,10 @@ static int insert_read(struct lite_sink *sink, const struct lite_table *table, b
     cdc_buf_lit(sql, ") SELECT ");
     lite_sql_append_columns(sql, table);
     cdc_buf_printf(sql, " FROM %s", table->side);
-    append_piece(sql, &pieces);
+    lite_pieces_append(sql, &pieces);
     if (update)
         append_update(sql, table);
-    return run(sink, table, &pieces, error);
+    return lite_pieces_run(sink, table, &pieces, error);
 }
 
 /* -- the whole -------------------------------------------------------------------------- */
@@ -227,9 +112,9 @@ static int needs_pieces(struct lite_sink *sink, const struct lite_table *table, 
     sink->db.sql.len = 0;
     cdc_buf_lit(&sink->db.sql, "SELECT EXISTS (SELECT 1 FROM ");
     lite_database_quote(&sink->db.sql, table->source.target);
-    cdc_buf_printf(
-        &sink->db.sql,
-        " LIMIT 1 OFFSET %d) AND EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ", PIECE);
+    cdc_buf_printf(&sink->db.sql,
+                   " LIMIT 1 OFFSET %d) AND EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ",
+                   LITE_PIECE);
     lite_database_quote_text(&sink->db.sql, table->source.target);
     cdc_buf_lit(&sink->db.sql, " COLLATE NOCASE)");
     sqlite3_stmt *statement = lite_database_prepare_made(&sink->db, false, error);
@@ -243,7 +128,7 @@ static int needs_pieces(struct lite_sink *sink, const struct lite_table *table, 
 
 static int empty(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
-    struct pieces pieces = pieces_here(table);
+    struct lite_pieces pieces = pieces_here(table);
     int in_pieces = needs_pieces(sink, table, error);
 
     if (in_pieces < 0)
@@ -254,9 +139,9 @@ static int empty(struct lite_sink *sink, struct lite_table *table, struct cdc_er
     cdc_buf_lit(&sink->db.sql, "DELETE FROM ");
     lite_database_quote(&sink->db.sql, table->source.target);
     if (in_pieces || table->part != NULL)
-        append_piece(&sink->db.sql, &pieces);
-    append_part(&sink->db.sql, table);
-    return run(sink, table, &pieces, error);
+        lite_pieces_append(&sink->db.sql, &pieces);
+    lite_pieces_append_part(&sink->db.sql, table);
+    return lite_pieces_run(sink, table, &pieces, error);
 }
 
 /* The form comes first, so that a column which is gone takes no old value along. */
@@ -278,6 +163,28 @@ static int replace_all(struct lite_sink *sink, struct lite_table *table, struct 
                : -1;
 }
 
+static int replace_all_but_own(struct lite_sink *sink, struct lite_table *table, const struct cdc_buf *own,
+                               struct cdc_error *error)
+{
+    return lite_own_keep(sink, table, own, error) == 0 && lite_rowid_choose(sink, table, error) == 0 &&
+                   empty(sink, table, error) == 0 && change_form(sink, table, error) == 0 &&
+                   lite_own_insert(sink, table, own, true, error) == 0 &&
+                   lite_own_insert(sink, table, own, false, error) == 0
+               ? lite_database_exec(&sink->db, "DROP TABLE temp.cdc_kept", error)
+               : -1;
+}
+
+static int replace_all_with_key(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    struct cdc_buf own = CDC_BUF_INIT;
+    int result = lite_columns_own(sink, table, &own, error);
+
+    if (result == 0)
+        result = own.len > 0 ? replace_all_but_own(sink, table, &own, error) : replace_all(sink, table, error);
+    cdc_buf_free(&own);
+    return result;
+}
+
 /* A unique index of somebody's may be in the way of rows that exchange their values: then all go first. */
 static int replace_by_key(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
@@ -291,7 +198,7 @@ static int replace_by_key(struct lite_sink *sink, struct lite_table *table, stru
     cdc_error_clear(error);
     lite_table_forget_statements(table);
     return lite_database_exec(&sink->db, "ROLLBACK TO rows_here; RELEASE rows_here", error) == 0
-               ? replace_all(sink, table, error)
+               ? replace_all_with_key(sink, table, error)
                : -1;
 }
 
