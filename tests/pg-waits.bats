@@ -282,6 +282,38 @@ is_streaming() { [ "$(on "select count(*) from pg_stat_replication where state =
     status_of "$pid"
 }
 
+# The position stays the same all the time: there is nothing to read, and no heartbeat.
+@test "a proxy that cuts each connection soon, and a server that is crashed by others: it goes on when that ends, and is no crash of its own" {
+    other_server "restart_after_crash = on"
+    spawn python3 "$LIB/distant.py" "$DIR/port" 0 "$OTHER/.s.PGSQL.5432"
+    local proxy=$SPAWNED pid sender i
+    wait_until test -s "$DIR/port"
+    spawn pg-cdc --name p --heartbeat 0 --offset-file "$DIR/own" -t public.t "postgresql://postgres@127.0.0.1:$(cat "$DIR/port")/postgres?sslmode=disable&gssencmode=disable" 2>"$DIR/err" >"$DIR/out"
+    pid=$SPAWNED
+    for i in 1 2 3 4; do
+        wait_until is_streaming
+        sender=$(on "select pid from pg_stat_replication")
+        kill -USR1 "$proxy"
+        wait_until eval '[ "$(on "select count(*) from pg_stat_replication where pid = $sender")" = 0 ]'
+    done
+    wait_until is_streaming
+    on "insert into t values (4000, 'between')"
+    wait_for_match "$DIR/out" '"id":4000' # it waits no longer than at first from here on
+    for i in 1 2 3 4; do
+        wait_until is_streaming
+        sender=$(on "select pid from pg_stat_replication")
+        PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "select pg_backend_pid()" -c "select pg_sleep(600)" >"$DIR/victim" 2>&1
+        wait_until grep -q '[0-9]' "$DIR/victim"
+        kill -KILL "$(grep -m 1 -o '[0-9][0-9]*$' "$DIR/victim")"
+        wait_until eval '[ "$(on "select count(*) from pg_stat_replication where pid = $sender" 2>/dev/null)" = 0 ]'
+    done
+    wait_until is_streaming
+    on "insert into t values (5000, 'after')"
+    wait_for_match "$DIR/out" '"id":5000'
+    kill -TERM "$pid"
+    status_of "$pid"
+}
+
 @test "a snapshot killed while its slot is made: the next one waits for that, and the copy is the source" {
     other_server "max_prepared_transactions = 2"
     on "begin; insert into t values (9000, 'p'); prepare transaction 'old'"

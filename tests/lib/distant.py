@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """distant.py PORT_FILE MS TARGET: a server that is far away: what passes, either way, arrives MS milliseconds later.
 
-TARGET is a port of 127.0.0.1, or a socket's path. The port that it listens on is written to PORT_FILE."""
+TARGET is a port of 127.0.0.1, or a socket's path. The port that it listens on is written to PORT_FILE. SIGUSR1 cuts all
+connections, as a proxy does that is started again."""
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -43,6 +45,18 @@ def connect():
     return server
 
 
+connections = []
+
+
+def cut(_signal, _frame):
+    while connections:
+        try:
+            connections.pop().shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+signal.signal(signal.SIGUSR1, cut)
 listener = socket.create_server(("127.0.0.1", 0))
 with open(port_file + ".new", "w", encoding="ascii") as file:
     file.write(str(listener.getsockname()[1]))
@@ -51,6 +65,7 @@ while True:
     client, _ = listener.accept()
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = connect()
+    connections += [client, server]
     for source, out in ((client, server), (server, client)):
         pieces = queue.Queue(256)
         threading.Thread(target=take, args=(source, pieces), daemon=True).start()

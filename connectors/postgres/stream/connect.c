@@ -157,13 +157,16 @@ static int check_server(struct pg_stream *stream, struct cdc_error *error)
     static const char what[] = "cannot read the server's settings";
     PGresult *result = pg_query_rows(stream->sql,
                                      "SELECT current_setting('wal_level') AS wal_level, "
-                                     "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout') AS timeout",
+                                     "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout') AS timeout, "
+                                     "CASE WHEN pg_is_in_recovery() THEN '0/0' ELSE (SELECT checkpoint_lsn FROM "
+                                     "pg_control_checkpoint()) END AS checkpoint",
                                      0, NULL, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
     const char *level = pg_answer_text(&row, "wal_level");
     int64_t timeout = pg_answer_int(&row, "timeout");
+    stream->checkpoint_now = pg_answer_lsn(&row, "checkpoint");
     int status = pg_answer_good(&row, what, error);
     if (status == 0 && strcmp(level, "logical") != 0) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "the server's wal_level is %s; logical is needed", level);
@@ -539,12 +542,14 @@ static int fails_each_time(const struct pg_stream *stream, const char *position,
 /* A server that closes the connection without a word, at one place again and again, will do so for ever: its walsender
  * crashes at what is there, and takes the server with it. (One is known: changes of a partition that was half
  * detached.) The same where it has an error at one place: a bytea of more than 512 MB, which it takes and cannot send
- * ("invalid memory alloc request size"), however long it takes to come to it. */
+ * ("invalid memory alloc request size"), however long it takes to come to it. One that has sent all that there was when the connection
+ * was made has not crashed at that: another one of its processes has. */
 static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
 {
     char position[24];
     bool failed = stream->broken.status != 0;
-    bool counts = failed || (stream->closed && cdc_clock_ms() - stream->began < SOON_MS);
+    bool counts =
+        failed || (stream->closed && !pg_stream_has_caught_up(stream) && cdc_clock_ms() - stream->began < SOON_MS);
     if (stream->began == 0)
         return 0; /* it was not even reached */
     stream->breaks = counts && stream->start.lsn == stream->broke_at ? stream->breaks + 1 : 0;
@@ -560,6 +565,15 @@ static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
                   stream->breaks + 1, position);
     return cdc_error_hint(error, "look into the server's log: does it crash at what comes next? --check may name the "
                                  "cause; to pass it over, take a new snapshot");
+}
+
+/* Connected again: a primary that has crashed has made a checkpoint before it lets anybody in. One that has not crashed has nothing to
+ * do with it, but somebody on the way (a proxy that is started again, a tunnel), and that passes. */
+static void see_crash(struct pg_stream *stream)
+{
+    if (stream->closed && stream->checkpoint_now != 0 && stream->checkpoint_now == stream->checkpoint)
+        stream->breaks = 0;
+    stream->checkpoint = stream->checkpoint_now;
 }
 
 /* The hosts of the list that remain when the one that was tried has lost the position. 1; 0: there is none; -1 */
@@ -666,10 +680,16 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0 ||
         check_breaks(stream, error) < 0)
         return -1;
+    if (!pg_stream_has_session(stream)) /* it went with the other one: no reason to wait longer for a new one */
+        pg_stream_close_sql(stream);
     if (try_hosts(stream, error) < 0)
         return -1;
+    see_crash(stream);
     stream->began = cdc_clock_ms();
     stream->closed = false;
+    stream->wal_end = stream->boundary_lsn = stream->start.lsn;
+    stream->commit_lsn = stream->start.lsn;
+    stream->server_end = stream->end_at_first = pg_bounds_without_header(stream->identity.end);
     cdc_error_clear(&stream->broken);
     if (check_unmoved(stream, error) < 0) {
         /* A server that crashes at what comes first takes this session with it (check_breaks). */
@@ -680,9 +700,6 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     }
     stream->started = stream->copying = true;
     stream->ended = stream->ended || stream->heal.done;
-    stream->wal_end = stream->boundary_lsn = stream->start.lsn;
-    stream->commit_lsn = stream->start.lsn;
-    stream->server_end = stream->end_at_first = pg_bounds_without_header(stream->identity.end);
     /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;
     stream->reply_due = stream->server_asked = stream->unsent = false;

@@ -129,7 +129,9 @@ struct pg_stream {
     uint64_t slot_at;         /* where the slot stood when that was checked */
     int walsender_pid;        /* as the slot has it: a proxy tells us another one */
     int64_t began;            /* when it began to stream, and was not looked at since; 0 */
-    bool closed;              /* and broke without a word of the server */
+    bool closed;              /* and broke without an error of the server */
+    uint64_t checkpoint;      /* its newest one when this connection was made; 0: of a standby */
+    uint64_t checkpoint_now;  /* the same of the one that is being made */
     struct cdc_error broken;  /* or with an error that another attempt will meet, too */
     uint64_t broke_at;        /* where the connections before it began */
     int breaks;               /* so often in a row, each soon after it had begun */
@@ -201,6 +203,11 @@ int pg_sinks_identify(const struct cdc_acks *acks, PGconn *replication, const st
 /* The same before START_REPLICATION; what only the log can show comes from the decoder (pgoutput_add_ahead). */
 int pg_sinks_check(struct pg_stream *stream, struct cdc_error *error);
 
+/* -- stream.c -- */
+
+/* Has all come that was in the log when the connection was made? */
+bool pg_stream_has_caught_up(const struct pg_stream *stream);
+
 /* -- bounds.c -- */
 
 /* A position just after the header of a page is the end of the page before. */
@@ -213,6 +220,8 @@ int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
 /* Made when it is needed. */
 int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);
 void pg_stream_close_sql(struct pg_stream *stream);
+/* Is it there? Whoever reads from it may see its end first: libpq has no socket to poll after that. */
+bool pg_stream_has_session(const struct pg_stream *stream);
 /* Is the session with the server that the log comes from? 1, 0, or -1 when it could not be asked. */
 int pg_stream_is_server(const struct pg_stream *stream, PGconn *sql, struct cdc_error *error);
 

@@ -2,12 +2,28 @@
 /* The plain session beside the replication connection. */
 #include "connectors/postgres/stream/internal.h"
 
+#include <poll.h>
 #include <string.h>
 
 void pg_stream_close_sql(struct pg_stream *stream)
 {
     PQfinish(stream->sql);
     stream->sql = NULL;
+}
+
+/* A server that ends a session has a last word first. */
+bool pg_stream_has_session(const struct pg_stream *stream)
+{
+    for (int reads = 0; reads < 3; reads++) {
+        if (!stream->sql || PQstatus(stream->sql) != CONNECTION_OK)
+            return false;
+        struct pollfd fd = {PQsocket(stream->sql), POLLIN, 0};
+        if (poll(&fd, 1, 0) <= 0)
+            return true;
+        if (!PQconsumeInput(stream->sql))
+            return false;
+    }
+    return PQstatus(stream->sql) == CONNECTION_OK;
 }
 
 int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)

@@ -354,15 +354,6 @@ static int stream_descriptor(void *source, short *events)
     return stream->replication ? PQsocket(stream->replication) : -1;
 }
 
-/* Is the plain session there? Whoever reads from it may see its end first: libpq has no socket to poll after that. */
-static bool has_session(struct pg_stream *stream)
-{
-    if (!stream->sql || PQstatus(stream->sql) != CONNECTION_OK)
-        return false;
-    struct pollfd fd = {PQsocket(stream->sql), POLLIN, 0};
-    return poll(&fd, 1, 0) <= 0 || (PQconsumeInput(stream->sql) && PQstatus(stream->sql) == CONNECTION_OK);
-}
-
 /* A server that shuts down ends plain sessions at once but waits for its walsenders until
  * everything is confirmed, which takes for ever when no sink does. Status messages keep
  * it waiting; so it is left after a while, the slot keeps the rest. */
@@ -373,7 +364,7 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
     if (stream->leave_at != 0 || now - stream->last_watch < STATUS_MS)
         return 0;
     stream->last_watch = now;
-    if (has_session(stream))
+    if (pg_stream_has_session(stream))
         return 0;
     pg_stream_close_sql(stream);
     struct cdc_error refused = {0};
@@ -446,7 +437,7 @@ static int take_timeline(struct pg_stream *stream, struct cdc_error *error)
     return pg_stream_set_timeline(stream, timeline, error);
 }
 
-static bool has_caught_up(const struct pg_stream *stream)
+bool pg_stream_has_caught_up(const struct pg_stream *stream)
 {
     return stream->wal_end >= stream->end_at_first || stream->boundary_lsn >= stream->end_at_first;
 }
@@ -456,7 +447,7 @@ static bool stream_caught_up(void *source)
 {
     struct pg_stream *stream = source;
     stream->end_asked = true;
-    return has_caught_up(stream);
+    return pg_stream_has_caught_up(stream);
 }
 
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
@@ -488,7 +479,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
                    ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder) ||
-                     (stream->end_asked && !has_caught_up(stream))) &&
+                     (stream->end_asked && !pg_stream_has_caught_up(stream))) &&
                     !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
