@@ -296,6 +296,23 @@ users() { schema id id:integer name:text big:text; }
     [[ $stderr == *nothing* ]]
 }
 
+@test "a column of somebody's own whose name the source gives to one of its own: exit 78, its values never pass for the source's" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; change c '{"id":2}' null '{"id":2,"name":"two","big":"b"}'; commit; } >"$IN"
+    sink
+    q "alter table t add column Note text; update t set note = 'mine'"
+    { users; change u '{"id":1}' null '{"id":1,"name":"uno","big":"b"}'; commit; schema id id:integer name:text big:text note:integer; change u '{"id":2}' null '{"id":2,"name":"dos","big":"b","note":null}'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'"note"'*"somebody"* ]]
+    is "rows, with the transaction before" $'1|uno|b|mine\n2|two|b|mine' "$(q 'select * from t order by id')"
+    q "alter table t rename column note to remark"
+    sink
+    is "rows" $'1|uno|b|mine|\n2|dos|b|mine|' "$(q 'select id, name, big, remark, note from t order by id')"
+    # One that was the source's before is no stranger.
+    { users; change u '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; schema id id:integer name:text big:text note:integer; change u '{"id":1}' null '{"id":1,"name":"one","big":"b","note":5}'; commit; } | sed 's/"0000/"0001/; s/"seq":/"seq":10/' >"$IN"
+    sink
+    is "note" 5 "$(q 'select note from t where id = 1')"
+}
+
 @test "names: two tables in one, columns that differ in case, reserved and odd names" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; SCHEMA=other users; } >"$IN"
     run -78 --separate-stderr sink

@@ -315,6 +315,8 @@ static int recheck(PGconn *sql, const char *oids, bool patient, struct pg_table 
 int pg_types_recheck(PGconn *sql, bool patient, struct pg_table *table, struct cdc_error *error)
 {
     struct cdc_buf oids = CDC_BUF_INIT;
+    if (table->n_composites == 0) /* the last one went while the log was read */
+        return 0;
     for (size_t i = 0; i < table->n_composites; i++)
         cdc_buf_printf(&oids, "%c%lu", i ? ',' : '{', (unsigned long)table->composites[i]->oid);
     cdc_buf_append(&oids, "}", 2);

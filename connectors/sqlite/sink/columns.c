@@ -110,6 +110,41 @@ int lite_columns_own(struct lite_sink *sink, const struct lite_table *table, str
     if (code != SQLITE_DONE)
         return lite_database_error(&sink->db, code, "cannot read the columns", error);
     return out->failed ? cdc_error_memory(error) : 0;
+
+static bool is_listed(const struct cdc_buf *names, const char *column)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span item;
+
+    for (cdc_json_iter_begin(&iter, cdc_span(names->data, names->len)); cdc_json_next_element(&iter, &item);) {
+        char *name = cdc_json_text(cdc_json_string_raw(item), NULL);
+        bool same = name == NULL || sqlite3_stricmp(name, column) == 0; /* without memory nothing is refused */
+        free(name);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+int lite_columns_check_own(struct lite_sink *sink, const struct lite_table *table, const unsigned char *there,
+                           struct cdc_error *error)
+{
+    struct cdc_buf names = CDC_BUF_INIT;
+    int result = read_names(sink, table->source.target, &names, error);
+
+    /* A copy of an earlier version may have no list. */
+    for (size_t i = 0; result == 0 && names.len > 0 && i < table->source.n_columns; i++) {
+        const char *column = table->source.columns[i].name;
+        if (!there[i] || is_listed(&names, column))
+            continue;
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "table \"%s\": the source has a column \"%s\" now, and somebody has added one of that name here",
+                      table->source.target, column);
+        result = cdc_error_hint(error, "ALTER TABLE ... RENAME COLUMN or DROP COLUMN in %s, and start again",
+                                sink->db.path);
+    }
+    cdc_buf_free(&names);
+    return result;
 }
 
 static void append_name(struct cdc_buf *out, const char *name)
