@@ -318,6 +318,9 @@ static void test_temporary(void)
     is_told("alter table t add c int default 7", "|");
     is_told("alter table u add c int default 7", MARKED("u", VALUES_GIVEN) "||75");
     is_told("create temporary table t (a int)", "|");
+    is_told("alter table u drop partition p, add c int default 7",
+            MARKED("u", "ALTER TABLE ... DROP PARTITION removed rows of") MARKED("u", VALUES_GIVEN) "||75");
+    is_told("create temporary table t (a int)", "|");
     is_told("alter table t rename u, add c int default 7", "|");
     is_told("alter table u add d int default 7", "|");
     is_told("rename table u to v", "|");
