@@ -271,9 +271,8 @@ static bool list_has(const char *list, const char *path)
 
     cdc_json_iter_begin(&iter, cdc_span_text(list));
     while (!found && cdc_json_next_element(&iter, &value)) {
-        char *text = cdc_json_text(cdc_json_string_raw(value), NULL);
-        found = text != NULL && strcmp(text, path) == 0;
-        free(text);
+        struct cdc_span raw = cdc_json_string_raw(value);
+        found = raw.p != NULL && cdc_json_raw_is(raw, cdc_span_text(path));
     }
     return found;
 }

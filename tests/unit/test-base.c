@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cdc/file.h>
 #include <cdc/json.h>
 #include <cdc/line.h>
 #include <cdc/log.h>
@@ -168,6 +170,66 @@ static void test_error(void)
     }
 }
 
+/* Whoever fails returns what these do: -1, whether or not the error was recorded before. */
+static void test_error_first(void)
+{
+    struct cdc_error error = {0};
+
+    check(cdc_error_set(&error, CDC_EXIT_DATA, "one") == -1 && cdc_error_hint(&error, "do %s", "this") == -1 &&
+              cdc_error_item(&error, "item", 3) == -1,
+          "an error");
+    check(cdc_error_set(&error, CDC_EXIT_IO, "two") == -1 && cdc_error_hint(&error, "do that") == -1 &&
+              cdc_error_item(&error, "other", 4) == -1 && cdc_error_memory(&error) == -1,
+          "errors after it");
+    check(error.status == CDC_EXIT_DATA && strcmp(error.text, "one") == 0 && strcmp(error.hint, "do this") == 0 &&
+              strcmp(error.item, "item") == 0 && error.at == 3,
+          "the first one counts");
+    check(cdc_error_prefix(&error, "in %d", 7) == -1 && strcmp(error.text, "in 7: one") == 0, "with a prefix");
+    check(cdc_error_set(NULL, CDC_EXIT_IO, "x") == -1 && cdc_error_hint(NULL, "x") == -1 &&
+              cdc_error_prefix(NULL, "x") == -1 && cdc_error_item(NULL, "x", 1) == -1,
+          "without a place for it");
+    cdc_error_clear(&error);
+    check(error.status == 0 && error.hint[0] == '\0' && error.item == NULL, "forgotten");
+    check(cdc_error_hint(&error, "stale") == -1 && cdc_error_set(&error, CDC_EXIT_IO, "new") == -1 &&
+              error.hint[0] == '\0',
+          "a hint belongs to the error before it");
+}
+
+/* "0 TEXT", or the status. */
+static void secret_is(const char *path, size_t most, const char *want)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    char got[64];
+    int result = cdc_file_read_secret(path, most, "key", &text, &error);
+
+    snprintf(got, sizeof got, "%d %.*s", error.status, result == 0 ? (int)text.len : 0, text.data ? text.data : "");
+    check(strcmp(got, want) == 0 && (result == 0) == (error.status == 0), want);
+    cdc_file_free_secret(&text);
+    check(text.data == NULL && text.len == 0, "and it is gone");
+}
+
+static void test_secret(void)
+{
+    char path[] = "/tmp/cdc-unit-XXXXXX";
+    int fd = mkstemp(path);
+
+    check(fd >= 0 && write(fd, "secret", 6) == 6, "a file");
+    secret_is(path, 6, "0 secret");
+    secret_is(path, 1000, "0 secret");
+    secret_is(path, 5, "78 ");
+    static const mode_t open_to_others[] = {0640, 0604, 0620, 0602, 0610, 0601};
+    for (size_t i = 0; i < sizeof open_to_others / sizeof open_to_others[0]; i++) {
+        check(fchmod(fd, open_to_others[i]) == 0, "a mode");
+        secret_is(path, 1000, "77 ");
+    }
+    check(fchmod(fd, 0600) == 0 && ftruncate(fd, 0) == 0, "a mode");
+    secret_is(path, 1000, "0 ");
+    close(fd);
+    unlink(path);
+    secret_is(path, 1000, "78 ");
+}
+
 /* -- whole command lines -- */
 
 struct line_values {
@@ -230,6 +292,41 @@ static void means(const char *arguments, const char *expected)
     cdc_buf_free(&out);
     free(operands.items);
     free(v.list.items);
+}
+
+/* A file of rules is below the command line: what that leaves alone is as the file says; lists have both, the file's first. */
+static void test_options_under(void)
+{
+    static const struct cdc_option table[] = {
+        {0, "heading", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+        {'f', "flag", CDC_OPTION_FLAG, offsetof(struct line_values, flag), NULL, "", 0, 0, NULL},
+        {'o', "other", CDC_OPTION_FLAG, offsetof(struct line_values, other), NULL, "", 0, 0, NULL},
+        {'t', "text", CDC_OPTION_TEXT, offsetof(struct line_values, text), "T", "", 0, 0, NULL},
+        {'l', "list", CDC_OPTION_LIST, offsetof(struct line_values, list), "L", "", 0, 0, NULL},
+        {'n', "number", CDC_OPTION_INTEGER, offsetof(struct line_values, number), "N", "", -2, 9, NULL},
+        {0, "seconds", CDC_OPTION_SECONDS, offsetof(struct line_values, seconds), "S", "", 0, 0, NULL},
+        {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL}};
+    const struct line_values defaults = {.number = -9, .seconds = 2.5};
+    struct line_values line = defaults, file = {.flag = true, .text = "file", .number = 3, .seconds = 7.25};
+    struct cdc_error error = {0};
+
+    line.other = true;
+    line.number = 4;
+    check(cdc_option_list_add(&line.list, "line", &error) == 0 &&
+              cdc_option_list_add(&file.list, "first", &error) == 0 &&
+              cdc_option_list_add(&file.list, "second", &error) == 0,
+          "lists");
+    check(cdc_options_put_under(table, &line, &file, &defaults, &error) == 0 && line.flag && line.other &&
+              strcmp(line.text, "file") == 0 && line.number == 4 && line.seconds == 7.25,
+          "what the line leaves alone is the file's");
+    check(line.list.count == 3 && strcmp(line.list.items[0], "first") == 0 &&
+              strcmp(line.list.items[1], "second") == 0 && strcmp(line.list.items[2], "line") == 0 &&
+              file.list.count == 0,
+          "the file's items come first");
+    free(line.list.items);
+    check(cdc_options_find(table, "textual", 4) == &table[3] && cdc_options_find(table, "textual", 5) == NULL &&
+              cdc_options_find(table, "heading", 7) == NULL && cdc_options_find(table, "te", 2) == NULL,
+          "an option by its name");
 }
 
 static void test_lines(void)
@@ -542,7 +639,10 @@ int main(void)
     test_pattern_prefix();
     test_time();
     test_options();
+    test_options_under();
     test_error();
+    test_error_first();
+    test_secret();
     test_long_lines();
     test_lines();
     test_log();

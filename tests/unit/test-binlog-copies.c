@@ -132,11 +132,14 @@ static void fresh(void)
         abort();
 }
 
+static uint16_t flags;  /* of events */
+static bool has_failed; /* has the statement? */
+
 static int decode(uint8_t type, struct cdc_error *error)
 {
     struct cdc_buf content = CDC_BUF_INIT;
     cdc_buf_append(&content, body.data, body.len);
-    build(type, content.data, content.len, 0, false);
+    build(type, content.data, content.len, flags, false);
     cdc_buf_free(&content);
     memory_begin();
     int result = my_decoder_take(decoder, (const uint8_t *)body.data, body.len, &text, error);
@@ -158,6 +161,8 @@ static int take_statement(const char *sql, struct cdc_error *error)
             return -1;
     }
     put_query("010000600000000000", "d", sql); /* sql_mode: STRICT_TRANS_TABLES and STRICT_ALL_TABLES */
+    if (!has_failed)
+        body.data[9] = body.data[10] = 0;
     return decode(MY_EVENT_QUERY, error);
 }
 
@@ -299,6 +304,49 @@ static void test_fresh(void)
             MARKED("b", "ALTER TABLE ... ADD COLUMN gave values to rows of") "||75");
 }
 
+#define OF_SESSION 4 /* the flag of a statement that a temporary table is in */
+#define VALUES_GIVEN "ALTER TABLE ... ADD COLUMN gave values to rows of"
+
+/* Nobody else sees a temporary table, which hides another one of its name. */
+static void test_temporary(void)
+{
+    fresh();
+    is_told("create temporary table t (a int)", "|");
+    is_told("alter table t add c int default 7", MARKED("t", VALUES_GIVEN) "||75");
+    is_told("create temporary table t (a int)", "|");
+    flags = OF_SESSION;
+    is_told("alter table t add c int default 7", "|");
+    is_told("alter table u add c int default 7", MARKED("u", VALUES_GIVEN) "||75");
+    is_told("create temporary table t (a int)", "|");
+    is_told("alter table u drop partition p, add c int default 7",
+            MARKED("u", "ALTER TABLE ... DROP PARTITION removed rows of") MARKED("u", VALUES_GIVEN) "||75");
+    is_told("create temporary table t (a int)", "|");
+    is_told("alter table t rename u, add c int default 7", "|");
+    is_told("alter table u add d int default 7", "|");
+    is_told("rename table u to v", "|");
+    is_told("alter table v add e int default 7", "|");
+    is_told("drop table v", "empty d.v;|t v"); /* the server logs it with TEMPORARY where it is of such a table */
+    is_told("alter table v add f int default 7", "|");
+    is_told("drop temporary table v", "|");
+    is_told("alter table v add e int default 7", MARKED("v", VALUES_GIVEN) "||75");
+    is_told("create temporary table t (a int)", "|");
+    is_told("drop temporary table t", "|");
+    is_told("alter table t add c int default 7", MARKED("t", VALUES_GIVEN) "||75");
+    is_told("create temporary table t (a int)", "|");
+    is_told("alter table t rename u", "|");
+    is_told("alter table t add c int default 7", MARKED("t", VALUES_GIVEN) "||75");
+    has_failed = true;
+    is_told("create temporary table t (a int)", "|");
+    has_failed = false;
+    is_told("alter table t add c int default 7", MARKED("t", VALUES_GIVEN) "||75");
+    flavor = MY_FLAVOR_MYSQL; /* whose RENAME TABLE knows no temporary table */
+    fresh();
+    is_told("create temporary table t (a int)", "|");
+    is_told("rename table t to u", "empty d.t;" MARKED("u", "RENAME TABLE gave other rows to") "||75");
+    flavor = MY_FLAVOR_MARIADB;
+    flags = 0;
+}
+
 static void test_cannot(void)
 {
     static const char *const what[][2] = {{"empty", "drop table t"},
@@ -392,6 +440,7 @@ int main(void)
     test_effects();
     test_columns();
     test_fresh();
+    test_temporary();
     test_cannot();
     my_decoder_free(decoder);
     cdc_buf_free(&told);

@@ -41,6 +41,9 @@ static const struct fake_answer for_snapshot[] = {
     {"LOCK TABLE ONLY \"public\".\"t\" IN ACCESS SHARE MODE", NULL, false},
     {"LOCK TABLE ONLY \"public\".\"u\" IN ACCESS SHARE MODE", NULL, false},
     {"IS DISTINCT FROM pg_relation_filenode", "schema|name|what", false},
+    {"AS heap", "n|heap|blocks\n1|t|5\n2|t|1", false},
+    {"ctid < '(3,0)'", "COPY before", false},
+    {"ctid >= '(3,0)'", "COPY after", false},
     {"COPY \"public\".\"t\"", "COPY t", false},
     {"COPY \"public\".\"u\"", "COPY u", false},
     {"COMMIT", NULL, false},
@@ -48,10 +51,15 @@ static const struct fake_answer for_snapshot[] = {
     {"AS standby", "standby\nf", false},
     {NULL, NULL, false}};
 
-static const struct fake_copy copies[] = {
-    {"t", {{"1\ta\n", 4}, {"2\t\\N\n", 5}}}, {"u", {{"7\tx\n", 4}}}, {NULL, {{NULL, 0}}}};
+static const struct fake_copy copies[] = {{"t", {{"1\ta\n", 4}, {"2\t\\N\n", 5}}},
+                                          {"u", {{"7\tx\n", 4}}},
+                                          {"before", {{"2\tmoved\n", 8}}},
+                                          {"after", {{"5\tnew\n", 6}}},
+                                          {NULL, {{NULL, 0}}}};
 
 /* -- runs -- */
+
+static struct cdc_acks *acks; /* NULL: there are no sinks */
 
 static int attempt(struct cdc_offset_file *file, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -59,10 +67,13 @@ static int attempt(struct cdc_offset_file *file, struct cdc_buf *out, struct cdc
     struct cdc_control control = {.wake_fd = -1, .notice_fd = -1};
     struct cdc_metrics metrics = {0};
     const struct pg_settings pg = settings_of(for_snapshot, copies);
-    const struct pg_snapshot_settings settings = {
-        .settings = &pg, .chunk_rows = 1, .jobs = 1, .output_fd = memfd_create("lines", MFD_CLOEXEC)};
+    const struct pg_snapshot_settings settings = {.settings = &pg,
+                                                  .chunk_rows = 1,
+                                                  .jobs = 1,
+                                                  .output_fd = memfd_create("lines", MFD_CLOEXEC),
+                                                  .state_dir = acks ? "." : NULL};
     memory_begin();
-    int result = pg_snapshot_run(&settings, file, NULL, &control, &metrics, &log_to, error);
+    int result = pg_snapshot_run(&settings, file, acks, &control, &metrics, &log_to, error);
     memory_end();
     ssize_t n = pread(settings.output_fd, text, sizeof text, 0);
     cdc_buf_append(out, text, n > 0 ? (size_t)n : 0);
@@ -94,6 +105,23 @@ static const struct fake_answer again[] = {
 static const char *state =
     "{\"identity\":" IDENTITY ",\"consistent_point\":\"0/1543DD0\",\"attempt\":1,\"publication\":" HAD
     ",\"written\":null,\"finished\":false}";
+/* Of an attempt whose rows sinks have stored in part: views, and what was read in them up to which line. */
+#define KEPT(read)                                                                                                     \
+    "{\"identity\":" IDENTITY                                                                                          \
+    ",\"consistent_point\":\"0/1543DD0\",\"attempt\":1,\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f "  \
+    "t "                                                                                                               \
+    "t t t t\",\"whole\":\"725 1 5\",\"has\":\"s2200:16397\"},\"written\":null,\"finished\":false,\"read\":{" read     \
+    "}}"
+#define VIEWS "\"views\":[{\"xids\":\"720:720:\"},{\"lsn\":\"0/1543DD4\",\"xids\":\"723:724:723\"}]"
+#define FORM "6239E6F9BC6D66E8"
+#define PART(upto, line) PART_OF(FORM, "0", "1", upto, line)
+#define PART_OF(form, base, edge, upto, line)                                                                          \
+    "{\"schema\":\"public\",\"table\":\"t\",\"form\":\"" form "\",\"base\":" base ",\"edge\":" edge upto               \
+    ",\"pos\":\"0000000001543DD0.0000000000.a0001.00000000000" line "\"}"
+#define SINKS ",\"sinks\":[\"sink.offset\"]"
+#define UPTO(n) ",\"upto\":" n
+static const char *kept_state = KEPT(VIEWS ",\"parts\":[" PART(UPTO("3"), "5") "]" SINKS);
+
 static int second_attempt(struct cdc_buf *out, struct cdc_error *error)
 {
     struct cdc_offset_file *file = cdc_offset_file_memory("cdc-snapshot", error);
@@ -106,6 +134,28 @@ static int second_attempt(struct cdc_buf *out, struct cdc_error *error)
     int result = attempt(file, out, error);
     fake.first = first;
     cdc_offset_file_free(file);
+    return result;
+}
+
+/* After one of which a sink has all rows of t before block 3. */
+static const char *sink_at = "0000000001543DD0.0000000000.a0001.000000000005";
+
+static int kept_attempt(struct cdc_buf *out, struct cdc_error *error)
+{
+    static const char *const sinks[] = {"sink.offset"};
+    const char *kept = state;
+    struct cdc_error ignored = {0};
+    struct cdc_offset_file *file = cdc_offset_file_open(sinks[0], "cdc-sink-t", &ignored);
+    const struct cdc_offset offset = {.pos = (char *)(uintptr_t)sink_at};
+    if (!file || cdc_offset_file_set(file, "p", &offset, &ignored) < 0 || cdc_offset_file_save(file, &ignored) < 0)
+        abort();
+    cdc_offset_file_free(file);
+    acks = cdc_acks_new("p", sinks, 1, NULL, &ignored);
+    state = kept_state;
+    int result = second_attempt(out, error);
+    state = kept;
+    cdc_acks_free(acks);
+    acks = NULL;
     return result;
 }
 
@@ -600,13 +650,115 @@ static void test_last_attempt(void)
     state = kept;
 }
 
+/* What is read of t: the WHERE of each COPY, "all", or nothing. */
+static void append_reads(struct cdc_buf *out)
+{
+    cdc_buf_byte(&fake.said, '\0');
+    fake.said.len--;
+    for (const char *p = fake.said.data; (p = strstr(p, " COPY ")) != NULL; p += 6) {
+        const char *where = strstr(p, "WHERE ("), *end = strchr(p, '\n');
+        if (where && where < end)
+            cdc_buf_printf(out, "%.*s;", (int)(strstr(where, ")) TO") - where - 7), where + 7);
+        else if (strstr(p, "\"t\"") && strstr(p, "\"t\"") < end)
+            cdc_buf_text(out, "all;");
+    }
+}
+
+#define T_IS_EMPTIED                                                                                                   \
+    "{\"op\":\"t\",\"pos\":\"0000000001543DD0.0000000000.a0002.000000000002\",\"seq\":22298064,\"ts_ms\":"             \
+    "1795710776653,"                                                                                                   \
+    "\"source\":{\"connector\":\"postgresql\",\"name\":\"p\",\"db\":\"postgres\",\"schema\":\"public\",\"table\":"     \
+    "\"t\","
+
+static void keeps(const char *what, const char *kept, const char *at, const char *reads, const char *state_has)
+{
+    struct cdc_buf out = CDC_BUF_INIT, got = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    const char *kept_before = kept_state, *at_before = sink_at;
+    kept_state = kept;
+    sink_at = at;
+    if (kept_attempt(&out, &error) < 0)
+        cdc_buf_printf(&got, "%d ", error.status);
+    append_reads(&got);
+    same(what, "what is read", &got, reads);
+    bool emptied = has(&out, T_IS_EMPTIED);
+    bool good = (!state_has || has(&out, state_has)) && emptied == (strcmp(reads, "all;") == 0);
+    check(good, what);
+    if (!good)
+        printf("# %.*s\n", (int)out.len, out.data);
+    kept_state = kept_before;
+    sink_at = at_before;
+    cdc_buf_free(&out);
+    cdc_buf_free(&got);
+}
+
+#define LINE(n) "0000000001543DD0.0000000000.a0001.00000000000" n
+#define REST "ctid >= '(0,0)'::tid AND ctid < '(3,0)'::tid AND age(xmin) <= age('723'::xid);ctid >= '(3,0)'::tid;"
+#define NOW "{\"lsn\":\"0/1543DD8\",\"xids\":\"726:726:\"}"
+#define READ_WHOLE                                                                                                     \
+    "\"read\":{\"views\":[" NOW "],\"parts\":[{\"schema\":\"public\",\"table\":\"t\",\"form\":\"" FORM                 \
+    "\",\"base\":0,\"edge\":0,\"pos\":\"0000000001543DD0.0000000000.a0002.000000000007\"}]}"
+
+/* What sinks have stored is not read again, but for rows that may have come to where it was read since. */
+static void test_kept(void)
+{
+    keeps("a table that was read in part", kept_state, LINE("5"), REST, "\"key\":{\"id\":5}");
+    keeps("and what is kept of it now", kept_state, LINE("5"), REST,
+          "\"read\":{\"views\":[{\"xids\":\"720:720:\"},{\"lsn\":\"0/1543DD4\",\"xids\":\"723:724:723\"}," NOW
+          "],\"parts\":[" PART(
+              UPTO("3"),
+              "5") ",{\"schema\":\"public\",\"table\":\"t\",\"form\":\"" FORM
+                   "\",\"base\":0,\"edge\":2,\"pos\":\"0000000001543DD0.0000000000.a0002.000000000006\"}]" SINKS "}");
+    keeps("the sink has not stored it", kept_state, LINE("4"), "all;", READ_WHOLE);
+    keeps("of two the newest that it has stored",
+          KEPT(VIEWS ",\"parts\":[" PART(UPTO("1"), "2") "," PART(UPTO("3"), "5") "," PART(UPTO("4"), "8") "]" SINKS),
+          LINE("7"), REST, "\"id\":5");
+    keeps("a table that was read whole", KEPT(VIEWS ",\"parts\":[" PART("", "5") "]" SINKS), LINE("5"), "",
+          "\"parts\":[" PART("", "5") "]");
+    keeps("one that was altered", KEPT(VIEWS ",\"parts\":[" PART_OF("0", "0", "1", UPTO("3"), "5") "]" SINKS),
+          LINE("5"), "all;", READ_WHOLE);
+    keeps("a view of which some had not ended that are newer than now",
+          KEPT("\"views\":[{\"xids\":\"720:720:\"},{\"lsn\":\"0/1543DD4\",\"xids\":\"723:727:723\"}],\"parts\":[" PART(
+              UPTO("3"), "5") "]" SINKS),
+          LINE("5"), "all;", READ_WHOLE);
+    keeps("a base that is so",
+          KEPT("\"views\":[{\"xids\":\"720:727:720\"},{\"xids\":\"723:724:723\"}],\"parts\":[" PART(UPTO("3"),
+                                                                                                    "5") "]" SINKS),
+          LINE("5"), "all;", READ_WHOLE);
+    keeps("a view without numbers",
+          KEPT("\"views\":[{},{\"xids\":\"723:724:723\"}],\"parts\":[" PART(UPTO("3"), "5") "]" SINKS), LINE("5"),
+          "all;", READ_WHOLE);
+    keeps("another sink has it", KEPT(VIEWS ",\"parts\":[" PART(UPTO("3"), "5") "],\"sinks\":[\"other\"]"), LINE("5"),
+          "all;", READ_WHOLE);
+    step = 2; /* so much time passes that each line is worth a save */
+    keeps("the state is saved now and then", kept_state, LINE("5"), REST, "\"finished\":false}");
+    failures += memory_sweep("rows that are kept, and saved", kept_attempt);
+    step = 0;
+    static const char *const damaged[] = {
+        KEPT(VIEWS ",\"parts\":[" PART_OF(FORM, "2", "1", UPTO("3"), "5") "]" SINKS),
+        KEPT(VIEWS ",\"parts\":[" PART_OF(FORM, "0", "2", UPTO("3"), "5") "]" SINKS),
+        KEPT(VIEWS ",\"parts\":[" PART_OF(FORM, "0", "1", UPTO("\"x\""), "5") "]" SINKS),
+        KEPT(VIEWS ",\"parts\":[{\"schema\":\"public\",\"table\":\"t\",\"base\":0,\"edge\":1,\"pos\":\"x\"}]" SINKS)};
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++)
+        keeps("damage", damaged[i], LINE("5"), "78 ", NULL);
+    failures += fake_sweep("rows that are kept", kept_attempt);
+    failures += memory_sweep("rows that are kept", kept_attempt);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
+    char dir[] = "/tmp/cdc-unit-XXXXXX";
+    if (!mkdtemp(dir) || chdir(dir) < 0)
+        return 1;
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
         test_run(&runs[i]);
     test_others();
     test_last_attempt();
+    test_kept();
+    unlink("sink.offset");
+    unlink("sink.offset.lock");
+    rmdir(dir);
     cdc_buf_free(&logged);
     cdc_buf_free(&fake.said);
     cdc_buf_free(&fake.sent);

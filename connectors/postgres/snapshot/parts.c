@@ -140,7 +140,11 @@ static int copy_part(struct snapshot_parts *to, const struct snapshot_part *from
     *part = *from;
     part->schema = strdup(from->schema);
     part->table = strdup(from->table);
-    return part->schema && part->table ? 0 : cdc_error_memory(error);
+    if (part->schema && part->table)
+        return 0;
+    pg_snapshot_part_free(part);
+    to->n--; /* what is kept of the others is saved all the same */
+    return cdc_error_memory(error);
 }
 
 /* The number of a view in the new list; views that nobody has go. */
