@@ -110,6 +110,7 @@ int lite_columns_own(struct lite_sink *sink, const struct lite_table *table, str
     if (code != SQLITE_DONE)
         return lite_database_error(&sink->db, code, "cannot read the columns", error);
     return out->failed ? cdc_error_memory(error) : 0;
+}
 
 static bool is_listed(const struct cdc_buf *names, const char *column)
 {
