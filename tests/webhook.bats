@@ -194,6 +194,18 @@ C
     is "connected to" "1.1.1.1" "$(sort -u "$DIR/connected")"
 }
 
+@test "a peer that sends a body where there is none: the next request is not taken for one to something else than HTTP" {
+    server
+    three >"$IN"
+    script 'stray 204' 'stray 204' 'stray 204' 'stray 204' 'stray 204'
+    webhook
+    is "taken" "$(grep '"op":"c"' "$IN")" "$(log .body | awk '!seen[$0]++')"
+    is "offset" "$(tail -1 "$IN" | jq -r .pos)" "$(pos)"
+    rm "$DIR/o"
+    printf 'raw what\n%.0s' {1..9} >>"$DIR/http/script" # which is none on any connection
+    run -76 webhook
+}
+
 @test "--header-file and CDC_HTTP_AUTHORIZATION: sent, in no list of processes, and not read where others may" {
     server
     three >"$IN"

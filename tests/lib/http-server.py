@@ -13,7 +13,8 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                without an answer), `cut` (cut inside the answer),
                `slow` (never answers), `endless STATUS` (a body without an
                end), `stuck STATUS` (a body that stops in its middle), `raw TEXT` (TEXT without any HTTP, and cut), `head STATUS`
-               (a part of the header, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
+               (a part of the header, and cut), `stray STATUS` (an answer
+               without a body, and then some bytes all the same), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
@@ -124,6 +125,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif words[0] == "slow":
             threading.Event().wait()
+        elif words[0] == "stray":
+            self.answer(int(words[1]))
+            self.wfile.write(b"this is of no answer")
         elif words[0].startswith("bulk"):
             count = int(words[0][5:]) if words[0][4:5] == "*" else None
             self.answer(200, (), bulk_answer(body, words[1:], count))

@@ -357,7 +357,8 @@ int http_client_begin(struct http_client *client, const struct http_request *req
     curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(timeout * 1000));
     /* On a connection that it has kept, and that is closed without an answer, libcurl sends a request a second time by itself:
      * for all it knows the peer has never seen it. */
-    curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, request->once || request->fresh ? 1L : 0L);
+    curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, request->once || request->fresh || client->afresh ? 1L : 0L);
+    client->afresh = false;
     curl_easy_setopt(client->easy, CURLOPT_URL, client->url.data);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
     /* libcurl does not copy the body: it stays where it is until the transfer has ended. */
@@ -625,6 +626,17 @@ static enum http_outcome finish(struct http_client *client, const struct http_re
     return client->too_long && !request->begin_suffices ? HTTP_TOO_LONG : HTTP_ANSWERED;
 }
 
+/* On a kept connection, what is no answer may be the rest of one: a peer that sends a body after 204, say. A new connection tells. */
+static bool is_rest_of_another(struct http_client *client, CURLcode code)
+{
+    long connects = 1;
+
+    if (code == CURLE_UNSUPPORTED_PROTOCOL)
+        curl_easy_getinfo(client->easy, CURLINFO_NUM_CONNECTS, &connects);
+    client->afresh = connects == 0;
+    return client->afresh;
+}
+
 static enum http_outcome send_until_answered(struct http_client *client, const struct http_request *request,
                                              long *status, struct cdc_error *error)
 {
@@ -641,6 +653,8 @@ static enum http_outcome send_until_answered(struct http_client *client, const s
             client->plain = true;
             continue;
         }
+        if (!answered && is_rest_of_another(client, code))
+            continue;
         if (!answered && lasting_error(client, code, error) != 0)
             return HTTP_GAVE_UP;
         if (!answered && code == CURLE_OPERATION_TIMEDOUT && request->timeout == 0)

@@ -89,6 +89,7 @@ struct http_client {
     bool done;                       /* its transfer has ended, with that code */
     int code;
     bool too_long, header_whole;
+    bool afresh;      /* the next attempt goes over a connection of its own */
     char denied[64];  /* the newest address that deny_private has refused in this attempt; "": none */
     bool any_allowed; /* another one was not refused: it may answer the next time */
     struct cdc_buf url;
