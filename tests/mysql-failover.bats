@@ -126,6 +126,50 @@ image() { MYSQL_DATABASE='' msql "set global binlog_row_image = $1"; MYSQL_SERVE
     same_as_source ahead behind
 }
 
+# sql_thread start|stop: the replica applies what it has taken, or does not.
+sql_thread() {
+    local MYSQL_SERVER=$REPLICA MYSQL_DATABASE=''
+    if ! mysql_is_mariadb && mysql_since 80022; then msql "$1 replica sql_thread"; else msql "$1 slave sql_thread"; fi
+}
+@test "a replica that has not applied yet what was read: tried again, 69; it is 79 only where nothing comes any more" {
+    mysql_is_mariadb && MYSQL_SERVER=$REPLICA MYSQL_DATABASE='' msql "set sql_log_bin = 0; grant slave monitor on *.* to cdc@'%'"
+    replicate
+    begin_both
+    marked
+    sql_thread stop
+    change 4 5
+    read_to "$DIR/second"
+    to ahead <"$DIR/second"
+    transactions 3 <"$DIR/second" | to behind
+    URL=$(mysql_url "$REPLICA")
+    exits 69 binlog --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --retry-max 1 --until now
+    says "a replica that has not yet what was read at .*: it has taken that, and not applied it"
+    # One sink has what is there, another one more.
+    sql_thread start
+    marked
+    sql_thread stop
+    URL=$(mysql_url)
+    change 6 7
+    read_to "$DIR/third"
+    to ahead <"$DIR/third"
+    URL=$(mysql_url "$REPLICA")
+    exits 69 binlog --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --retry-max 1 --until now
+    says "a replica that has not yet"
+    sql_thread start
+    marked
+    read_to "$DIR/fourth"
+    for sink in ahead behind; do to $sink <"$DIR/fourth"; done
+    same_as_source ahead behind
+    # It copies no more.
+    mysql_promote "$REPLICA"
+    change 8 9
+    URL=$(mysql_url)
+    read_to "$DIR/fifth"
+    for sink in ahead behind; do to $sink <"$DIR/fifth"; done
+    URL=$(mysql_url "$REPLICA")
+    exits 79 binlog --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --retry-max 1 --until now
+}
+
 @test "a second failover before the sinks have passed the first one" {
     replicate
     begin_both

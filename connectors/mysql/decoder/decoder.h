@@ -172,7 +172,7 @@ int my_decoder_body(const struct my_decoder *decoder, const uint8_t *data, size_
 void my_decoder_set_server(struct my_decoder *decoder, const char *server_uuid);
 /* Are the rows logged that foreign keys change? Files are taken at their server's version. */
 void my_decoder_set_cascades(struct my_decoder *decoder, bool logged);
-/* Names in statements stand for tables in lower case (lower_case_table_names=1). */
+/* Names in statements stand for tables in lower case (lower_case_table_names=1 or 2). */
 void my_decoder_set_lower_case(struct my_decoder *decoder, bool lower_case);
 
 #endif

@@ -130,10 +130,10 @@ int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *err
     /* ON_PERMISSIVE and OFF_PERMISSIVE mix transactions with and without GTIDs: a set would not say where we are. */
     int gtid = server->flavor == MY_FLAVOR_MARIADB ? 1 : variable_is(mysql, "gtid_mode", "ON", error);
     int unchecked = variable_is(mysql, "binlog_checksum", "NONE", error);
-    int lower = variable_is(mysql, "lower_case_table_names", "1", error);
-    if (full < 0 || gtid < 0 || unchecked < 0 || lower < 0)
+    int as_typed = variable_is(mysql, "lower_case_table_names", "0", error);
+    if (full < 0 || gtid < 0 || unchecked < 0 || as_typed < 0)
         return -1;
-    server->lower_case_names = lower > 0;
+    server->lower_case_names = as_typed == 0;
     server->checksums = unchecked == 0;
     server->full_metadata = full > 0;
     server->gtid = gtid > 0;

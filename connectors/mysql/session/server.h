@@ -18,7 +18,7 @@ struct my_server {
     bool gtid;          /* MariaDB: always; MySQL: gtid_mode ON */
     bool full_metadata;
     bool checksums;        /* its events end in a CRC32 */
-    bool lower_case_names; /* lower_case_table_names=1: rows come under names in lower case, statements as typed */
+    bool lower_case_names; /* lower_case_table_names=1 or 2: rows come under names in lower case, statements as typed */
 };
 int my_server_flavor(MYSQL *mysql, enum my_flavor *flavor, struct cdc_error *error);
 /* MariaDB: is it a node of a Galera cluster? */

@@ -191,33 +191,33 @@ int my_failover_has(struct my_stream *stream, const struct my_gtid_set *wanted, 
     return result;
 }
 
-static int is_executed(struct my_stream *stream, const struct sink_position *sink, struct cdc_error *error)
+/* 1, 0; -1: it could not be found out, or may come (UNAVAILABLE). */
+static int has_stored(struct my_stream *stream, const struct sink_position *sink, const char *gtids,
+                      struct cdc_error *error)
 {
-    struct cdc_buf set = CDC_BUF_INIT;
-    MYSQL *sql = my_session_sql(&stream->session, error);
-    my_gtid_set_append(&set, sink->gtids);
-    cdc_buf_byte(&set, '\0');
-    int result = -1;
-    if (set.failed)
-        cdc_error_memory(error);
-    else if (sql)
-        result = my_server_is_subset(sql, set.data, "@@GLOBAL.gtid_executed", error);
-    cdc_buf_free(&set);
-    return result;
+    bool mysqls = stream->session.server.flavor == MY_FLAVOR_MYSQL;
+    char uuid[sizeof stream->start.server_uuid] = "";
+    MYSQL *sql = mysqls ? my_session_sql(&stream->session, error) : NULL;
+    int known = !mysqls ? my_failover_has(stream, sink->gtids, error)
+                : sql   ? my_server_is_subset(sql, gtids, "@@GLOBAL.gtid_executed", error)
+                        : -1;
+    cdc_json_member_copy(source_of(sink->offset), "server_uuid", uuid, sizeof uuid);
+    return known == 0 && my_behind_check(stream, uuid, gtids, error) < 0 ? -1 : known;
 }
 
 static int check_sinks(struct my_stream *stream, const struct sink_positions *sinks, struct cdc_error *error)
 {
-    for (size_t i = 0; i < sinks->n; i++) {
-        const struct sink_position *sink = &sinks->items[i];
-        int known = stream->session.server.flavor == MY_FLAVOR_MYSQL ? is_executed(stream, sink, error)
-                                                                     : my_failover_has(stream, sink->gtids, error);
-        if (known < 0)
-            return -1;
-        if (!known)
-            return my_start_lost(error, "a sink has stored transactions that this server does not have");
+    int known = 1;
+    for (size_t i = 0; known > 0 && i < sinks->n; i++) {
+        struct cdc_buf gtids = CDC_BUF_INIT;
+        my_gtid_set_append(&gtids, sinks->items[i].gtids);
+        cdc_buf_byte(&gtids, '\0');
+        known = gtids.failed ? cdc_error_memory(error) : has_stored(stream, &sinks->items[i], gtids.data, error);
+        cdc_buf_free(&gtids);
     }
-    return 0;
+    if (known != 0)
+        return known < 0 ? -1 : 0;
+    return my_start_lost(error, "a sink has stored transactions that this server does not have");
 }
 
 /* Does the server that a sink's position is of have it still? A crash may have taken back what that sink has stored, and others

@@ -95,9 +95,10 @@ struct my_stream {
     struct my_stale stale;
     struct my_reading reading;
     struct cdc_buf refused_tables; /* that the user may not SELECT, which was said: "db\0table\0" ... */
-    int64_t log_due; /* when to ask whether the server still writes its log */
-    bool refused;    /* the last dump met a transaction without a GTID */
-    bool more;       /* the decoder holds a payload */
+    int64_t behind_since; /* the server lacks what was read elsewhere, see my_behind_check; 0: it does not */
+    int64_t log_due;      /* when to ask whether the server still writes its log */
+    bool refused;         /* the last dump met a transaction without a GTID */
+    bool more;            /* the decoder holds a payload */
     bool ended, received;
     struct cdc_error late; /* told once the lines before it were taken */
     struct cdc_offset boundary;
@@ -140,6 +141,10 @@ int my_anonymous_check(struct my_stream *stream, struct cdc_error *error);
 /* The dump met one: the next connection may find another gtid_mode, and then reads by coordinates. The error is one to try again
  * after, once. Always -1. */
 int my_anonymous_refused(struct my_stream *stream, struct cdc_error *error);
+
+/* -- behind.c -- */
+/* The transactions `gtids` were read at the server of that name. UNAVAILABLE: this one is a replica that has not got so far yet. */
+int my_behind_check(struct my_stream *stream, const char *server_uuid, const char *gtids, struct cdc_error *error);
 
 /* -- failover.c: the log goes on at another server -- */
 /* Once the start is settled and the server has it: stream->start.numbering. IO: the transaction that was truncated cannot

@@ -24,6 +24,8 @@ static int has_seen(struct my_stream *stream, struct cdc_error *error)
     bool coord_stands;
     other.file_created = seen->file_created;
     memcpy(other.server_uuid, seen->server_uuid, sizeof other.server_uuid);
+    if (my_behind_check(stream, seen->server_uuid, seen->gtids, error) < 0)
+        return -1;
     int stands = my_start_stands(stream, &other, &coord_stands, error);
     if (stands > 0 && !coord_stands && stream->session.server.flavor == MY_FLAVOR_MARIADB)
         return is_known_elsewhere(stream, seen->gtids, error);

@@ -471,7 +471,7 @@ static int check_place(struct my_stream *stream, const struct my_round *round, s
 static int check_server(struct my_stream *stream, const struct my_round *round, struct cdc_error *error)
 {
     MYSQL *sql = my_session_sql(&stream->session, error);
-    if (!sql)
+    if (!sql || (!round->here && my_behind_check(stream, round->at.server_uuid, round->at.gtids, error) < 0))
         return -1;
     if (stream->session.server.flavor == MY_FLAVOR_MARIADB || my_gtid_set_is_empty(round->at.set))
         return check_end(stream, sql, round, error) < 0 ? -1 : check_place(stream, round, error);

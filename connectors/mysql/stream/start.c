@@ -132,8 +132,9 @@ static int settle(struct my_stream *stream, const struct cdc_offset *from, struc
 
 int my_start_find(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
-    if (settle(stream, from, error) < 0 || my_start_verify(stream, error) < 0 || my_seen_check(stream, error) < 0 ||
-        my_failover_number(stream, error) < 0)
+    if (settle(stream, from, error) < 0 ||
+        my_behind_check(stream, stream->start.server_uuid, stream->start.gtids, error) < 0 ||
+        my_start_verify(stream, error) < 0 || my_seen_check(stream, error) < 0 || my_failover_number(stream, error) < 0)
         return -1;
     return my_start_leave_old_coord(stream, error);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of databases and tables in lower case, as a server with lower_case_table_names=1 stores them. Its log has them so in the
+/* Names of databases and tables in lower case, as a server with lower_case_table_names=1 or 2 stores them. Its log has them so in the
  * description of rows, and as they were typed in statements: TRUNCATE TABLE `ÄRZTE` is about the rows of ärzte. */
 #ifndef MY_NAME_CASE_H
 #define MY_NAME_CASE_H
