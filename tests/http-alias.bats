@@ -66,6 +66,19 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
     run -64 t cdc-sink-http --webhook --alias x http://127.0.0.1:9/ <"$IN"
 }
 
+@test "an alias of two tables is exit 78, in one run and in a later one, and the first one keeps it" {
+    both() { elastic --index '{schema}-{table}-2' --alias "$NAME-{table}"; }
+    { for SCHEMA in "$NAME" "$NAME-other"; do schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; done; } | now >"$IN"
+    run -78 --separate-stderr both
+    [[ $stderr == *"the alias \"$NAME-t\" would be that of two tables"* ]]
+    is "nothing of the second" 404 "$(curl -sS -o /dev/null -w '%{http_code}' "$OPENSEARCH_URL/$NAME-other-t-2")"
+    is "the first" "$NAME-t-2" "$(leads_to t)"
+    SEQ=200
+    { SCHEMA=$NAME-third; schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
+    run -78 --separate-stderr both
+    is "the first still" "$NAME-t-2" "$(leads_to t)"
+}
+
 @test "who leads the alias elsewhere afterwards has the last word: the sink does not take it back when it starts again" {
     { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
     elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'

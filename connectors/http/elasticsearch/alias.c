@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "connectors/http/elasticsearch/internal.h"
+#include <cdc/hash.h>
 #include <cdc/retry.h>
 
 #define LATE_MS 10000
@@ -60,6 +61,89 @@ static int append_name(const struct es_sink *sink, const char *source, struct cd
     return es_index_fill(sink->alias, &event, out, error);
 }
 
+/* -- one alias, one index ------------------------------------------------------------------- */
+
+struct taken {
+    uint64_t alias, index; /* their hashes; alias 0: empty */
+};
+struct es_aliases_taken {
+    struct taken *slots; /* open addressing, n_slots a power of two, at most half full */
+    size_t n, n_slots;
+};
+
+static struct taken *slot_of(const struct es_aliases_taken *all, uint64_t alias)
+{
+    size_t i = cdc_hash_fold(alias);
+
+    while (all->slots[i & (all->n_slots - 1)].alias != 0 && all->slots[i & (all->n_slots - 1)].alias != alias)
+        i++;
+    return &all->slots[i & (all->n_slots - 1)];
+}
+
+static int grow(struct es_aliases_taken *all, struct cdc_error *error)
+{
+    struct es_aliases_taken more = {.n = all->n, .n_slots = all->n_slots == 0 ? 64 : 2 * all->n_slots};
+
+    if (2 * all->n < all->n_slots)
+        return 0;
+    if ((more.slots = calloc(more.n_slots, sizeof *more.slots)) == NULL)
+        return cdc_error_memory(error);
+    for (size_t i = 0; i < all->n_slots; i++)
+        if (all->slots[i].alias != 0)
+            *slot_of(&more, all->slots[i].alias) = all->slots[i];
+    free(all->slots);
+    *all = more;
+    return 0;
+}
+
+/* That index is to have that alias. CONFIG where another one of this sink is: of two, one would leave it without a word. */
+static int take_alias(struct es_aliases_taken *all, struct cdc_span alias, const char *index, struct cdc_error *error)
+{
+    struct taken taken = {cdc_hash_span(CDC_HASH_INIT, alias) | 1, cdc_hash_text(CDC_HASH_INIT, index)};
+
+    if (grow(all, error) != 0)
+        return -1;
+    struct taken *slot = slot_of(all, taken.alias);
+    all->n += slot->alias == 0;
+    if (slot->alias != 0 && slot->index != taken.index) {
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "the alias \"%.*s\" would be that of two tables, in index \"%s\" and in another", (int)alias.n,
+                      alias.p, index);
+        return cdc_error_hint(error, "give each its own with --alias, for example {schema}-{table}");
+    }
+    *slot = taken;
+    return 0;
+}
+
+static int take_known(void *context, const char *source, struct cdc_error *error)
+{
+    struct es_sink *sink = context;
+    struct cdc_buf alias = CDC_BUF_INIT;
+    int result = append_name(sink, source, &alias, error);
+
+    if (result == 0)
+        result = take_alias(sink->aliases_taken, cdc_span(alias.data, alias.len),
+                            es_index_ids_home(sink->index_ids, source), error);
+    cdc_buf_free(&alias);
+    return result;
+}
+
+static int take_first(struct es_sink *sink, struct cdc_error *error)
+{
+    if (sink->aliases_taken != NULL)
+        return 0;
+    sink->aliases_taken = calloc(1, sizeof *sink->aliases_taken);
+    return sink->aliases_taken != NULL ? es_index_ids_each_home(sink->index_ids, take_known, sink, error)
+                                       : cdc_error_memory(error);
+}
+
+void es_alias_free(struct es_sink *sink)
+{
+    if (sink->aliases_taken != NULL)
+        free(sink->aliases_taken->slots);
+    free(sink->aliases_taken);
+}
+
 /* -- before there is a document -------------------------------------------------------------- */
 
 /* 1: an index has that name, so that no alias can; 0: none; -1. */
@@ -86,13 +170,15 @@ static int is_an_index(struct es_sink *sink, struct cdc_span name, struct cdc_er
     return found;
 }
 
-int es_alias_check(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+int es_alias_check(struct es_sink *sink, const struct cdc_event *event, const char *index, struct cdc_error *error)
 {
     struct cdc_buf name = CDC_BUF_INIT;
 
     if (sink->alias == NULL)
         return 0;
-    int found = es_index_fill(sink->alias, event, &name, error);
+    int found = take_first(sink, error) == 0 ? es_index_fill(sink->alias, event, &name, error) : -1;
+    if (found == 0)
+        found = take_alias(sink->aliases_taken, cdc_span(name.data, name.len), index, error);
     if (found == 0)
         found = is_an_index(sink, cdc_span(name.data, name.len), error);
     if (found == 1) {

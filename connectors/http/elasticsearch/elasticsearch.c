@@ -69,6 +69,7 @@ void es_sink_free(struct es_sink *sink)
     es_written_free(&sink->written);
     es_key_changes_free(sink->key_changes);
     es_index_ids_free(sink->index_ids);
+    es_alias_free(sink);
     free(sink->touched);
     cdc_buf_free(&sink->body);
     cdc_buf_free(&sink->scratch);
@@ -250,7 +251,7 @@ static int claim(struct es_sink *sink, const struct cdc_event *event, struct cdc
 {
     if (table->owned)
         return 0;
-    if (es_alias_check(sink, event, error) != 0)
+    if (es_alias_check(sink, event, table->target, error) != 0)
         return -1;
     sink->no_index = sink->hidden = sink->ownerless = false;
     if (cdc_tables_claim(&sink->tables, table, error) != 0)

@@ -212,9 +212,10 @@ enum http_taken es_history_event(struct es_sink *sink, const struct cdc_event *e
 struct es_sink {
     struct http_client *client;
     const char *index;
-    const char *alias; /* pattern; NULL: none */
-    bool alias_due;    /* a table has come since the aliases were led here */
-    uint64_t n_late;   /* deliveries at which they could not be, for the time of the lines */
+    const char *alias;                      /* pattern; NULL: none */
+    bool alias_due;                         /* a table has come since the aliases were led here */
+    struct es_aliases_taken *aliases_taken; /* NULL: not looked at yet */
+    uint64_t n_late;                        /* deliveries at which they could not be, for the time of the lines */
     struct es_mappings *mappings;
     struct es_rules routing, pipelines;
     struct cdc_tables tables;
@@ -328,8 +329,9 @@ struct cdc_span es_mapping_meta(const struct es_sink *sink, const struct cdc_tab
 int es_mapping_settle(struct es_sink *sink, struct es_table *table, struct cdc_error *error);
 
 /* -- alias.c: the name that readers search by (--alias); without one, nothing happens -- */
-/* At the first line of a table. CONFIG where an index has that name. */
-int es_alias_check(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error);
+/* At the first line of a table, which has that index. CONFIG where an index has the name of its alias, or another table has the alias. */
+int es_alias_check(struct es_sink *sink, const struct cdc_event *event, const char *index, struct cdc_error *error);
+void es_alias_free(struct es_sink *sink);
 /* Before a position is stored: a table without a row gets its empty index, which readers are to find in place of the old rows. No later run
  * may have a line of that table. */
 int es_alias_prepare(struct es_sink *sink, struct cdc_error *error);
