@@ -145,10 +145,11 @@ static const char *why_again(const struct cdc_selection *before, const struct cd
 /* Snapshot and stream that were given different tables look just so, and a copy stands still: it is said, once. */
 static void tell_left(const struct my_stream *stream, const char *db, const char *table)
 {
-    cdc_log_write(stream->log, CDC_LOG_WARNING,
-                  "table %s.%s is not selected any more: its changes come no more, and copies keep its rows as they are "
-                  "(hint: cdc-snapshot and mysql-binlog are to be given the same -t and -T)",
-                  db, table);
+    cdc_log_write(
+        stream->log, CDC_LOG_WARNING,
+        "table %s.%s is not selected any more: its changes come no more, and copies keep its rows as they are "
+        "(hint: cdc-snapshot and mysql-binlog are to be given the same -t and -T)",
+        db, table);
 }
 
 /* Of the tables that are there, those that are selected now and were not, or otherwise. */
