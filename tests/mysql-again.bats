@@ -115,6 +115,9 @@ ends_with_75() { grep -cx 75 "$DIR/ends" || true; }
     equal u
     TABLES="-t '$NAME.*' -T '$NAME.u'"
     run_line 0
+    is "told, once" 1 "$(grep -c "warning: table $NAME.u is not selected any more" "$DIR/err")"
+    run_line 0
+    not grep -q "selected any more" "$DIR/err"
     msql "insert into u values (6, 'unseen'); delete from u where id = 5"
     TABLES="-t '$NAME.*'"
     run_line 75 0

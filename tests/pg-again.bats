@@ -476,6 +476,29 @@ in_state() { jq -e --arg table "$1" 'any(.offsets[].state.again[]?; .written == 
     stop_supervised
 }
 
+@test "a table that is not selected any more is told, once: copies keep its rows as they are" {
+    local selection
+    two_tables
+    once() { t bash -o pipefail -c "{ cdc-snapshot -q $(source_options) && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cdc-sink-sqlite -q --state-dir '$STATE' '$DIR/copy.db'"; }
+    once
+    not grep -q "selected any more" "$DIR/err"
+    SOURCE_EXTRA="-T '$NAME.u'"
+    sql "insert into $NAME.u values (4, 'unseen'); insert into $NAME.t values (4, 'seen'); create table $NAME.other (id int primary key); drop table $NAME.other"
+    once
+    once
+    is "times" 1 "$(grep -c "warning: table \"$NAME\".\"u\" is not selected any more" "$DIR/err")"
+    is "times, of any" 1 "$(grep -c "selected any more" "$DIR/err")"
+    # Where the stream alone is given other tables, from its first run on.
+    rm -rf "$STATE" "$DIR/copy.db"* "$DIR/err"
+    mkdir "$STATE"
+    t pg-cdc -q --drop --name "$NAME" "$URL"
+    SOURCE_EXTRA=
+    selection=$(source_options)
+    SOURCE_EXTRA="-T '$NAME.u'"
+    t bash -o pipefail -c "{ cdc-snapshot -q $selection && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cdc-sink-sqlite -q --state-dir '$STATE' '$DIR/copy.db'"
+    is "times" 1 "$(grep -c "warning: table \"$NAME\".\"u\" is not selected any more" "$DIR/err")"
+}
+
 @test "into a file, where what is written is stored: asked once, read once" {
     local status=0 n
     two_tables

@@ -34,9 +34,9 @@ struct cdc_filter_step cdc_flatten_step(struct cdc_flatten *flatten);
 struct cdc_outbox_settings {
     struct cdc_option_list tables; /* patterns */
     struct cdc_option_list
-        columns;        /* "aggregatetype=kind": other names of id, aggregatetype, aggregateid, type, payload */
-    const char *prefix; /* before the names; NULL: "outbox.event." */
-    const char *key;    /* the column that is the events' key; NULL: the table's own */
+        columns;               /* "aggregatetype=kind": other names of id, aggregatetype, aggregateid, type, payload */
+    const char *prefix;        /* before the names; NULL: "outbox.event." */
+    const char *key;           /* the column that is the events' key; NULL: the table's own */
     const struct cdc_log *log; /* where it says that a table is read again; NULL: nowhere. BORROWED */
 };
 struct cdc_outbox;

@@ -322,10 +322,11 @@ static enum cdc_step_result take_insert(struct cdc_outbox *outbox, struct seen *
 static void tell_read(const struct cdc_outbox *outbox, const struct seen *table, const struct cdc_event *event)
 {
     if (cdc_event_is_of_read(event) && outbox->settings.log != NULL)
-        cdc_log_write(outbox->settings.log, CDC_LOG_WARNING,
-                      "--outbox: table \"%.*s\" is read from its beginning again: events that were inserted and deleted "
-                      "meanwhile may not come; an outbox is to be followed without cdc-snapshot",
-                      (int)table->table.plain_table.n, table->table.plain_table.p);
+        cdc_log_write(
+            outbox->settings.log, CDC_LOG_WARNING,
+            "--outbox: table \"%.*s\" is read from its beginning again: events that were inserted and deleted "
+            "meanwhile may not come; an outbox is to be followed without cdc-snapshot",
+            (int)table->table.plain_table.n, table->table.plain_table.p);
 }
 
 static enum cdc_step_result take_outbox(struct cdc_outbox *outbox, struct seen *table, const struct cdc_event *event,

@@ -183,7 +183,9 @@ int es_alias_check(struct es_sink *sink, const struct cdc_event *event, const ch
         found = is_an_index(sink, cdc_span(name.data, name.len), error);
     if (found == 1) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" is to be an alias, and is an index", (int)name.len, name.data);
-        cdc_error_hint(error, "give another --alias; or stop who writes and reads that index, copy it to another name, and delete it");
+        cdc_error_hint(
+            error,
+            "give another --alias; or stop who writes and reads that index, copy it to another name, and delete it");
     }
     cdc_buf_free(&name);
     sink->alias_due = true;

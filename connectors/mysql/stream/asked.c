@@ -142,6 +142,16 @@ static const char *why_again(const struct cdc_selection *before, const struct cd
                                                                                   : "other columns of it are selected";
 }
 
+/* Snapshot and stream that were given different tables look just so, and a copy stands still: it is said, once. */
+static void tell_left(const struct my_stream *stream, const char *db, const char *table)
+{
+    cdc_log_write(
+        stream->log, CDC_LOG_WARNING,
+        "table %s.%s is not selected any more: its changes come no more, and copies keep its rows as they are "
+        "(hint: cdc-snapshot and mysql-binlog are to be given the same -t and -T)",
+        db, table);
+}
+
 /* Of the tables that are there, those that are selected now and were not, or otherwise. */
 static int find_newly_selected(struct my_stream *stream, const struct cdc_selection *before, struct cdc_error *error)
 {
@@ -154,6 +164,8 @@ static int find_newly_selected(struct my_stream *stream, const struct cdc_select
         if (row[0] && row[1] && cdc_selection_has_table(&now, row[0], row[1])) {
             const char *why = why_again(before, &now, row[0], row[1]);
             result = why ? add_table(stream, row[0], row[1], why, error) : 0;
+        } else if (row[0] && row[1] && cdc_selection_has_table(before, row[0], row[1])) {
+            tell_left(stream, row[0], row[1]);
         }
     mysql_free_result(tables);
     return result;

@@ -53,10 +53,11 @@ static int tell_refused(struct my_stream *stream, MYSQL *sql, const struct my_ta
         return refused;
     cdc_buf_append(told, table->db, strlen(table->db) + 1);
     cdc_buf_append(told, table->name, strlen(table->name) + 1);
-    cdc_log_write(stream->log, CDC_LOG_WARNING,
-                  "table %s.%s is selected, and the user may not SELECT from it: rows that it had when the snapshot was "
-                  "taken are in no copy (hint: GRANT SELECT, then cdc-snapshot --again -t %s.%s; or leave it out with -T)",
-                  table->db, table->name, table->db, table->name);
+    cdc_log_write(
+        stream->log, CDC_LOG_WARNING,
+        "table %s.%s is selected, and the user may not SELECT from it: rows that it had when the snapshot was "
+        "taken are in no copy (hint: GRANT SELECT, then cdc-snapshot --again -t %s.%s; or leave it out with -T)",
+        table->db, table->name, table->db, table->name);
     return told->failed ? cdc_error_memory(error) : 0;
 }
 

@@ -519,8 +519,12 @@ static int leave_missing(struct looking *looking, const PGresult *result, struct
         char *key = shape->is ? key_of(shape->schema, shape->name) : NULL;
         if (shape->is && !key)
             status = cdc_error_memory(error);
-        else if (key && !bsearch(&key, keys, n, sizeof *keys, compare_names))
+        else if (key && !bsearch(&key, keys, n, sizeof *keys, compare_names)) {
+            const struct pg_shapes_look *look = looking->look;
+            if (look->left && !cdc_selection_has_table(&look->settings->selection, shape->schema, shape->name))
+                look->left(look->context, shape->schema, shape->name);
             pg_shapes_leave(shape, looking->at);
+        }
         free(key);
     }
     for (size_t i = 0; i < n; i++)

@@ -68,6 +68,8 @@ struct pg_shapes_look {
     const struct pg_catalog *catalog;
     const char *xids; /* what had ended before the catalog was read (pg_shapes_ended); BORROWS */
     pg_shapes_stale *stale;
+    void (*left)(void *context, const char *schema,
+                 const char *name); /* what was seen before is not selected any more; may be NULL */
     void *context;
 };
 /* pg_current_snapshot(): to be asked before the catalog is read that a look goes by. RETURNS NEW, or NULL */

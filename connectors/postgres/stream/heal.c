@@ -11,6 +11,16 @@ int pg_heal_add(void *context, const char *schema, const char *name, const char 
     return reads != 0 ? (reads < 0 ? -1 : 0) : pg_heal_mark(stream, schema, name, why, error);
 }
 
+/* Snapshot and stream that were given different tables look just so, and a copy stands still: it is said, once. */
+static void tell_left(void *context, const char *schema, const char *name)
+{
+    const struct pg_stream *stream = context;
+    cdc_log_write(stream->log, CDC_LOG_WARNING,
+                  "table \"%s\".\"%s\" is not selected any more: its changes come no more, and copies keep its rows as "
+                  "they are (hint: cdc-snapshot and pg-cdc are to be given the same -t and -T)",
+                  schema, name);
+}
+
 int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended, struct cdc_error *error)
 {
     const struct pg_shapes_look look = {.sql = stream->sql,
@@ -18,6 +28,7 @@ int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, con
                                         .catalog = catalog,
                                         .xids = ended,
                                         .stale = pg_heal_add,
+                                        .left = tell_left,
                                         .context = stream};
     if (pg_shapes_compare(&stream->heal.shapes, &look, error) < 0)
         return -1;

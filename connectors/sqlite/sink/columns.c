@@ -141,8 +141,8 @@ int lite_columns_check_own(struct lite_sink *sink, const struct lite_table *tabl
         cdc_error_set(error, CDC_EXIT_CONFIG,
                       "table \"%s\": the source has a column \"%s\" now, and somebody has added one of that name here",
                       table->source.target, column);
-        result = cdc_error_hint(error, "ALTER TABLE ... RENAME COLUMN or DROP COLUMN in %s, and start again",
-                                sink->db.path);
+        result =
+            cdc_error_hint(error, "ALTER TABLE ... RENAME COLUMN or DROP COLUMN in %s, and start again", sink->db.path);
     }
     cdc_buf_free(&names);
     return result;
