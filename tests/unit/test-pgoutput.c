@@ -482,6 +482,20 @@ static void test_malformed(void)
     start('A');
     put(1, 4);
     expect_error("a rollback that is cut");
+    start('Y');
+    put(20001, 4);
+    put_string("public");
+    put_string("mood");
+    for (size_t n = message.len - 1; n > 0; n--) {
+        message.len = n;
+        expect_error("a Type that is cut");
+    }
+    start('Y');
+    put(20001, 4);
+    put_string("public");
+    put_string("mood");
+    put(0, 1);
+    expect_error("a Type that is too long");
     change_message('I', 1, 0, NULL, "t1");
     expect_error("a change outside a transaction");
     commit_message(FINAL, END);
@@ -798,6 +812,27 @@ static void with_pieces(const char *what, const char *xids, char tag, char old_k
     must_feed();
     expect_keys(what, want);
     check(live.n_xids == 1 && live.xids[0] == 742, "its transaction is known", "", "");
+    pg_live_clear(&live);
+}
+
+/* Tables beside it, of which one has its name and the other its schema: all of them comes. */
+static void test_beside_pieces(void)
+{
+    struct pg_live live = pieces_of("743:743:");
+    fresh(NULL);
+    pgoutput_set_live(decoder, &live, NULL);
+    begin_with(16384, 'd', "id*:23,v:25");
+    relation_message(2, "public", "u", 'd', "id*:23");
+    must_feed();
+    relation_message(3, "other", "t", 'd', "id*:23");
+    must_feed();
+    for (uint32_t oid = 2; oid <= 3; oid++) {
+        change_message('I', oid, 0, NULL, oid == 2 ? "t20" : "t8");
+        must_feed();
+    }
+    expect_keys("tables beside the one that is read", "c {\"id\":20}c {\"id\":8}");
+    check(live.n_xids == 0 && !live.broken, "which the read does not see", "", "");
+    pgoutput_set_live(decoder, NULL, NULL);
     pg_live_clear(&live);
 }
 
@@ -1214,6 +1249,7 @@ int main(void)
     test_visible_of_another_log();
     test_rounds();
     test_pieces();
+    test_beside_pieces();
     test_asked();
     test_whole();
     test_broken_pieces();
