@@ -1096,8 +1096,30 @@ static void parts_are_damaged(const char *read)
           error.text, "an error");
 }
 
+/* Parts that are read, and what they have seen of a transaction. */
+static int read_parts(struct cdc_buf *out, struct cdc_error *error)
+{
+    static const char read[] = "{\"views\":[{\"lsn\":\"0/1994770\",\"xids\":\"743:743:\"}],\"parts\":[{\"schema\":"
+                               "\"public\",\"table\":\"t\",\"base\":0,\"edge\":0}]}";
+    struct cdc_error ignored = {0};
+    fresh(NULL);
+    memory_begin();
+    int result = pgoutput_set_parts(decoder, cdc_span_text(read), error);
+    memory_end();
+    if (result == 0) {
+        begin_with(1, 'd', "id*:23,v:25");
+        change_message('I', 1, 0, NULL, "t1|tx");
+        (void)feed(&ignored);
+        cdc_buf_printf(out, "%d %zu", ignored.status, lines.len);
+    }
+    pgoutput_free(decoder);
+    decoder = NULL;
+    return result;
+}
+
 static void test_parts(void)
 {
+    failures += memory_sweep("parts", read_parts) != 0;
     with_part("a part: seen by what was read first", SEEN, SEEN, 'I', 0, NULL, "t1|tx", "");
     with_part("not seen by it", UNSEEN, SEEN, 'I', 0, NULL, "t1|tx", "c {\"id\":1}");
     with_part("a move that what was read last has seen, with all values", UNSEEN, SEEN, 'U', 'K', "t1|n", "t2|tx",
