@@ -294,14 +294,15 @@ static int take_text(struct reading *reading, const struct cdc_buf *text)
 
 static int read_all(int fd, struct cdc_buf *text)
 {
+    enum { PIECE = 64 << 10 };
     ssize_t n;
 
     do {
-        if (!cdc_buf_room(text, 64 << 10)) {
+        if (!cdc_buf_room(text, PIECE)) {
             errno = ENOMEM;
             return -1;
         }
-        n = read(fd, text->data + text->len, text->cap - text->len);
+        n = read(fd, text->data + text->len, PIECE);
         if (n > 0)
             text->len += (size_t)n;
         if (text->len > FILE_MAX) {

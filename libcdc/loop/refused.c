@@ -881,12 +881,13 @@ static int rewrite(struct refused *refused, struct cdc_error *error)
 
 static int read_whole(int fd, struct cdc_buf *text)
 {
+    enum { PIECE = 64 << 10 };
     ssize_t n;
 
     do {
-        if (!cdc_buf_room(text, 64 << 10))
+        if (!cdc_buf_room(text, PIECE))
             return -1;
-        n = read(fd, text->data + text->len, text->cap - text->len);
+        n = read(fd, text->data + text->len, PIECE);
         text->len += n > 0 ? (size_t)n : 0;
     } while (n > 0 || (n < 0 && errno == EINTR));
     return n < 0 ? -1 : 0;

@@ -6,6 +6,7 @@
  *   while a round is written          its attempt without "written": another attempt
  *   written, and not all sinks have it  the same: the lines of another attempt sort after those of this one
  *   all sinks have it                 the mark is answered, whether or not anybody noted that */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -284,7 +285,10 @@ static int read_round(struct cdc_round *round, struct cdc_span object, struct cd
 
     if (read_mark(&round->of, object, "again", error) != 0)
         return -1;
-    if (!cdc_attempt_read(&round->attempt, object) || !cdc_json_int64(origin, &number) || number < 0)
+    errno = 0;
+    if (!cdc_attempt_read(&round->attempt, object))
+        return errno == ENOMEM ? cdc_error_memory(error) : damaged("again", error);
+    if (!cdc_json_int64(origin, &number) || number < 0)
         return damaged("again", error);
     round->attempt.origin = (uint64_t)number;
     if (cdc_json_is_null(read_at))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Texts of keys: no two of them may look the same, whatever their charset. */
 #include "connectors/mysql/value/charset.h"
+#include "connectors/mysql/value/name_case.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -205,8 +206,45 @@ static void swedish(void)
     failures += wrong != 0;
 }
 
+static struct cdc_buf lower_of(const char *name, size_t n)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    my_name_append_lower(&out, cdc_span(name, n));
+    return out;
+}
+
+/* Names in lower case: as many letters change as the servers' charset has, and each of them to one that does not. */
+static void test_lower(void)
+{
+    size_t changed = 0, again = 0;
+    for (unsigned c = 0x80; c < 0x10000; c++) {
+        char text[3] = {(char)(0xe0 | c >> 12), (char)(0x80 | (c >> 6 & 63)), (char)(0x80 | (c & 63))};
+        if (c < 0x800)
+            text[0] = (char)(0xc0 | c >> 6), text[1] = (char)(0x80 | (c & 63));
+        size_t n = c < 0x800 ? 2 : 3;
+        if (c >= 0xd800 && c < 0xe000)
+            continue;
+        struct cdc_buf lower = lower_of(text, n), twice = lower_of(lower.data, lower.len);
+        changed += !cdc_span_equal(cdc_span(text, n), cdc_span(lower.data, lower.len));
+        again += !cdc_span_equal(cdc_span(lower.data, lower.len), cdc_span(twice.data, twice.len));
+        cdc_buf_free(&lower);
+        cdc_buf_free(&twice);
+    }
+    if (changed != 670 || again != 0) {
+        printf("not ok - lower case: %zu letters change, %zu of them twice\n", changed, again);
+        failures++;
+    }
+    struct cdc_buf ascii = lower_of("AZ@[az\xf0\x90\x90\x80", 10);
+    if (!cdc_span_is(cdc_span(ascii.data, ascii.len), "az@[az\xf0\x90\x90\x80")) {
+        printf("not ok - lower case of %.*s\n", (int)ascii.len, ascii.data);
+        failures++;
+    }
+    cdc_buf_free(&ascii);
+}
+
 int main(void)
 {
+    test_lower();
     borders();
     swedish();
     static const char *const several_bytes[] = {"sjis",    "cp932",   "ujis",    "eucjpms", "gb2312", "gbk",

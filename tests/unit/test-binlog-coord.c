@@ -100,6 +100,9 @@ static void test_stream(void)
     other("what was skipped before it", MY_EVENT_INTVAR, 0, from + GIB, "binlog.000001", from + GIB);
     other("up to 8 GiB", MY_EVENT_INTVAR, 0, 8 * GIB - 5, "binlog.000001", 8 * GIB - 5);
     other("and over it", MY_EVENT_INTVAR, 0, 8 * GIB + 22, "binlog.000001", 8 * GIB + 22);
+    other("a heartbeat tells nothing of it", MY_EVENT_HEARTBEAT, 0, 8 * GIB - 5, "binlog.000001", 8 * GIB + 22);
+    other("nor does one of the second kind", MY_EVENT_HEARTBEAT_V2, 0, 8 * GIB - 5, "binlog.000001", 8 * GIB + 22);
+    other("and the next event is where it is", MY_EVENT_INTVAR, 0, 8 * GIB + 49, "binlog.000001", 8 * GIB + 49);
     rotate("the next file", 0, 8 * GIB + 100, "binlog.000002", 4);
     format("which begins small", 0, 256, "binlog.000002", 256);
     other("and goes on", MY_EVENT_INTVAR, 0, 283, "binlog.000002", 283);

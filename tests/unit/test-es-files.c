@@ -425,6 +425,16 @@ static void test_ids(void)
           "the later begin of a read, also in an index whose id is not known");
     es_index_ids_free(ids);
     check(read_file(text, sizeof text) > 1000, "all of it is in the file");
+    ids = es_index_ids_open(path, &error);
+    check(es_index_ids_cluster(ids) == NULL && es_index_ids_note_cluster(ids, "one", &error) == 0 &&
+              es_index_ids_note_cluster(ids, "two\"", &error) == 0 && strcmp(es_index_ids_cluster(ids), "two\"") == 0 &&
+              es_index_ids_sync(ids, &error) == 0,
+          "the cluster");
+    es_index_ids_free(ids);
+    ids = es_index_ids_open(path, &error);
+    check(strcmp(es_index_ids_cluster(ids), "two\"") == 0 && strcmp(es_index_ids_get(ids, "i8"), "u8") == 0,
+          "as it was noted last");
+    es_index_ids_free(ids);
     ids = es_index_ids_open(NULL, &error);
     check(es_index_ids_note(ids, "i", s("u"), "{}", &error) == 0 && strcmp(es_index_ids_get(ids, "i"), "u") == 0 &&
               es_index_ids_sync(ids, &error) == 0,

@@ -13,7 +13,7 @@
     "identity|omitted|xids\n"
 static const struct fake_answer for_stream[] = {
     {"SET statement_timeout", NULL, false},
-    {"wal_level", "wal_level|timeout\nlogical|60000", false},
+    {"wal_level", "wal_level|timeout|checkpoint\nlogical|60000|0/0", false},
     {"pg_postmaster_start_time", "started\n2026-11-26 16:32:56.273246+00 7712519040855319821", false},
     {"IDENTIFY_SYSTEM", SYSTEM, false},
     {"TIMELINE_HISTORY", "filename|content\n00000002.history|1\t0/2000000\tno recovery target specified", false},
@@ -166,8 +166,8 @@ static const struct run runs[] = {
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
-     "1 SELECT current_setting('wal_level') AS wal_level, (SELECT setting FROM pg_settings WHERE name = "
-     "'wal_sender_timeout') AS timeout\n"
+     "1 SELECT current_setting('wal_level') AS wal_level, (SELECT setting FR ... ELECT checkpoint_lsn FROM "
+     "pg_control_checkpoint()) END AS checkpoint\n"
      "2 connects for replication\n"
      "2 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
@@ -250,7 +250,7 @@ static const struct run runs[] = {
 
 static const struct other others[] = {
     {stream,
-     {A("wal_level", "wal_level|timeout\nreplica|60000")},
+     {A("wal_level", "wal_level|timeout|checkpoint\nreplica|60000|0/0")},
      CDC_EXIT_CONFIG,
      "the server's wal_level is replica; logical is needed"},
     {stream, {A("wal_level", "wal_level|timeout\nlogical|~")}, CDC_EXIT_PROTOCOL, "cannot read the server's settings"},

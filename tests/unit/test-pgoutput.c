@@ -482,6 +482,20 @@ static void test_malformed(void)
     start('A');
     put(1, 4);
     expect_error("a rollback that is cut");
+    start('Y');
+    put(20001, 4);
+    put_string("public");
+    put_string("mood");
+    for (size_t n = message.len - 1; n > 0; n--) {
+        message.len = n;
+        expect_error("a Type that is cut");
+    }
+    start('Y');
+    put(20001, 4);
+    put_string("public");
+    put_string("mood");
+    put(0, 1);
+    expect_error("a Type that is too long");
     change_message('I', 1, 0, NULL, "t1");
     expect_error("a change outside a transaction");
     commit_message(FINAL, END);
@@ -801,6 +815,27 @@ static void with_pieces(const char *what, const char *xids, char tag, char old_k
     pg_live_clear(&live);
 }
 
+/* Tables beside it, of which one has its name and the other its schema: all of them comes. */
+static void test_beside_pieces(void)
+{
+    struct pg_live live = pieces_of("743:743:");
+    fresh(NULL);
+    pgoutput_set_live(decoder, &live, NULL);
+    begin_with(16384, 'd', "id*:23,v:25");
+    relation_message(2, "public", "u", 'd', "id*:23");
+    must_feed();
+    relation_message(3, "other", "t", 'd', "id*:23");
+    must_feed();
+    for (uint32_t oid = 2; oid <= 3; oid++) {
+        change_message('I', oid, 0, NULL, oid == 2 ? "t20" : "t8");
+        must_feed();
+    }
+    expect_keys("tables beside the one that is read", "c {\"id\":20}c {\"id\":8}");
+    check(live.n_xids == 0 && !live.broken, "which the read does not see", "", "");
+    pgoutput_set_live(decoder, NULL, NULL);
+    pg_live_clear(&live);
+}
+
 #define SEEN "743:743:"
 #define UNSEEN "700:743:742"
 static void test_pieces(void)
@@ -1061,8 +1096,30 @@ static void parts_are_damaged(const char *read)
           error.text, "an error");
 }
 
+/* Parts that are read, and what they have seen of a transaction. */
+static int read_parts(struct cdc_buf *out, struct cdc_error *error)
+{
+    static const char read[] = "{\"views\":[{\"lsn\":\"0/1994770\",\"xids\":\"743:743:\"}],\"parts\":[{\"schema\":"
+                               "\"public\",\"table\":\"t\",\"base\":0,\"edge\":0}]}";
+    struct cdc_error ignored = {0};
+    fresh(NULL);
+    memory_begin();
+    int result = pgoutput_set_parts(decoder, cdc_span_text(read), error);
+    memory_end();
+    if (result == 0) {
+        begin_with(1, 'd', "id*:23,v:25");
+        change_message('I', 1, 0, NULL, "t1|tx");
+        (void)feed(&ignored);
+        cdc_buf_printf(out, "%d %zu", ignored.status, lines.len);
+    }
+    pgoutput_free(decoder);
+    decoder = NULL;
+    return result;
+}
+
 static void test_parts(void)
 {
+    failures += memory_sweep("parts", read_parts) != 0;
     with_part("a part: seen by what was read first", SEEN, SEEN, 'I', 0, NULL, "t1|tx", "");
     with_part("not seen by it", UNSEEN, SEEN, 'I', 0, NULL, "t1|tx", "c {\"id\":1}");
     with_part("a move that what was read last has seen, with all values", UNSEEN, SEEN, 'U', 'K', "t1|n", "t2|tx",
@@ -1214,6 +1271,7 @@ int main(void)
     test_visible_of_another_log();
     test_rounds();
     test_pieces();
+    test_beside_pieces();
     test_asked();
     test_whole();
     test_broken_pieces();

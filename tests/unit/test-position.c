@@ -315,6 +315,25 @@ static void output_of_child(int fd, char output[CDC_OUTPUT_SIZE])
     close(ends[1]);
 }
 
+/* Numbers of processes come again: so it has when that one began, too, the 22nd field of its stat. */
+static void check_opener(const char *output)
+{
+    char path[64], wanted[64];
+    unsigned long long ticks = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)getppid());
+    FILE *file = fopen(path, "r");
+    check(file != NULL &&
+              fscanf(file,
+                     "%*d (%*[^)]) %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                     &ticks) == 1,
+          "when our parent began");
+    if (file != NULL)
+        fclose(file);
+    snprintf(wanted, sizeof wanted, ":%ld:%llu", (long)getppid(), ticks);
+    size_t n = strlen(wanted), all = strlen(output);
+    check(ticks > 0 && all > n && strcmp(output + all - n, wanted) == 0, "is told of a pipe with a name");
+}
+
 static void test_named_pipe(void)
 {
     char path[64], output[CDC_OUTPUT_SIZE], childs[CDC_OUTPUT_SIZE];
@@ -323,6 +342,7 @@ static void test_named_pipe(void)
     check(mkfifo(path, 0600) == 0 && pipe(unnamed) == 0, "pipes");
     int fd = open(path, O_RDWR | O_CLOEXEC);
     cdc_attempt_output(fd, output);
+    check_opener(output);
     output_of_child(fd, childs);
     check(strcmp(output, childs) != 0, "a pipe with a name is told by who has opened it");
     check(cdc_attempt_is_output(output, fd), "a sibling of ours");

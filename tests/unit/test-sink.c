@@ -2,8 +2,10 @@
 /* The sink loop, with a destination that keeps a diary: which lines it was given, when they had to be durable, and what it
  * had to forget. */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cdc/sink.h>
@@ -469,6 +471,49 @@ static void test_idle(void)
     stored_is("east", "5 2 3");
 }
 
+/* What comes while the sink waits for it, within --idle-exit: written once it waits. */
+static struct {
+    int fd;
+    const char *text;
+} late = {.fd = -1};
+
+int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    if (late.fd >= 0 && timeout > 0) {
+        check(write(late.fd, late.text, strlen(late.text)) == (ssize_t)strlen(late.text), "more input");
+        close(late.fd);
+        late.fd = -1;
+    }
+    return (int)syscall(SYS_poll, fds, n, timeout);
+}
+
+static void test_late(void)
+{
+    struct fake fake;
+    struct cdc_log log = {0};
+    int ends[2];
+
+    forget();
+    prepare(&fake, "the input pauses for less than --idle-exit");
+    script(&fake, "c1 c2 k3");
+    cdc_buf_byte(&fake.input, '\0');
+    late.text = fake.input.data;
+    check(pipe(ends) == 0, "a pipe");
+    late.fd = ends[1];
+    fake.file = cdc_offset_file_open(path_of("sink.offset"), "cdc-sink-t", &fake.error);
+    fake.settings.input_fd = ends[0];
+    fake.settings.idle_exit = 1000;
+    check(cdc_sink_run(&ops, &fake, &fake.settings, fake.file, &fake.control, &log, &fake.error) == 0, "exit 0");
+    cdc_offset_file_free(fake.file);
+    close(ends[0]);
+    if (late.fd >= 0)
+        close(late.fd);
+    late.fd = -1;
+    diary_is(&fake, "e1 e2 D(3) ");
+    stored_is("east", "3 1 2");
+    cdc_buf_free(&fake.input);
+}
+
 /* -- any one call fails: a destination that keeps what it was told to keep -- */
 
 static struct {
@@ -593,6 +638,7 @@ int main(void)
     test_destination_fails();
     test_pause();
     test_idle();
+    test_late();
     failures += calls_sweep(&(struct calls_case){"the sink loop", begin_keeper, run_keeper, is_kept, NULL}) != 0;
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", dir);

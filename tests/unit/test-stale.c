@@ -8,6 +8,8 @@
 #include <cdc/stale.h>
 #include <cdc/start.h>
 
+#include "tests/unit/no-memory.h"
+
 static int failures;
 static char dir[] = "/tmp/cdc-unit-XXXXXX";
 
@@ -536,6 +538,44 @@ static void test_is_before(void)
     unlink_sink("cdc-sink-http");
 }
 
+/* A mark and a round, read and written again. */
+static int read_and_write(struct cdc_buf *out, struct cdc_error *error)
+{
+    static const char state[] =
+        "{\"stale\":{\"at\":\"p1\",\"tables\":[{\"db\":\"d\",\"schema\":\"s\",\"table\":\"t1\",\"why\":\"w\"},"
+        "{\"db\":\"d\",\"schema\":\"s\",\"table\":\"t2\"}]},\"again\":[{\"at\":\"p0\",\"tables\":[{\"db\":\"d\","
+        "\"table\":\"t3\"}],"
+        "\"origin\":1,\"attempt\":1,\"written\":\"p2\",\"read_at\":{\"lsn\":\"0/1\"},\"finished\":true}]}";
+    struct cdc_stale stale = {.at = NULL};
+    struct cdc_rounds rounds = {.items = NULL};
+    memory_begin();
+    int result = cdc_stale_read(&stale, cdc_span_text(state), error) == 0 &&
+                         cdc_rounds_read(&rounds, cdc_span_text(state), error) == 0 &&
+                         cdc_rounds_begin(&rounds, &stale, 1, "shop", "", error) != NULL
+                     ? 0
+                     : -1;
+    memory_end();
+    if (result == 0) {
+        cdc_stale_append(out, &stale);
+        cdc_rounds_append(out, &rounds);
+    }
+    cdc_stale_clear(&stale);
+    cdc_rounds_clear(&rounds);
+    return result;
+}
+
+static void test_without_memory(void)
+{
+    struct cdc_rounds none = {.items = NULL};
+    struct cdc_stale mark = {.at = NULL};
+    struct cdc_error error = {0};
+    failures += memory_sweep("marks and rounds", read_and_write) != 0;
+    check(cdc_stale_add(&mark, "d", "s", "t", "", &error) == 0 &&
+              cdc_rounds_due(&none, &mark, NULL, &error) == CDC_ROUND_NONE,
+          "a mark without a place is none");
+    cdc_stale_clear(&mark);
+}
+
 static void test_stop(void)
 {
     static const char *const tables[] = {"a", "b", "c", "e"};
@@ -567,6 +607,7 @@ int main(void)
     test_rounds_of_tables();
     test_is_before();
     test_stop();
+    test_without_memory();
     test_requests();
     test_damaged();
     snprintf(command, sizeof command, "rm -rf %s", dir);

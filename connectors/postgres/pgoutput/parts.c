@@ -10,6 +10,7 @@
 #include "connectors/postgres/pgoutput/internal.h"
 
 #include <cdc/json.h>
+#include <errno.h>
 #include <stdlib.h>
 
 void pg_parts_free(struct pgoutput *decoder)
@@ -83,9 +84,12 @@ int pgoutput_set_parts(struct pgoutput *decoder, struct cdc_span read, struct cd
     if (!parts->items)
         return cdc_error_memory(error);
     cdc_json_iter_begin(&iter, array);
+    errno = 0;
     while (cdc_json_next_element(&iter, &object))
         if (!read_item(parts, object))
-            return cdc_error_set(error, CDC_EXIT_CONFIG, "what the snapshot keeps of the tables is damaged");
+            return errno == ENOMEM
+                       ? cdc_error_memory(error)
+                       : cdc_error_set(error, CDC_EXIT_CONFIG, "what the snapshot keeps of the tables is damaged");
     return 0;
 }
 
