@@ -166,7 +166,7 @@ static const struct run runs[] = {
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
-     "1 SELECT current_setting('wal_level') AS wal_level, (SELECT setting FR ... ELECT checkpoint_lsn FROM "
+     "1 SELECT current_setting('wal_level') AS wal_level, (SELECT setting FR ... sn FROM "
      "pg_control_checkpoint()) END AS checkpoint\n"
      "2 connects for replication\n"
      "2 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
@@ -355,10 +355,12 @@ static void test_others(void)
 }
 
 /* Connects so many times, of which each ends with the first message; lives: for how many seconds; moved: the position is another
- * one from that time on. Returns how many connections there were until the stream gave up. */
-static unsigned connections_that_break(unsigned most, int lives, unsigned moved, struct cdc_error *error)
+ * one from that time on; settings: the server's, each time. Returns how many connections there were until the stream gave up. */
+static unsigned connections_that_break(unsigned most, int lives, unsigned moved, const char *settings_row,
+                                       struct cdc_error *error)
 {
-    const struct fake_answer from_anywhere[] = {A("START_REPLICATION", "COPY log"), A(NULL, NULL)};
+    const struct fake_answer from_anywhere[] = {A("START_REPLICATION", "COPY log"), A("wal_level", settings_row),
+                                                A(NULL, NULL)};
     const struct pg_settings pg = settings_of(for_stream, copies);
     struct cdc_metrics metrics = {0};
     struct cdc_offset from = {.pos = "0000000001543DD0.0000000000.a0001.000000000008",
@@ -399,14 +401,17 @@ static unsigned connections_that_break(unsigned most, int lives, unsigned moved,
 /* A server that crashes at what comes first does so for ever; one that was only started again does not. */
 static void test_breaks(void)
 {
+    static const char crashed[] = "wal_level|timeout|checkpoint\nlogical|60000|0/0"; /* nothing says that it has not */
+    static const char sound[] = "wal_level|timeout|checkpoint\nlogical|60000|0/1543D00";
     struct cdc_error error;
-    check(connections_that_break(9, 0, 9, &error) == 4 && error.status == CDC_EXIT_PROTOCOL &&
+    check(connections_that_break(9, 0, 9, crashed, &error) == 4 && error.status == CDC_EXIT_PROTOCOL &&
               strstr(error.text, "closed the connection without a word 4 times in a row, at the position 0/1543DD0"),
           "four connections that end at once, at one position");
-    check(connections_that_break(9, 19, 9, &error) == 4 && error.status == CDC_EXIT_PROTOCOL, "or soon");
-    check(connections_that_break(9, 21, 9, &error) == 9 && error.status == 0, "that live for a while");
-    check(connections_that_break(9, 0, 2, &error) == 5 && error.status == CDC_EXIT_PROTOCOL,
+    check(connections_that_break(9, 19, 9, crashed, &error) == 4 && error.status == CDC_EXIT_PROTOCOL, "or soon");
+    check(connections_that_break(9, 21, 9, crashed, &error) == 9 && error.status == 0, "that live for a while");
+    check(connections_that_break(9, 0, 2, crashed, &error) == 5 && error.status == CDC_EXIT_PROTOCOL,
           "after which it goes on elsewhere");
+    check(connections_that_break(9, 0, 9, sound, &error) == 9, "a server that has made no checkpoint has not crashed");
 }
 
 int main(void)
