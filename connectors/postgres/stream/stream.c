@@ -437,11 +437,6 @@ static int take_timeline(struct pg_stream *stream, struct cdc_error *error)
     return pg_stream_set_timeline(stream, timeline, error);
 }
 
-bool pg_stream_has_caught_up(const struct pg_stream *stream)
-{
-    return stream->wal_end >= stream->end_at_first || stream->boundary_lsn >= stream->end_at_first;
-}
-
 /* Who asks wants to know it soon: the server says it when it is asked. */
 static bool stream_caught_up(void *source)
 {
