@@ -437,17 +437,12 @@ static int take_timeline(struct pg_stream *stream, struct cdc_error *error)
     return pg_stream_set_timeline(stream, timeline, error);
 }
 
-bool pg_stream_has_caught_up(const struct pg_stream *stream)
-{
-    return stream->wal_end >= stream->end_at_first || stream->boundary_lsn >= stream->end_at_first;
-}
-
 /* Who asks wants to know it soon: the server says it when it is asked. */
 static bool stream_caught_up(void *source)
 {
     struct pg_stream *stream = source;
     stream->end_asked = true;
-    return pg_stream_has_caught_up(stream);
+    return pg_bounds_caught_up(stream);
 }
 
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
@@ -479,7 +474,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
                    ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder) ||
-                     (stream->end_asked && !pg_stream_has_caught_up(stream))) &&
+                     (stream->end_asked && !pg_bounds_caught_up(stream))) &&
                     !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
