@@ -295,7 +295,7 @@ pg_tool() { (ulimit -v 2000000 && exec timeout 60 "$@" "postgresql://postgres@12
     not grep -q 'is empty' "$DIR/err"
 }
 
-@test "PostgreSQL: a server without memory for a process passes by itself, one that never ends its greeting does not" {
+@test "PostgreSQL: a server without memory for a process passes by itself, and a pooler that has no server; one that never ends its greeting does not" {
     PG_DIR=$(test_folder)
     pg_start "$PG_DIR"
     postgres_liar no-fork
@@ -303,6 +303,12 @@ pg_tool() { (ulimit -v 2000000 && exec timeout 60 "$@" "postgresql://postgres@12
     pg_tool pg-cdc -q --name p --retry-max 0 --until now || status=$?
     is "exit status" 69 $status || { cat "$DIR/err"; return 1; }
     grep -q 'could not fork' "$DIR/err"
+    end_thief
+    postgres_liar no-server
+    status=0
+    pg_tool pg-cdc -q --name p --retry-max 0 --until now || status=$?
+    is "exit status" 69 $status || { cat "$DIR/err"; return 1; }
+    grep -q 'query_wait_timeout' "$DIR/err"
     end_thief
     postgres_liar greeting
     status=0

@@ -4,7 +4,7 @@
 
 HOW: nothing; pooler (the process numbers are its own); rows (after the NUMBER-th description of rows they never end), thin (all of them NULLs), results (one after the other, each complete), notices,
 settings (other names, each with a value), notifications, copy (a COPY that nobody asked for); or no-fork (each connection gets
-the error of a server that cannot start a process for it), greeting (a login with notices that never end), cut-export (the session that has made a slot ends before anybody takes its
+the error of a server that cannot start a process for it), no-server (that of PgBouncer when its server is away), greeting (a login with notices that never end), cut-export (the session that has made a slot ends before anybody takes its
 snapshot), relations (after the first table that the stream describes NUMBER others, each of a megabyte). Or, instead of the
 answer to the NUMBER-th command: error; cut (the connection is closed). The port that it listens on is in FOLDER/port, the number
 of answers so far in FOLDER/answers, that of commands in FOLDER/commands, and the text of the one that had no true answer in
@@ -108,6 +108,9 @@ def serve(client):
             client.sendall(refusal)
         if how == "no-fork":
             client.sendall(b"Ecould not fork new process for connection: Cannot allocate memory\n\0")
+            raise EOFError
+        if how == "no-server":
+            client.sendall(message(b"E", b"SFATAL\0C08P01\0Mquery_wait_timeout\0\0"))
             raise EOFError
         if how == "greeting":
             client.sendall(message(b"R", struct.pack(">I", 0)))

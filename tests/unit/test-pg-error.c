@@ -17,7 +17,7 @@ static void check(bool good, const char *what)
 /* -- libpq -- */
 
 static struct {
-    const char *state, *text, *detail, *hint, *own;
+    const char *state, *text, *detail, *hint, *own, *place;
 } told;
 
 char *PQresultErrorField(const PGresult *result, int field)
@@ -27,6 +27,7 @@ char *PQresultErrorField(const PGresult *result, int field)
                     : field == PG_DIAG_MESSAGE_PRIMARY ? told.text
                     : field == PG_DIAG_MESSAGE_DETAIL  ? told.detail
                     : field == PG_DIAG_MESSAGE_HINT    ? told.hint
+                    : field == PG_DIAG_SOURCE_FILE     ? told.place
                                                        : NULL);
 }
 char *PQerrorMessage(const PGconn *connection)
@@ -36,6 +37,27 @@ char *PQerrorMessage(const PGconn *connection)
 }
 
 /* -- states -- */
+
+/* 08P01 of PostgreSQL, and of a pooler, which has no source of PostgreSQL to be in. */
+static void test_poolers(void)
+{
+    static const struct {
+        const char *state, *place, *text;
+        int status;
+    } cases[] = {
+        {"08P01", "postgres.c", "invalid frontend message type 70", CDC_EXIT_PROTOCOL},
+        {"08P01", NULL, "server conn crashed?", CDC_EXIT_UNAVAILABLE},
+        {"08P01", NULL, "query_wait_timeout", CDC_EXIT_UNAVAILABLE},
+        {"08P01", NULL, "no more connections allowed (max_client_conn)", CDC_EXIT_UNAVAILABLE},
+        {"08P01", NULL, "unsupported startup parameter: replication", CDC_EXIT_PROTOCOL},
+        {"08P01", NULL, "no such database: shop", CDC_EXIT_PROTOCOL},
+        {"08P01", NULL, NULL, CDC_EXIT_PROTOCOL},
+        {"28P01", NULL, "password authentication failed", CDC_EXIT_PERMISSION},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check(pg_query_status_of(cases[i].state, cases[i].place, cases[i].text) == cases[i].status,
+              cases[i].text ? cases[i].text : "without a text");
+}
 
 static void test_states(void)
 {
@@ -171,6 +193,7 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_quotes();
     test_states();
+    test_poolers();
     test_errors();
     test_lines();
     test_kinds();

@@ -301,9 +301,9 @@ static void play(const struct script *script)
     now_ms = 0;
     queued = sent_seen = said_seen = 0;
     trace.len = fake.said.len = fake.sent.len = 0;
-    usual[1].rows = opts(script, "timeout=2000") ? "wal_level|timeout|checkpoint\nlogical|2000|0/0"
-                    : opts(script, "timeout=0")  ? "wal_level|timeout|checkpoint\nlogical|0|0/0"
-                                                 : "wal_level|timeout|checkpoint\nlogical|60000|0/0";
+    usual[1].rows = opts(script, "timeout=2000") ? "wal_level|timeout|checkpoint\nlogical|2000|0/1543E00"
+                    : opts(script, "timeout=0")  ? "wal_level|timeout|checkpoint\nlogical|0|0/1543E00"
+                                                 : "wal_level|timeout|checkpoint\nlogical|60000|0/1543E00";
     usual[0].rows = opts(script, "standby") ? "standby|timeline\nt|1" : "standby|timeline\nf|1";
     fake.answers = usual;
     fake.first = while_connecting;

@@ -13,7 +13,7 @@
     "identity|omitted|xids\n"
 static const struct fake_answer for_stream[] = {
     {"SET statement_timeout", NULL, false},
-    {"wal_level", "wal_level|timeout|checkpoint\nlogical|60000|0/0", false},
+    {"wal_level", "wal_level|timeout|checkpoint\nlogical|60000|0/1543E00", false},
     {"pg_postmaster_start_time", "started\n2026-11-26 16:32:56.273246+00 7712519040855319821", false},
     {"IDENTIFY_SYSTEM", SYSTEM, false},
     {"TIMELINE_HISTORY", "filename|content\n00000002.history|1\t0/2000000\tno recovery target specified", false},
@@ -166,8 +166,8 @@ static const struct run runs[] = {
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
-     "1 SELECT current_setting('wal_level') AS wal_level, (SELECT setting FR ... sn FROM "
-     "pg_control_checkpoint()) END AS checkpoint\n"
+     "1 SELECT current_setting('wal_level') AS wal_level, (SELECT setting FR ... sn FROM pg_control_checkpoint()) END "
+     "AS checkpoint\n"
      "2 connects for replication\n"
      "2 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
@@ -250,10 +250,13 @@ static const struct run runs[] = {
 
 static const struct other others[] = {
     {stream,
-     {A("wal_level", "wal_level|timeout|checkpoint\nreplica|60000|0/0")},
+     {A("wal_level", "wal_level|timeout|checkpoint\nreplica|60000|0/1543E00")},
      CDC_EXIT_CONFIG,
      "the server's wal_level is replica; logical is needed"},
-    {stream, {A("wal_level", "wal_level|timeout\nlogical|~")}, CDC_EXIT_PROTOCOL, "cannot read the server's settings"},
+    {stream,
+     {A("wal_level", "wal_level|timeout|checkpoint\nlogical|~|0/1543E00")},
+     CDC_EXIT_PROTOCOL,
+     "cannot read the server's settings"},
     {stream,
      {A("FROM pg_replication_slots WHERE slot_name", SLOT), A("pg_is_in_recovery() AS standby", "standby\nt")},
      CDC_EXIT_UNAVAILABLE,
@@ -355,11 +358,11 @@ static void test_others(void)
 }
 
 /* Connects so many times, of which each ends with the first message; lives: for how many seconds; moved: the position is another
- * one from that time on; settings: the server's, each time. Returns how many connections there were until the stream gave up. */
-static unsigned connections_that_break(unsigned most, int lives, unsigned moved, const char *settings_row,
-                                       struct cdc_error *error)
+ * one from that time on; crashes: the server has made a checkpoint since. Returns how many connections there were until the stream gave up. */
+static unsigned connections_that_break(unsigned most, int lives, unsigned moved, bool crashes, struct cdc_error *error)
 {
-    const struct fake_answer from_anywhere[] = {A("START_REPLICATION", "COPY log"), A("wal_level", settings_row),
+    char said[64];
+    const struct fake_answer from_anywhere[] = {A("wal_level", said), A("START_REPLICATION", "COPY log"),
                                                 A(NULL, NULL)};
     const struct pg_settings pg = settings_of(for_stream, copies);
     struct cdc_metrics metrics = {0};
@@ -377,6 +380,7 @@ static unsigned connections_that_break(unsigned most, int lives, unsigned moved,
         memset(fake.given, 0, sizeof fake.given);
         memset(fake_failures, 0, sizeof fake_failures);
         fake.fault = FAKE_SOUND;
+        snprintf(said, sizeof said, "wal_level|timeout|checkpoint\nlogical|60000|0/%u", crashes ? 100 + n : 100);
         if (n == moved)
             from.pos = "0000000001543DE0.0000000000.a0001.000000000008";
         if (pg_stream_ops.connect(made, &from, error) < 0)
@@ -401,17 +405,16 @@ static unsigned connections_that_break(unsigned most, int lives, unsigned moved,
 /* A server that crashes at what comes first does so for ever; one that was only started again does not. */
 static void test_breaks(void)
 {
-    static const char crashed[] = "wal_level|timeout|checkpoint\nlogical|60000|0/0"; /* nothing says that it has not */
-    static const char sound[] = "wal_level|timeout|checkpoint\nlogical|60000|0/1543D00";
     struct cdc_error error;
-    check(connections_that_break(9, 0, 9, crashed, &error) == 4 && error.status == CDC_EXIT_PROTOCOL &&
+    check(connections_that_break(9, 0, 9, true, &error) == 4 && error.status == CDC_EXIT_PROTOCOL &&
               strstr(error.text, "closed the connection without a word 4 times in a row, at the position 0/1543DD0"),
           "four connections that end at once, at one position");
-    check(connections_that_break(9, 19, 9, crashed, &error) == 4 && error.status == CDC_EXIT_PROTOCOL, "or soon");
-    check(connections_that_break(9, 21, 9, crashed, &error) == 9 && error.status == 0, "that live for a while");
-    check(connections_that_break(9, 0, 2, crashed, &error) == 5 && error.status == CDC_EXIT_PROTOCOL,
+    check(connections_that_break(9, 19, 9, true, &error) == 4 && error.status == CDC_EXIT_PROTOCOL, "or soon");
+    check(connections_that_break(9, 21, 9, true, &error) == 9 && error.status == 0, "that live for a while");
+    check(connections_that_break(9, 0, 2, true, &error) == 5 && error.status == CDC_EXIT_PROTOCOL,
           "after which it goes on elsewhere");
-    check(connections_that_break(9, 0, 9, sound, &error) == 9, "a server that has made no checkpoint has not crashed");
+    check(connections_that_break(9, 0, 9, false, &error) == 9 && error.status == 0,
+          "that somebody on the way to a server cuts, which has not crashed");
 }
 
 int main(void)

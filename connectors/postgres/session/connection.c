@@ -199,7 +199,7 @@ static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc
     const char *at = find_sqlstate(message, state);
     outcome->answered = at != NULL;
     outcome->full = at && strcmp(state, "53300") == 0;
-    int status = at ? pg_query_status(state) : own_status(connection, message);
+    int status = at ? pg_query_status_of(state, strstr(at, "\nLOCATION:"), at) : own_status(connection, message);
     struct cdc_buf text = CDC_BUF_INIT;
     if (at) { /* "host …: FATAL:  28P01: text": what stands before and after the state */
         pg_query_clean(&text, message, (size_t)(at - message) + 1);

@@ -60,6 +60,24 @@ int pg_query_status(const char *sqlstate)
     return is_configuration(sqlstate) ? CDC_EXIT_CONFIG : CDC_EXIT_UNAVAILABLE;
 }
 
+/* A pooler has this one state for nearly all that it says itself. What passes by itself ("server conn crashed?", "query_wait_timeout",
+ * "no more connections allowed") is more than what a person must mend. */
+static bool is_for_a_person(const char *text)
+{
+    static const char *const texts[] = {"unsupported", "no such", "authentication", "auth failed", "SSL required"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strstr(text, texts[i]))
+            return true;
+    return false;
+}
+
+int pg_query_status_of(const char *sqlstate, const char *place, const char *text)
+{
+    if (!place && strcmp(sqlstate, "08P01") == 0 && text && !is_for_a_person(text))
+        return CDC_EXIT_UNAVAILABLE;
+    return pg_query_status(sqlstate);
+}
+
 int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct cdc_error *error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
@@ -78,7 +96,8 @@ int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct 
     }
     cdc_buf_byte(&message, '\0');
     /* Without a state the error is libpq's own: the connection broke (PQstatus may not know yet). */
-    int status = state ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
+    const char *place = result ? PQresultErrorField(result, PG_DIAG_SOURCE_FILE) : NULL;
+    int status = state ? pg_query_status_of(state, place, text) : CDC_EXIT_UNAVAILABLE;
     const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
     /* One SQLSTATE for memory that is short for a moment, and for a table of locks that will never be large enough. */
     if (hint && strstr(hint, "max_locks_per_transaction"))

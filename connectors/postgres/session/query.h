@@ -38,6 +38,9 @@ PGresult *pg_query_expect(PGconn *sql, PGresult *result, ExecStatusType expected
 int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct cdc_error *error);
 /* The exit status that a SQLSTATE stands for. */
 int pg_query_status(const char *sqlstate);
+/* The same for an error with this text. place: in the source of the server, which PostgreSQL tells with each error; NULL: it is another
+ * program's, that of a pooler in between. text may be NULL. */
+int pg_query_status_of(const char *sqlstate, const char *place, const char *text);
 /* Appends a message of the server as one line, without the place in its source and the last line break. */
 void pg_query_clean(struct cdc_buf *out, const char *message, size_t n);
 

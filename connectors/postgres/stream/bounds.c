@@ -72,7 +72,7 @@ int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error)
     return 0;
 }
 
-bool pg_stream_has_caught_up(const struct pg_stream *stream)
+bool pg_bounds_caught_up(const struct pg_stream *stream)
 {
     return stream->wal_end >= stream->end_at_first || stream->boundary_lsn >= stream->end_at_first;
 }

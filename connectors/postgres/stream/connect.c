@@ -549,7 +549,7 @@ static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
     char position[24];
     bool failed = stream->broken.status != 0;
     bool counts =
-        failed || (stream->closed && !pg_stream_has_caught_up(stream) && cdc_clock_ms() - stream->began < SOON_MS);
+        failed || (stream->closed && !pg_bounds_caught_up(stream) && cdc_clock_ms() - stream->began < SOON_MS);
     if (stream->began == 0)
         return 0; /* it was not even reached */
     stream->breaks = counts && stream->start.lsn == stream->broke_at ? stream->breaks + 1 : 0;

@@ -205,12 +205,12 @@ int pg_sinks_check(struct pg_stream *stream, struct cdc_error *error);
 
 /* -- bounds.c -- */
 
-/* Has all come that was in the log when the connection was made? */
-bool pg_stream_has_caught_up(const struct pg_stream *stream);
 /* A position just after the header of a page is the end of the page before. */
 uint64_t pg_bounds_without_header(uint64_t lsn);
 /* Everything that is committed now lies before *lsn. */
 int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
+/* Has all come that was in the log when the connection was made? */
+bool pg_bounds_caught_up(const struct pg_stream *stream);
 
 /* -- session.c -- */
 

@@ -442,7 +442,7 @@ static bool stream_caught_up(void *source)
 {
     struct pg_stream *stream = source;
     stream->end_asked = true;
-    return pg_stream_has_caught_up(stream);
+    return pg_bounds_caught_up(stream);
 }
 
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
@@ -474,7 +474,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
                    ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder) ||
-                     (stream->end_asked && !pg_stream_has_caught_up(stream))) &&
+                     (stream->end_asked && !pg_bounds_caught_up(stream))) &&
                     !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
