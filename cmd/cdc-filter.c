@@ -273,9 +273,8 @@ static int add_steps(struct program *program, struct stage *stage, struct option
 #ifdef WITH_SQLITE
     if (add_sql(program, stage, options, error) != 0)
         return -1;
-#else
-    (void)program;
 #endif
+    options->shape.outbox.log = &program->log;
     options->shape.in_private = cdc_privacy_is_set(&options->privacy.settings);
     return add_privacy(stage, options, error) == 0
                ? shapes_open(&stage->shapes, &options->shape, &options->format, &options->filter, stage->steps, error)

@@ -4,6 +4,7 @@
 #define CDC_SHAPE_H
 
 #include <cdc/filter.h>
+#include <cdc/log.h>
 
 /* -- sample: some of the rows, each with all of its changes -- */
 
@@ -33,9 +34,10 @@ struct cdc_filter_step cdc_flatten_step(struct cdc_flatten *flatten);
 struct cdc_outbox_settings {
     struct cdc_option_list tables; /* patterns */
     struct cdc_option_list
-        columns;        /* "aggregatetype=kind": other names of id, aggregatetype, aggregateid, type, payload */
-    const char *prefix; /* before the names; NULL: "outbox.event." */
-    const char *key;    /* the column that is the events' key; NULL: the table's own */
+        columns;               /* "aggregatetype=kind": other names of id, aggregatetype, aggregateid, type, payload */
+    const char *prefix;        /* before the names; NULL: "outbox.event." */
+    const char *key;           /* the column that is the events' key; NULL: the table's own */
+    const struct cdc_log *log; /* told where events may be missing; NULL: nobody is */
 };
 struct cdc_outbox;
 /* BORROWS the texts. USAGE. RETURNS NEW. */
