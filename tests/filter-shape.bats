@@ -182,17 +182,16 @@ event() { TABLE=outbox change "${3:-c}" "{\"id\":\"$1\"}" null "{\"id\":\"$1\",\
     is payload '{"n":2}' "$(sqlite3 "$DIR/db" 'select payload from "outbox.event.customer"')"
 }
 
-@test "--outbox: a table that is read from its beginning again is told, as events that came and went meanwhile are in no line" {
-    { outbox; event e1 order; TABLE=outbox line t '"x":1'; commit; } >"$IN"
-    ends 0 t cdc-filter --outbox outbox <"$IN"
-    not grep warning "$DIR/err"
-    { TABLE=outbox line t '"read":"live"'; outbox; event e1 order r; commit; TABLE=other line t '"read":"begin"'; commit; } >"$IN"
-    ends 0 t cdc-filter --outbox outbox <"$IN"
-    says 'warning: --outbox: table "outbox" is read from its beginning again'
-    is "times" 1 "$(grep -c warning "$DIR/err")"
-    { TABLE=outbox line t '"x":1' | sed 's/"snapshot":"false"/"snapshot":"true"/'; outbox; event e1 order r; commit; } >"$IN"
-    ends 0 t cdc-filter --outbox outbox <"$IN"
-    says 'warning: --outbox: table "outbox" is read from its beginning again'
+@test "--outbox: that events are missing where a table is read is told, at the first row of a snapshot and at each further read" {
+    { outbox; event e1 order; commit; } >"$IN"
+    t cdc-filter --outbox outbox <"$IN" >/dev/null 2>"$DIR/err"
+    not grep -q 'read again' "$DIR/err"
+    { outbox; event e1 order r; event e2 order r; commit; TABLE=outbox read_begin; outbox; event e1 order r; TABLE=outbox read_end id id:uuid aggregatetype:text aggregateid:text type:text payload:jsonb; commit; } >"$IN"
+    t cdc-filter --outbox outbox <"$IN" >"$DIR/out" 2>"$DIR/err"
+    is events 'e1 e2 e1' "$(jq -r 'select(.op == "r").key.id' "$DIR/out" | xargs)"
+    is warnings 2 "$(grep -c 'warning: --outbox: table "outbox"' "$DIR/err")"
+    says 'begin such a pipeline without cdc-snapshot'
+    says 'table "outbox" is read again: events whose rows were deleted before that may be missing'
 }
 
 @test "--outbox: names of its own, another key, another prefix, and one event in the place of the outbox's position each time" {

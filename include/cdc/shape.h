@@ -37,7 +37,7 @@ struct cdc_outbox_settings {
         columns;               /* "aggregatetype=kind": other names of id, aggregatetype, aggregateid, type, payload */
     const char *prefix;        /* before the names; NULL: "outbox.event." */
     const char *key;           /* the column that is the events' key; NULL: the table's own */
-    const struct cdc_log *log; /* where it says that a table is read again; NULL: nowhere. BORROWED */
+    const struct cdc_log *log; /* told where events may be missing; NULL: nobody is */
 };
 struct cdc_outbox;
 /* BORROWS the texts. USAGE. RETURNS NEW. */

@@ -23,6 +23,7 @@ struct seen {
     struct line_table table; /* FIRST */
     bool is_outbox;
     bool described;
+    bool is_read;                 /* rows of it came from a snapshot */
     struct cdc_buf columns, keys; /* of its newest schema line; keys as the events have them */
     uint64_t version;             /* counts its schema lines */
     /* of one that was made: */
@@ -317,21 +318,30 @@ static enum cdc_step_result take_insert(struct cdc_outbox *outbox, struct seen *
     return CDC_STEP_CHANGED;
 }
 
-/* What a read has seen has no line of its own. Example: e2 is inserted and, as many applications do in the same transaction, deleted, while
- * the snapshot was stopped: the next attempt does not find it, and the log's lines of that transaction are left out. */
-static void tell_read(const struct cdc_outbox *outbox, const struct seen *table, const struct cdc_event *event)
+/* What was inserted and deleted before a read has seen the table is in no line: as rows nothing is missing, as events they are. */
+static void tell_read(const struct cdc_outbox *outbox, struct seen *table, const struct cdc_event *event)
 {
-    if (cdc_event_is_of_read(event) && outbox->settings.log != NULL)
+    const char *name = table->table.plain_table.p;
+
+    if (outbox->settings.log == NULL)
+        return;
+    if (event->op == CDC_OP_READ && !table->is_read)
         cdc_log_write(
             outbox->settings.log, CDC_LOG_WARNING,
-            "--outbox: table \"%.*s\" is read from its beginning again: events that were inserted and deleted "
-            "meanwhile may not come; an outbox is to be followed without cdc-snapshot",
-            (int)table->table.plain_table.n, table->table.plain_table.p);
+            "--outbox: table \"%s\" comes with a snapshot: where it is read again, events whose rows are gone by "
+            "then do not come (hint: begin such a pipeline without cdc-snapshot; said once)",
+            name);
+    table->is_read |= event->op == CDC_OP_READ;
+    if (event->op == CDC_OP_TRUNCATE && event->read.p != NULL)
+        cdc_log_write(outbox->settings.log, CDC_LOG_WARNING,
+                      "--outbox: table \"%s\" is read again: events whose rows were deleted before that may be missing",
+                      name);
 }
 
 static enum cdc_step_result take_outbox(struct cdc_outbox *outbox, struct seen *table, const struct cdc_event *event,
                                         struct cdc_buf *out, struct cdc_error *error)
 {
+    tell_read(outbox, table, event);
     switch (event->op) {
     case CDC_OP_SCHEMA: return take_schema(outbox, table, event, error) == 0 ? CDC_STEP_DROPPED : CDC_STEP_FAILED;
     case CDC_OP_READ:
