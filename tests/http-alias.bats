@@ -66,6 +66,28 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
     run -64 t cdc-sink-http --webhook --alias x http://127.0.0.1:9/ <"$IN"
 }
 
+@test "while a table is read, as the log goes on, no alias is led anywhere; after its end it is" {
+    curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-old" -H 'Content-Type: application/json' -d "{\"aliases\":{\"$NAME-t\":{}}}" >/dev/null
+    {
+        schema id id:integer
+        line t '"read":"live"'
+        change r '{"id":1}' null '{"id":1}'
+        commit
+    } | now >"$DIR/begin"
+    SEQ=200
+    { change r '{"id":2}' null '{"id":2}'; read_end id id:integer; POS=9; commit; } | now >"$DIR/end"
+    mkfifo "$DIR/fifo"
+    spawn_line "exec cdc-sink-http --elasticsearch --offset-file '$DIR/o' --index '{schema}-{table}-2' --alias '{schema}-{table}' $OPENSEARCH_URL <'$DIR/fifo'"
+    exec 7>"$DIR/fifo"
+    cat "$DIR/begin" >&7
+    wait_for_match "$DIR/o" '"seq":100,'
+    is "within the read" "$NAME-old" "$(leads_to t)"
+    cat "$DIR/end" >&7
+    wait_until leads t "$NAME-t-2"
+    exec 7>&-
+    status_of "$SPAWNED"
+}
+
 @test "an alias of two tables is exit 78, in one run and in a later one, and the first one keeps it" {
     both() { elastic --index '{schema}-{table}-2' --alias "$NAME-{table}"; }
     { for SCHEMA in "$NAME" "$NAME-other"; do schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; done; } | now >"$IN"

@@ -6,7 +6,8 @@
  *   POST /_aliases  {"actions":[{"remove":{"index":"orders-1","alias":"orders"}},
  *                               {"add":{"index":"orders-2","alias":"orders"}}, ...]}
  *
- * Caught up: what is to be confirmed is of the stream and not of a snapshot, for every source, and not older than ten seconds. The index that the
+ * Caught up: what is to be confirmed is of the stream and not of a snapshot, for every source, and not older than ten seconds; and no table is
+ * being read. The index that the
  * alias led to before stays as it is.
  *
  * That is done once for each index, which is kept beside its id (index_ids.h). Whoever leads the alias elsewhere after that, a person or the next
@@ -29,6 +30,23 @@ static void say_late(struct es_sink *sink, int64_t ms)
                       "the aliases are led here when it has caught up: the newest lines are %.1f s %s%s",
                       (double)(ms < 0 ? -ms : ms) / 1000, ms < 0 ? "ahead of this machine's clock" : "old",
                       ms < 0 ? "; correct the clocks of this machine and of the database" : "");
+}
+
+/* A table that is read while the log goes on: its index may have less than that of before, or older values. */
+static bool is_reading(struct es_sink *sink)
+{
+    for (size_t i = 0; i < sink->tables.n; i++) {
+        const struct es_table *table = (const struct es_table *)sink->tables.items[i];
+        if (!table->reading)
+            continue;
+        sink->n_late++;
+        if ((sink->n_late & (sink->n_late - 1)) == 0)
+            cdc_log_write(sink->client->context->log, CDC_LOG_INFO,
+                          "the aliases are led here when it has caught up: the read of table \"%s\" is not at its end",
+                          table->source.id.table);
+        return true;
+    }
+    return false;
 }
 
 static bool has_caught_up(struct es_sink *sink, const struct cdc_offset_file *offsets)
@@ -383,7 +401,7 @@ int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets,
 {
     int result = 0;
 
-    if (!sink->alias_due || !has_caught_up(sink, offsets))
+    if (!sink->alias_due || is_reading(sink) || !has_caught_up(sink, offsets))
         return 0;
     for (int i = 0; result == 0 && i < TRIES; i++)
         result = switch_all(sink, error);

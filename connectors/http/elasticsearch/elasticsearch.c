@@ -362,14 +362,16 @@ static bool is_of_snapshot(const struct cdc_event *event)
 static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_event *event, struct es_table *table,
                                      struct cdc_error *error)
 {
+    bool read = cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live");
     int result;
 
     if (!event->has_seq)
         result = cdc_sink_reject(sink->client->context, event->line, "the line has no \"seq\"", error);
-    else if (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live") || is_of_snapshot(event))
+    else if (read || is_of_snapshot(event))
         result = es_reread_begin(sink, table, event, error);
     else
         result = empty(sink, table, event, error);
+    table->reading |= read; /* without that, no line says that it has ended */
     if (result == 0 && !table->no_index)
         result = touch(sink, table, error);
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
@@ -387,6 +389,7 @@ static enum http_taken take_schema(struct es_sink *sink, const struct cdc_event 
     }
     if (es_reread_end(sink, table, event, error) != 0)
         return HTTP_TAKEN_FAILED;
+    table->reading = false;
     /* What was deleted is made durable before the position moves, as documents are. */
     return table->no_index || touch(sink, table, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
 }

@@ -268,6 +268,7 @@ struct es_table {
     bool asked_kept;          /* what its mapping says of _source was asked for */
     char *kept;               /* that, where not all fields are kept there; else NULL */
     bool emptied;             /* since the last delivery, by a TRUNCATE */
+    bool reading;             /* a read of it has begun in this run, and has not ended */
     struct es_stream *stream; /* of a data stream; else NULL */
 };
 
