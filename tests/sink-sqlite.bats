@@ -1273,6 +1273,25 @@ log_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.%010d.1
     is rows '1 2 3 4' "$(q 'select id from t' | xargs)"
 }
 
+@test "a table that somebody has made again with another collation: rows that differ in case stay apart" {
+    { schema id id:text v:text; change c '{"id":"a"}' null '{"id":"a","v":"x"}'; commit; } >"$IN"
+    sink
+    q 'create table other("id" TEXT COLLATE NOCASE, "v" TEXT COLLATE NOCASE, note TEXT COLLATE NOCASE, PRIMARY KEY ("id"));
+       insert into other select *, 1 from t; drop table t; alter table other rename to t'
+    { schema id id:text v:text; change c '{"id":"A"}' null '{"id":"A","v":"y"}'; change d '{"id":"a"}' null null; commit; } >"$IN"
+    sink
+    is rows 'A|y|' "$(q 'select * from t')"
+    is "what is somebody's own" 1 "$(q "select count(*) from sqlite_master where sql like '%note TEXT COLLATE NOCASE%'")"
+    TABLE=k
+    row() { line "$1" "\"before\":$2,\"after\":$3"; }
+    { schema '' a:text; row c null '{"a":"x"}'; row c null '{"a":"X"}'; commit; } >"$IN"
+    sink
+    q 'drop table k; create table k("a" TEXT COLLATE RTRIM); insert into k values ("x "), ("x")'
+    { schema '' a:text; row d '{"a":"x"}' null; commit; } >"$IN"
+    sink
+    is "the row that was meant" 'x ' "$(q 'select a from k')"
+}
+
 @test "a column of the key that somebody renames in the copy while the sink runs: no delete finds nothing in silence" {
     local keys
     for keys in id ''; do

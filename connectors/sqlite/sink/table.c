@@ -222,7 +222,19 @@ struct difference {
     size_t columns_same;  /* of them, those that are wanted */
 };
 
-static void compare_column(const struct lite_table *table, sqlite3_stmt *info, struct difference *difference)
+/* Somebody may have made the table again with another collation: 'a' and 'A' would be one key, and a change of the one to the other
+ * none. */
+static bool compares_bytes(const struct lite_sink *sink, const char *table, const char *column)
+{
+    const char *collation = NULL;
+
+    return sqlite3_table_column_metadata(sink->db.handle, "main", table, column, NULL, &collation, NULL, NULL, NULL) !=
+               SQLITE_OK ||
+           collation == NULL || sqlite3_stricmp(collation, "BINARY") == 0;
+}
+
+static void compare_column(const struct lite_sink *sink, const struct lite_table *table, const char *in,
+                           sqlite3_stmt *info, struct difference *difference)
 {
     const char *name = (const char *)sqlite3_column_text(info, 1);
     const char *type = (const char *)sqlite3_column_text(info, 2);
@@ -236,7 +248,7 @@ static void compare_column(const struct lite_table *table, sqlite3_stmt *info, s
             continue;
         difference->there[i] = 1;
         difference->columns_same++;
-        bool same_type = sqlite3_stricmp(type, lite_sql_declared(table, i)) == 0;
+        bool same_type = sqlite3_stricmp(type, lite_sql_declared(table, i)) == 0 && compares_bytes(sink, in, name);
         difference->rebuild |= !same_type;
         if (same_type && place > 0 && (size_t)place <= table->source.n_key && table->source.key[place - 1] == i)
             difference->keys_same++;
@@ -252,7 +264,7 @@ static int compare(struct lite_sink *sink, const struct lite_table *table, const
     if (info == NULL)
         return -1;
     while ((code = sqlite3_step(info)) == SQLITE_ROW)
-        compare_column(table, info, difference);
+        compare_column(sink, table, name, info, difference);
     sqlite3_finalize(info);
     /* The same columns in the same order, no more and no fewer. */
     if (difference->keys_there != difference->keys_same || difference->keys_same != table->source.n_key)
