@@ -20,8 +20,7 @@ static int has(struct my_stream *stream, MYSQL *sql, const char *gtids, struct c
 {
     if (stream->session.server.flavor == MY_FLAVOR_MYSQL)
         return my_server_is_subset(sql, gtids, "@@GLOBAL.gtid_executed", error);
-    char *end =
-        my_session_value(sql, "SELECT @@GLOBAL.gtid_binlog_pos", "cannot read the server's GTIDs", error);
+    char *end = my_session_value(sql, "SELECT @@GLOBAL.gtid_binlog_pos", "cannot read the server's GTIDs", error);
     if (!end && error->status)
         return -1;
     struct my_gtid_set *all = my_gtid_set_new(MY_FLAVOR_MARIADB, error);
