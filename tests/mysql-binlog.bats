@@ -444,6 +444,7 @@ rows_of() {
     reset_log
     exits 79 binlog --offset-file "$DIR/p" --until now
     says snapshot
+    exits 79 binlog --check --offset-file "$DIR/p"
     cp "$DIR/p" "$DIR/before"
     exits 79 binlog --offset-file "$DIR/p" --until now
     cmp "$DIR/p" "$DIR/before"
@@ -525,6 +526,7 @@ purge_all() {
     insert 1 5
     binlog --offset-file "$DIR/p" --until now
     purge_all
+    binlog --check --offset-file "$DIR/p"
     insert 6 7
     read_all
     is "ids" "6 7" "$(ids)"
@@ -775,6 +777,7 @@ purged_to() { msql "purge binary logs to '$1'" 2>/dev/null; [ "$(log_files | hea
     msql "flush binary logs"
     purged() { msql "purge binary logs to '$(log_files | tail -1)'" && [ "$(log_files | wc -l)" = 1 ]; }
     wait_until purged
+    binlog --check --offset-file "$DIR/p"
     insert 3 3
     read_all
     is "rows" 3 "$(ids)"

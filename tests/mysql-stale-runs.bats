@@ -278,6 +278,7 @@ is_refused() {
     set_server_back two
     exits 79 stream
     says "a sink has stored transactions that the server has no more"
+    exits 79 binlog --check --ack "$DIR/ahead"
     msql "insert into t values (2, 'new'); insert into t values (4, 'new'); insert into t values (5, 'new')"
     exits 79 stream
     is "lines" 0 "$(wc -l <"$DIR/lines")"

@@ -7,6 +7,7 @@
 #include "connectors/mysql/schema/logged.h"
 #include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/session/grants.h"
+#include "connectors/mysql/session/replication.h"
 #include "connectors/mysql/session/session.h"
 
 #include <cdc/json.h>
@@ -528,24 +529,56 @@ static bool is_same_server(const struct check *check, struct cdc_span source)
     return cdc_json_member_is(source, "server_uuid", check->server.uuid);
 }
 
+/* MySQL's GTIDs tell it. A server that lost transactions, or was reset, does not know them all, and a replica may not know them yet.
+ * 1, 0, -1 */
+static int has_gtids(struct check *check, struct cdc_span source, const char *gtids, struct cdc_error *error)
+{
+    enum my_replication replication;
+    int kept = my_server_is_subset(check->mysql, "@@GLOBAL.gtid_purged", gtids, error);
+    int known = kept > 0 ? my_server_is_subset(check->mysql, gtids, "@@GLOBAL.gtid_executed", error) : kept;
+    if (kept <= 0 || known != 0 || is_same_server(check, source))
+        return known;
+    if (my_replication_of(check->mysql, &check->server, gtids, &replication, error) < 0)
+        return -1;
+    return replication == MY_REPLICATION_NONE ? 0 : -1;
+}
+
+/* Of a log whose file was purged: does what is left begin with the transactions that were read? 1, 0, -1 */
+static int begins_after(struct check *check, struct cdc_span source, struct cdc_error *error)
+{
+    struct my_coord oldest;
+    char *gtids = NULL, *head = NULL;
+    if (check->server.flavor != MY_FLAVOR_MARIADB)
+        return 0;
+    int found = my_server_oldest(check->mysql, &check->server, &oldest, &gtids, error);
+    if (found == 0)
+        found = my_server_gtids_at(check->mysql, &oldest, &head, error);
+    int result = found > 0 ? cdc_json_member_is(source, "gtids", head) : -1;
+    free(gtids);
+    free(head);
+    return result;
+}
+
 /* 1: the log still has what comes after it; 0; -1 where that cannot be said from here: at the start it is looked into. */
 static int is_in_log(struct check *check, struct cdc_span source, struct cdc_error *error)
 {
     struct my_coord coord = {.file = ""};
     enum my_standing standing;
     int64_t at = 0;
+    int kept = -1;
     if (check->server.flavor == MY_FLAVOR_MYSQL && check->server.gtid) {
         char *gtids = cdc_json_member_text(source, "gtids");
-        int kept = gtids && *gtids ? my_server_is_subset(check->mysql, "@@GLOBAL.gtid_purged", gtids, error) : -1;
+        kept = gtids && *gtids ? has_gtids(check, source, gtids, error) : -1;
         free(gtids);
-        if (kept >= 0)
-            return kept;
     }
-    if (!is_same_server(check, source) || !cdc_json_member_copy(source, "file", coord.file, sizeof coord.file) ||
+    if (kept == 0 || !is_same_server(check, source) ||
+        !cdc_json_member_copy(source, "file", coord.file, sizeof coord.file) ||
         !cdc_json_int64(cdc_json_member(source, "pos"), &at) ||
         (coord.position = (uint64_t)at, my_server_find(check->mysql, &coord, &standing, error) < 0))
-        return -1;
-    return standing == MY_STANDS_IN_FILE;
+        return kept;
+    if (kept > 0) /* GTIDs come again where a crash, or a RESET, has taken back what had them */
+        return standing != MY_STANDS_NOWHERE;
+    return standing == MY_STANDS_BEFORE ? begins_after(check, source, error) : standing == MY_STANDS_IN_FILE;
 }
 
 static void check_position(struct check *check, const struct cdc_offset *position)
