@@ -313,6 +313,13 @@ users() { schema id id:integer name:text big:text; }
     is "note" 5 "$(q 'select note from t where id = 1')"
 }
 
+@test "one table under two names of a pipeline: exit 78, and the hint is not about names of tables" {
+    { users; change r '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; SOURCE_NAME=m; users; change u '{"id":1}' null '{"id":1,"name":"uno","big":"b"}'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *"give cdc-snapshot and the stream the same --name"* ]]
+    not grep -q table-name <<<"$stderr"
+}
+
 @test "names: two tables in one, columns that differ in case, reserved and odd names" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; SCHEMA=other users; } >"$IN"
     run -78 --separate-stderr sink

@@ -28,6 +28,12 @@ static int two_tables(const struct cdc_target_ops *ops, const char *target, cons
                   "two source tables map to %s \"%s\": %s.%s.%s (source \"%s\") and %s.%s.%s (source \"%s\")",
                   ops->what, target, owner->db, owner->schema, owner->table, owner->name, id->db, id->schema, id->table,
                   id->name);
+    /* A snapshot and a stream that were given different names, or different databases in their URLs, look so. */
+    if (strcmp(owner->table, id->table) == 0 && strcmp(owner->schema, id->schema) == 0 &&
+        strcmp(owner->db, id->db) == 0)
+        return cdc_error_hint(
+            error, "it is one table under two names of a pipeline: give cdc-snapshot and the stream the same "
+                   "--name, and each pipeline a destination of its own");
     return cdc_error_hint(error, "%s", ops->hint);
 }
 
