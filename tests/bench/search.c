@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An index server that takes everything at once: what is measured against it is the sink alone. Its port is written to the file. */
+/* search FILE [--show]: an index server that takes everything at once: what is measured against it is the sink alone. Its port is
+ * written to the file; with --show what is posted goes to stdout, so that one sees when it came. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #define ROOM 65536
 
 static char made[ROOM] = "{}"; /* what the index was made from */
+static int shown;
 
 /* The header ends before the byte that is returned; 0: the connection does. */
 static size_t read_header(int fd, char *buffer, size_t *n)
@@ -28,6 +30,30 @@ static size_t read_header(int fd, char *buffer, size_t *n)
             return (size_t)(end - buffer) + 4;
     }
     return 0;
+}
+
+static void show(const char *text, size_t n)
+{
+    while (n > 0) {
+        ssize_t put = write(STDOUT_FILENO, text, n);
+        if (put <= 0)
+            exit(1);
+        text += put;
+        n -= (size_t)put;
+    }
+}
+
+static void show_body(int fd, size_t n)
+{
+    char text[ROOM];
+
+    while (n > 0) {
+        ssize_t got = read(fd, text, n < sizeof text ? n : sizeof text);
+        if (got <= 0)
+            return;
+        show(text, (size_t)got);
+        n -= (size_t)got;
+    }
 }
 
 static void skip_body(int fd, size_t n)
@@ -81,8 +107,10 @@ static void *serve(void *context)
         }
         if (strncmp(buffer, "PUT ", 4) == 0)
             snprintf(made, sizeof made, "%.*s", (int)body, buffer + end);
+        if (shown)
+            show(buffer + end, n - end);
         if (body > n - end)
-            skip_body(fd, body - (n - end));
+            (shown ? show_body : skip_body)(fd, body - (n - end));
         answer(fd, buffer);
     }
     free(buffer);
@@ -97,6 +125,7 @@ int main(int argc, char **argv)
     int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
     FILE *port = argc > 1 ? fopen(argv[1], "w") : NULL;
 
+    shown = argc > 2 && strcmp(argv[2], "--show") == 0;
     if (port == NULL || bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 16) != 0 ||
         getsockname(listener, (struct sockaddr *)&address, &size) != 0)
         return 1;
