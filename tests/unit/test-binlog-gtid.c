@@ -99,8 +99,9 @@ static void test_gtid_tagged(void)
     body.data[0] = 4;
     check(gtid_body(whole(), NULL) < 0, "another version");
     vector(GTID_42);
-    put(2, 1); /* field 1 once more */
-    body.data[1] += 2;
+    put(4, 1); /* field 2 once more: another number */
+    put(8, 1);
+    body.data[1] += 4;
     check(gtid_body(whole(), NULL) < 0, "fields out of order");
 }
 

@@ -482,6 +482,16 @@ static void refused(unsigned type, unsigned metadata, int status)
 
 static void test_columns(void)
 {
+    static const struct {
+        unsigned type, most;
+    } sized[] = {{MY_TYPE_BLOB, 4},  {MY_TYPE_MARIADB_BLOB_COMPRESSED, 4},
+                 {MY_TYPE_ENUM, 2},  {MY_TYPE_SET, 8},
+                 {MY_TYPE_JSON, 4},  {MY_TYPE_GEOMETRY, 4},
+                 {MY_TYPE_VECTOR, 4}};
+    for (size_t i = 0; i < sizeof sized / sizeof *sized; i++) {
+        refused(sized[i].type, 0, CDC_EXIT_PROTOCOL);
+        refused(sized[i].type, sized[i].most + 1, CDC_EXIT_PROTOCOL);
+    }
     refused(MY_TYPE_DECIMAL_OLD, 0, CDC_EXIT_CONFIG);
     refused(200, 0, CDC_EXIT_CONFIG);
     refused(MY_TYPE_DECIMAL, 66, CDC_EXIT_PROTOCOL);
