@@ -74,7 +74,7 @@ static struct refused *opened(bool keeps)
 {
     struct refused *refused = NULL;
     struct cdc_error error = {0};
-    check(refused_open(&refused, path, false, keeps, &error) == 0, error.text);
+    check(refused_open(&refused, path, &(struct refused_settings){.keeps = keeps}, &error) == 0, error.text);
     return refused;
 }
 
@@ -220,7 +220,7 @@ static void test_damaged(void)
         struct cdc_error error = {0};
         FILE *file = fopen(path, "w");
         check(file != NULL && fputs(texts[i], file) >= 0 && fclose(file) == 0, "a file");
-        check(refused_open(&refused, path, false, true, &error) != 0 && error.status == CDC_EXIT_CONFIG, texts[i]);
+        check(refused_open(&refused, path, &(struct refused_settings){.keeps = true}, &error) != 0 && error.status == CDC_EXIT_CONFIG, texts[i]);
         refused_free(refused);
     }
 }
@@ -231,7 +231,7 @@ static int run_without_memory(struct cdc_buf *out, struct cdc_error *error)
     struct refused *refused = NULL;
     unlink(path);
     memory_begin();
-    int result = refused_open(&refused, path, false, true, error);
+    int result = refused_open(&refused, path, &(struct refused_settings){.keeps = true}, error);
     memory_end();
     if (result == 0)
         result = take_all(refused, script, error);
@@ -241,7 +241,7 @@ static int run_without_memory(struct cdc_buf *out, struct cdc_error *error)
     refused_free(refused);
     refused = NULL;
     if (result == 0)
-        result = refused_open(&refused, path, false, false, error);
+        result = refused_open(&refused, path, &(struct refused_settings){.keeps = false}, error);
     memory_end();
     if (result == 0)
         append_states(out, refused, script);
