@@ -207,10 +207,12 @@ static void test_places(void)
             HEAD("c") ",\"after\":{\"a\":\"" SECRET "\"},\"old\":\"" SECRET "\",\"ddl\":\"" SECRET
                       "\",\"columns\":[\"" SECRET "\"],\"after\":{\"a\":1}}",
             HEAD("c") ",\"after\":{\"a\":null}}");
-    becomes(mask,
-            "{\"op\":\"c\",\"source\":{\"schema\":\"app\",\"table\":\"t\",\"query\":\"" SECRET
-            "\",\"x\":{\"y\":\"" SECRET "\"},\"lsn\":1},\"after\":{}}",
-            "{\"op\":\"c\",\"source\":{\"schema\":\"app\",\"table\":\"t\",\"lsn\":1},\"after\":{}}");
+    becomes(
+        mask,
+        "{\"op\":\"c\",\"source\":{\"name\":\"n\",\"db\":\"d\",\"schema\":\"app\",\"table\":\"t\",\"query\":\"" SECRET
+        "\",\"x\":{\"y\":\"" SECRET "\"},\"lsn\":1},\"after\":{}}",
+        "{\"op\":\"c\",\"source\":{\"name\":\"n\",\"db\":\"d\",\"schema\":\"app\",\"table\":\"t\",\"lsn\":1},\"after\":"
+        "{}}");
     /* What the type of the column says, and a default. */
     schema_becomes(
         mask,
