@@ -347,7 +347,6 @@ static enum cdc_step_result take_outbox(struct cdc_outbox *outbox, struct seen *
     case CDC_OP_READ:
     case CDC_OP_CREATE: return take_insert(outbox, table, event, out, error);
     case CDC_OP_UPDATE: outbox->updates++; return CDC_STEP_DROPPED;
-    case CDC_OP_TRUNCATE: tell_read(outbox, table, event); return CDC_STEP_DROPPED;
     default: return CDC_STEP_DROPPED; /* a delete or a truncate, by which the table is kept small */
     }
 }

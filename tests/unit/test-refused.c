@@ -220,7 +220,9 @@ static void test_damaged(void)
         struct cdc_error error = {0};
         FILE *file = fopen(path, "w");
         check(file != NULL && fputs(texts[i], file) >= 0 && fclose(file) == 0, "a file");
-        check(refused_open(&refused, path, &(struct refused_settings){.keeps = true}, &error) != 0 && error.status == CDC_EXIT_CONFIG, texts[i]);
+        check(refused_open(&refused, path, &(struct refused_settings){.keeps = true}, &error) != 0 &&
+                  error.status == CDC_EXIT_CONFIG,
+              texts[i]);
         refused_free(refused);
     }
 }
