@@ -1135,6 +1135,26 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
     is "an offset file that was moved" $'1\n3' "$(q 'select id from orders')"
 }
 
+@test "a second sink that may not look into the folder of the first one's offset file: exit 78, and not in its place" {
+    local user=() open=$DIR/open
+    { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; } >"$IN"
+    mkdir -m 777 "$open"
+    mkdir "$DIR/closed"
+    t cdc-sink-sqlite --offset-file "$DIR/closed/o1" "$open/a.db" <"$IN"
+    chmod a+rw "$open"/a.db*
+    if [ "$(id -u)" = 0 ]; then
+        user=(setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups)
+        chmod 700 "$DIR/closed"
+    else
+        chmod 000 "$DIR/closed"
+    fi
+    install -m 755 "$BIN/cdc-sink-sqlite" "$open/sink"
+    chmod a+rx "$DIR" "$DIR/.." "$DIR/../.." "$DIR/../../.." 2>/dev/null
+    run -78 --separate-stderr t "${user[@]}" env "LD_LIBRARY_PATH=$BIN/.." "$open/sink" --offset-file "$open/o2" "$open/a.db" <"$IN"
+    chmod 700 "$DIR/closed"
+    [[ $stderr == *"by another sink, with the offset file \"$DIR/closed/o1\""* ]] || fail "$stderr"
+}
+
 @test "a database that is removed or replaced while its sink runs: exit 78, and nothing more is confirmed" {
     local how before status
     for how in 'rm DB DB-wal DB-shm' 'mv DB DB.old'; do
