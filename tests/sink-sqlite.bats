@@ -296,6 +296,30 @@ users() { schema id id:integer name:text big:text; }
     [[ $stderr == *nothing* ]]
 }
 
+@test "--fts of a table without a key: VACUUM between two runs leaves its index right, also in a copy of before" {
+    lamps() { schema "" word:text n:integer; }
+    { lamps; for n in 1 2 3 4; do change c null null "{\"word\":\"w$n lamp\",\"n\":$n}"; done; commit; } >"$IN"
+    sink --fts t:word
+    tx
+    { lamps; change d null '{"word":"w1 lamp","n":1}' null; change d null '{"word":"w3 lamp","n":3}' null; commit; } >"$IN"
+    sink --fts t:word
+    found() { q "select t.word from t_fts join t on t.rowid = t_fts.rowid where t_fts match '$1'"; }
+    q vacuum
+    is "after VACUUM" "w4 lamp" "$(found w4)"
+    q "insert into t_fts(t_fts, rank) values('integrity-check', 1)"
+    q "drop index cdc_rowids_t; vacuum" # as a copy has it that was made without that
+    not test "$(found w4)" = "w4 lamp"
+    tx
+    { schema "" word:text n:integer more:integer; change u null '{"word":"w2 lamp","n":2,"more":null}' '{"word":"w2 sofa","n":2,"more":5}'; commit; } >"$IN"
+    sink --fts t:word
+    is "found again" "w4 lamp" "$(found w4)"
+    is "rows" $'w2 sofa|2|5\nw4 lamp|4|' "$(q 'select * from t')"
+    q "delete from t where n = 2; vacuum"
+    is "after VACUUM" "w4 lamp" "$(found w4)"
+    is "sofa" "" "$(found sofa)"
+    q "insert into t_fts(t_fts, rank) values('integrity-check', 1)"
+}
+
 @test "a column of somebody's own whose name the source gives to one of its own: exit 78, its values never pass for the source's" {
     { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; change c '{"id":2}' null '{"id":2,"name":"two","big":"b"}'; commit; } >"$IN"
     sink
@@ -1133,6 +1157,26 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
     mv "$DIR/o1" "$DIR/elsewhere"
     t cdc-sink-sqlite --offset-file "$DIR/elsewhere" "$DB" <"$DIR/more"
     is "an offset file that was moved" $'1\n3' "$(q 'select id from orders')"
+}
+
+@test "a second sink that may not look into the folder of the first one's offset file: exit 78, and not in its place" {
+    local user=() open=$DIR/open
+    { users; change c '{"id":1}' null '{"id":1,"name":"one","big":"b"}'; commit; } >"$IN"
+    mkdir -m 777 "$open"
+    mkdir "$DIR/closed"
+    t cdc-sink-sqlite --offset-file "$DIR/closed/o1" "$open/a.db" <"$IN"
+    chmod a+rw "$open"/a.db*
+    if [ "$(id -u)" = 0 ]; then
+        user=(setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups)
+        chmod 700 "$DIR/closed"
+    else
+        chmod 000 "$DIR/closed"
+    fi
+    install -m 755 "$BIN/cdc-sink-sqlite" "$open/sink"
+    chmod a+rx "$DIR" "$DIR/.." "$DIR/../.." "$DIR/../../.." 2>/dev/null
+    run -78 --separate-stderr t "${user[@]}" env "LD_LIBRARY_PATH=$BIN/.." "$open/sink" --offset-file "$open/o2" "$open/a.db" <"$IN"
+    chmod 700 "$DIR/closed"
+    [[ $stderr == *"by another sink, with the offset file \"$DIR/closed/o1\""* ]] || fail "$stderr"
 }
 
 @test "a database that is removed or replaced while its sink runs: exit 78, and nothing more is confirmed" {

@@ -19,6 +19,7 @@
 /* Lines of other sources are held while a transaction is open, up to so many bytes. Beyond them the transactions are taken as
  * one, which ends where none of the sources is inside a transaction. */
 #define HELD_MAX ((size_t)64 << 20)
+#define HELD_TELL_MS 10000 /* they wait for so long: said, and again when it has become three times as long */
 
 struct cdc_sink_loop {
     const struct cdc_sink_ops *ops;
@@ -42,7 +43,9 @@ struct cdc_sink_loop {
     bool in_event; /* the destination failed within a line, and may have done a part of it */
     bool stored;   /* the destination has something of this run, or may have */
     struct held_lines held;
-    bool mixing; /* too many were held: sources are taken in as the lines come */
+    bool mixing;                         /* too many were held: sources are taken in as the lines come */
+    size_t blocker;                      /* the source that the others wait for */
+    int64_t blocked_since, blocked_told; /* 0: nobody waits; when it is to be said next */
     struct loop_report report;
 };
 
@@ -374,6 +377,42 @@ static int take_held(struct cdc_sink_loop *loop, struct cdc_error *error)
     return 0;
 }
 
+/* The source whose transaction has been open for longest. At most one is open, unless they are mixed. */
+static size_t find_blocker(const struct cdc_sink_loop *loop)
+{
+    if (loop->blocked_since != 0 && loop->streams.items[loop->blocker].open_lines > 0)
+        return loop->blocker;
+    for (size_t i = 0; i < loop->streams.n; i++)
+        if (loop->streams.items[i].open_lines > 0)
+            return i;
+    return loop->streams.n;
+}
+
+/* One that has died within a transaction holds up all others, and nobody would know why. */
+static void tell_of_blocker(struct cdc_sink_loop *loop)
+{
+    size_t blocker = loop->held.bytes.len > 0 || loop->mixing ? find_blocker(loop) : loop->streams.n;
+
+    if (blocker == loop->streams.n) {
+        loop->blocked_since = 0;
+        return;
+    }
+    int64_t now = cdc_clock_ms();
+    if (loop->blocked_since == 0 || blocker != loop->blocker) {
+        loop->blocker = blocker;
+        loop->blocked_since = now;
+        loop->blocked_told = now + HELD_TELL_MS;
+    }
+    if (now < loop->blocked_told)
+        return;
+    loop->blocked_told = now + 2 * (now - loop->blocked_since);
+    cdc_log_write(
+        loop->log, CDC_LOG_WARNING,
+        "source \"%s\" has been inside a transaction for %lld s: until it ends, nothing of any source is stored; "
+        "if it has gone, start it again",
+        loop->streams.items[blocker].name.data, (long long)(now - loop->blocked_since) / 1000);
+}
+
 /* -- the loop ------------------------------------------------------------------ */
 
 /* Nothing to read now. Returns true when it is time to leave. */
@@ -449,6 +488,7 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
     for (;;) {
         struct cdc_span line;
         loop_report_turn(&loop->report, false);
+        tell_of_blocker(loop);
         /* Here and not only where the input pauses, which it may never do. */
         if (stop_is_due(loop->control, &loop->stop_deadline))
             return finish(loop, false, error);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cdc/sink.h>
@@ -38,6 +39,8 @@ struct fake {
     const struct cdc_buf *late; /* a delivery takes long, and this comes meanwhile, to late_fd */
     int late_fd;
     const char *stop_at; /* a signal comes with the line of this pos */
+    const char *slow_at; /* 15 s go by with the line of this pos */
+    struct cdc_buf said; /* warnings, with " / " between them */
     uint64_t skipped;
 };
 
@@ -48,6 +51,17 @@ static const char *path_of(const char *name)
     return path;
 }
 
+/* -- time, which goes by when we say so -- */
+
+static int64_t seconds_ahead;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+    int result = (int)syscall(SYS_clock_gettime, id, now);
+    now->tv_sec += seconds_ahead;
+    return result;
+}
+
 /* -- the destination: e(pos) a line, b a boundary, x forget, D(positions) durable -- */
 
 static int fake_event(void *sink, const struct cdc_event *event, struct cdc_error *error)
@@ -56,6 +70,8 @@ static int fake_event(void *sink, const struct cdc_event *event, struct cdc_erro
     cdc_buf_printf(&fake->diary, "e%.*s ", (int)event->pos.n, event->pos.p);
     if (fake->stop_at != NULL && cdc_span_is(event->pos, fake->stop_at))
         fake->control.stop = 1;
+    if (fake->slow_at != NULL && cdc_span_is(event->pos, fake->slow_at))
+        seconds_ahead += 15;
     if (fake->fail_at != NULL && cdc_span_is(event->pos, fake->fail_at))
         return cdc_error_set(error, fake->fail_status, "refused");
     return 0;
@@ -163,10 +179,19 @@ static void write_input(const struct fake *fake)
     close(fd);
 }
 
+static char warnings[2000]; /* of the newest run */
+
+static void note_warning(void *context, enum cdc_log_level level, const char *text)
+{
+    struct fake *fake = context;
+    if (level == CDC_LOG_WARNING)
+        cdc_buf_printf(&fake->said, "%s%s", fake->said.len > 0 ? " / " : "", text);
+}
+
 /* A run over the script; its exit status. Diary and error stay until the next prepare. */
 static int run(struct fake *fake, const char *text)
 {
-    struct cdc_log log = {0};
+    struct cdc_log log = {note_warning, fake};
     script(fake, text);
     write_input(fake);
     fake->file = cdc_offset_file_open(path_of("sink.offset"), "cdc-sink-t", &fake->error);
@@ -177,6 +202,9 @@ static int run(struct fake *fake, const char *text)
     close(fake->settings.input_fd);
     cdc_offset_file_free(fake->file);
     cdc_buf_free(&fake->input);
+    cdc_buf_byte(&fake->said, '\0');
+    snprintf(warnings, sizeof warnings, "%s", fake->said.data);
+    cdc_buf_free(&fake->said);
     return result == 0 ? 0 : fake->error.status;
 }
 
@@ -321,6 +349,26 @@ static void test_two_sources(void)
     check(run(&fake, "e1' c1 k2") == CDC_EXIT_TEMPORARY, "exit 75");
     check(run(&fake, "e1' k2' e1' c3' k4'") == 0, "exit 0");
     stored_is("west", "4 2 1");
+    cdc_buf_free(&fake.diary);
+}
+
+static void test_blocked(void)
+{
+    struct fake fake;
+    forget();
+    prepare(&fake, "a source that stays inside a transaction while another one has lines");
+    fake.slow_at = "2";
+    check(run(&fake, "c1 c1' c2 c2' k3' k3 c4 k5 c4' k5'") == 0, "exit 0");
+    check(strstr(warnings, "source \"east\" has been inside a transaction for 15 s") != NULL, "it is told");
+    check(strstr(warnings, " / ") == NULL, "once");
+    stored_is("east", "5 2 3");
+    stored_is("west", "5 2 3");
+    cdc_buf_free(&fake.diary);
+    forget();
+    prepare(&fake, "a long transaction that nobody waits for");
+    fake.slow_at = "2";
+    check(run(&fake, "c1' k2' c1 c2 c3 k4 c5 k6") == 0, "exit 0");
+    check(warnings[0] == '\0', "nothing is told");
     cdc_buf_free(&fake.diary);
 }
 
@@ -633,6 +681,7 @@ int main(void)
     test_batches();
     test_quiet();
     test_two_sources();
+    test_blocked();
     test_origin();
     test_bad_lines();
     test_destination_fails();

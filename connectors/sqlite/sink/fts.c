@@ -4,7 +4,11 @@
  *
  *   CREATE VIRTUAL TABLE "items_fts" USING fts5("name", "note", content='items', content_rowid='rowid')
  *
- * and three triggers: items_fts_insert, items_fts_delete, items_fts_update. */
+ * and three triggers: items_fts_insert, items_fts_delete, items_fts_update. Where the table has no key, also
+ *
+ *   CREATE INDEX "cdc_rowids_items" ON "items"("name") WHERE 0
+ *
+ * which holds nothing: VACUUM gives the rows of a table that has neither an integer for a key nor any index new rowids. */
 #include "connectors/sqlite/sink/internal.h"
 
 static struct cdc_span spec_table(const char *spec)
@@ -217,10 +221,47 @@ static int compare_index(struct lite_sink *sink, const struct lite_table *table,
     return whole < 0 ? -1 : whole ? 1 : 2;
 }
 
+/* No table of a source is called so, as names that begin with cdc_ are ours. */
+static void append_keeper(struct cdc_buf *sql, const struct lite_table *table)
+{
+    cdc_buf_lit(sql, "\"cdc_rowids_");
+    for (const char *p = table->source.target; *p != '\0'; p++) {
+        if (*p == '"')
+            cdc_buf_byte(sql, '"');
+        cdc_buf_byte(sql, *p);
+    }
+    cdc_buf_byte(sql, '"');
+}
+
+/* The rows keep their rowids from here on. Of a column that the triggers name as well, so that it is in the way of nothing that they
+ * are not in the way of. */
+static int keep_rowids(struct lite_sink *sink, const struct lite_table *table, const char *columns,
+                       struct cdc_error *error)
+{
+    struct cdc_buf *sql = &sink->db.sql;
+    struct cdc_span first;
+
+    if (table->source.n_key > 0 || !next_column(&columns, &first))
+        return 0;
+    sql->len = 0;
+    cdc_buf_lit(sql, "CREATE INDEX IF NOT EXISTS ");
+    append_keeper(sql, table);
+    cdc_buf_lit(sql, " ON ");
+    append_name(sql, table->source.target, "");
+    cdc_buf_byte(sql, '(');
+    append_column(sql, "", first);
+    cdc_buf_lit(sql, ") WHERE 0");
+    return lite_database_exec_made(&sink->db, error);
+}
+
 static int drop_index(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
 {
     static const char *const triggers[] = {"_fts_insert", "_fts_delete", "_fts_update"};
 
+    cdc_buf_lit(&sink->db.sql, "DROP INDEX IF EXISTS ");
+    append_keeper(&sink->db.sql, table);
+    if (lite_database_exec_made(&sink->db, error) != 0)
+        return -1;
     for (size_t i = 0; i < 3; i++) {
         cdc_buf_lit(&sink->db.sql, "DROP TRIGGER IF EXISTS ");
         append_name(&sink->db.sql, table->source.target, triggers[i]);
@@ -331,13 +372,14 @@ int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, stru
     if (check_columns(table, columns, error) != 0 || (there = compare_index(sink, table, columns, error)) < 0)
         return -1;
     if (there == 1)
-        return 0;
+        return keep_rowids(sink, table, columns, error);
     /* Of an index that somebody has removed the triggers stay. */
     if (drop_index(sink, table, error) != 0)
         return -1;
     sink->db.sql.len = 0;
     append_table_sql(&sink->db.sql, table, columns);
-    if (lite_database_exec_made(&sink->db, error) != 0 || create_triggers(sink, table, columns, error) != 0)
+    if (lite_database_exec_made(&sink->db, error) != 0 || create_triggers(sink, table, columns, error) != 0 ||
+        keep_rowids(sink, table, columns, error) != 0)
         return -1;
     cdc_log_write(sink->db.log, CDC_LOG_INFO, "full-text index \"%s_fts\" is being filled", table->source.target);
     return fill(sink, table->source.target, error);
