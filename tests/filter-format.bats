@@ -340,6 +340,61 @@ my_example() {
     done
 }
 
+# keyless POS N...: rows of a table without a key.
+keyless() {
+    local n
+    pg schema 1.0 100 ',"columns":[{"name":"n","type":"integer"}],"key_columns":[]'
+    for n; do pg c "1.$n" 100 ",\"before\":null,\"after\":{\"n\":$n}"; done
+}
+@test "a transaction that begins again, since the source has lost its connection, has each of its rows once" {
+    local format
+    { keyless 1 2; keyless 1 2 3; commit 1.9 100 3; } >"$DIR/in"
+    copy a <"$DIR/in"
+    is "rows" 1,2,3 "$(sqlite3 "$DIR/a.db" 'SELECT n FROM t ORDER BY 1' | paste -sd,)"
+    for format in debezium maxwell wal2json; do
+        rm -rf "$DIR"/b*
+        filter -q --to $format <"$DIR/in" >"$DIR/$format"
+        filter -q --from $format <"$DIR/$format" | copy b
+        is "rows of $format" 1,2,3 "$(sqlite3 "$DIR/b.db" 'SELECT n FROM t ORDER BY 1' | paste -sd,)"
+    done
+    is "begins and ends" 'BEGIN null,BEGIN null,END 3' "$(jq -r 'select(.status) | "\(.status) \(.event_count)"' "$DIR/debezium" | paste -sd,)"
+    is "places" '1 2 1 2 3' "$(jq -r '.transaction.total_order // empty' "$DIR/debezium" | paste -sd' ')"
+    # Killed instead, and started again: the same file, but for what was held.
+    { keyless 1 2 | filter -q --to wal2json; { keyless 1 2 3; commit 1.9 100 3; } | filter -q --to wal2json; } | diff "$DIR/wal2json" -
+    # Lines that are numbered do not tell which of them came again.
+    ends_with 65 filter -q --from wal2json --from-position line <"$DIR/wal2json" 2>"$DIR/err" >"$DIR/out"
+    grep -q 'begins within another one' "$DIR/err"
+}
+
+@test "a transaction that comes again right behind itself has each of its rows once" {
+    local rows format
+    for rows in 1 '1 2'; do
+        # shellcheck disable=SC2086
+        { keyless $rows; commit 1.9 100 2; } >"$DIR/in"
+        { sed -n 1p <(my_example); my c 1.1 100 154 ',"before":null,"after":{"id":1}'; commit 1.9 100 1; } | sed 's/"key_columns":\["id"\]/"key_columns":[]/; s/postgresql/mysql/' >"$DIR/my"
+        for format in debezium maxwell wal2json; do
+            rm -rf "$DIR"/b* "$DIR"/c*
+            filter -q --to $format <"$DIR/in" >"$DIR/$format"
+            cat "$DIR/$format" "$DIR/$format" | filter -q --from $format | copy b
+            is "rows of $format" "$rows" "$(sqlite3 "$DIR/b.db" 'SELECT n FROM t ORDER BY 1' | paste -sd' ')"
+            filter -q --to $format <"$DIR/my" >"$DIR/$format.my"
+            cat "$DIR/$format.my" "$DIR/$format.my" | filter -q --from $format | copy c
+            is "rows of $format from MySQL" 1 "$(sqlite3 "$DIR/c.db" 'SELECT id FROM t' | paste -sd' ')"
+        done
+    done
+    jq -c '{change: [{kind: "insert", schema: "public", table: "t", columnnames: ["n"], columntypes: ["integer"], columnvalues: [5, 6][:1]}], nextlsn: "0/100"}' -n >"$DIR/one"
+    cat "$DIR/one" "$DIR/one" | filter -q --from wal2json | copy d
+    is "rows of wal2json, version 1" 5 "$(sqlite3 "$DIR/d.db" 'SELECT n FROM t' | paste -sd' ')"
+}
+
+@test "singer: a run whose versions are older than those of the run before empties nothing" {
+    head -2 <(example) >"$DIR/one"
+    { cat "$DIR/one"; commit 1.9 100 1; pg t 2.1 200 ''; pg c 2.2 200 ',"key":{"id":5},"before":null,"after":{"id":5}'; commit 2.9 200 2; } | filter -q --to singer >"$DIR/foreign"
+    { sed 's/"id":1,/"id":6,/; s/"key":{"id":1}/"key":{"id":6}/' "$DIR/one"; commit 1.9 100 1; } | filter -q --to singer >>"$DIR/foreign"
+    filter -q --from singer --from-position line <"$DIR/foreign" | copy a
+    is "rows" 5,6 "$(sqlite3 "$DIR/a.db" 'SELECT id FROM "t" ORDER BY 1' | paste -sd,)"
+}
+
 # -- all ------------------------------------------------------------------------
 
 @test "a row without a schema line, and a line of another format, are refused" {

@@ -87,3 +87,39 @@ canal() {
     t cdc-filter -q --from debezium --key id --on-error skip <"$DIR/in" >"$DIR/out" 2>"$DIR/err"
     is "lines" "schema t|c t|commit|schema u|c u|commit" "$(jq -r '.op + (.source.table // "" | if . == "" then "" else " " + . end)' "$DIR/out" | paste -sd'|')"
 }
+
+# maxwell ID XOFFSET...: a row of one transaction; `commit` for its last one.
+maxwell() {
+    local place=",\"xoffset\":$2"
+    [ "$2" != commit ] || place=',"commit":true'
+    echo "{\"database\":\"d\",\"table\":\"t\",\"type\":\"insert\",\"ts\":1,\"xid\":7$place,\"position\":\"bin.000001:100\",\"primary_key_columns\":[\"id\"],\"data\":{\"id\":$1}}"
+}
+@test "maxwell: the last row of a transaction ends it, also where that row is refused" {
+    { maxwell 1 0; maxwell 2 1; maxwell null commit; } >"$DIR/in"
+    t cdc-filter -q --from maxwell --on-error skip <"$DIR/in" >"$DIR/out" 2>"$DIR/err"
+    is "lines" "schema c c commit 2" "$(jq -r '.op, .events // empty' "$DIR/out" | paste -sd' ')"
+    t cdc-sink-sqlite -q --state-dir "$DIR" "$DIR/copy.db" <"$DIR/out"
+    is "rows" "1 2" "$(sqlite3 "$DIR/copy.db" 'select id from t order by id' | paste -sd' ')"
+    { maxwell 1 0; maxwell 2 commit | sed 's/"data".*/"x":1}/'; } >"$DIR/in"
+    t cdc-filter -q --from maxwell --on-error skip <"$DIR/in" 2>"$DIR/err" >"$DIR/out"
+    is "lines" "schema c commit 1" "$(jq -r '.op, .events // empty' "$DIR/out" | paste -sd' ')"
+}
+
+record() { echo "{\"type\":\"RECORD\",\"stream\":\"t\",\"record\":{\"id\":$1},\"version\":$2}"; }
+@test "singer: the first record of a new version is refused, and the next one, or the version's activation, still empties the table" {
+    local last
+    for last in "$(record 2 6)" '{"type":"ACTIVATE_VERSION","stream":"t","version":6}'; do
+        {
+            echo '{"type":"SCHEMA","stream":"t","schema":{"properties":{"id":{"type":["integer"]}}},"key_properties":["id"]}'
+            record 1 5
+            echo '{"type":"STATE","value":{}}'
+            record null 6
+            echo "$last"
+            echo '{"type":"STATE","value":{}}'
+        } >"$DIR/in"
+        t cdc-filter -q --from singer --from-position run --on-error skip <"$DIR/in" >"$DIR/out" 2>"$DIR/err"
+        is "lines" "schema u commit t" "$(jq -r .op "$DIR/out" | head -4 | paste -sd' ')"
+        t cdc-sink-sqlite -q --state-dir "$DIR" "$DIR/copy.db" <"$DIR/out"
+        is "the row of the version before" 0 "$(sqlite3 "$DIR/copy.db" 'select count(*) from t where id = 1')"
+    done
+}

@@ -191,6 +191,17 @@ static bool place_after_last(struct cdc_buf *key, const struct reader_stream *st
     return stream->key.len > 0;
 }
 
+/* Lines with one place are several, as the two of an update of a key, or one that comes again: their numbers in the transaction tell,
+ * where they have some. */
+static bool comes_again(struct reader_stream *stream, struct cdc_span key, struct cdc_span transaction)
+{
+    int64_t before = stream->order;
+
+    stream->order = 0;
+    return cdc_json_int64(cdc_json_member(transaction, "total_order"), &stream->order) && stream->order <= before &&
+           cdc_span_equal(cdc_span(stream->key.data, stream->key.len), key);
+}
+
 static int place(struct cdc_format_reader *reader, struct reader_stream *stream, const struct debezium_source *source,
                  struct cdc_span transaction, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -212,6 +223,8 @@ static int place(struct cdc_format_reader *reader, struct reader_stream *stream,
         return cdc_error_memory(error);
     if (reader_transaction(stream, cdc_span(key->data + at, key->len - at), out, error) != 0)
         return -1;
+    if (found && comes_again(stream, cdc_span(key->data, n), transaction))
+        reader_begin_again(stream);
     /* The places within a MySQL transaction differ, and a greater seq would end it. */
     seq = stream->open ? stream->seq : seq;
     return reader_place(reader, stream, found ? cdc_span(key->data, n) : cdc_span(NULL, 0), seq,

@@ -124,6 +124,7 @@ void cdc_format_writer_free(struct cdc_format_writer *writer)
         free((char *)writer->streams[i].name.p);
         cdc_buf_free(&writer->streams[i].id);
         cdc_buf_free(&writer->streams[i].held);
+        cdc_buf_free(&writer->streams[i].newest);
         free(writer->streams[i].touched);
     }
     free(writer->streams);
@@ -153,6 +154,12 @@ static struct writer_stream *stream_of(struct cdc_format_writer *writer, struct 
     return NULL;
 }
 
+/* One of a transaction's lines, that its end counts. */
+static bool is_change(enum cdc_op op)
+{
+    return op != CDC_OP_SCHEMA && op != CDC_OP_COMMIT && op != CDC_OP_HEARTBEAT;
+}
+
 int cdc_format_write(void *state, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
 {
     struct cdc_format_writer *writer = state;
@@ -176,8 +183,11 @@ int cdc_format_write(void *state, const struct cdc_event *event, struct cdc_buf 
     if (cdc_event_has_row(event) && (table == NULL || !table->defined))
         return cdc_error_set(error, CDC_EXIT_DATA,
                              "a row before the schema line of its table: the stream must keep its schema lines");
+    if (is_change(event->op))
+        writer_place(stream, event);
     int lines = writer->ops->event(writer, stream, table, event, out, error);
-    bool failed = out->failed || writer->scratch.failed || stream->id.failed || stream->held.failed;
+    bool failed =
+        out->failed || writer->scratch.failed || stream->id.failed || stream->held.failed || stream->newest.failed;
     return lines >= 0 && failed ? cdc_error_memory(error) : lines;
 }
 

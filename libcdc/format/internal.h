@@ -159,6 +159,7 @@ struct losses {
 struct writer_stream {
     struct cdc_span name; /* owned, raw */
     struct cdc_buf id;
+    struct cdc_buf newest; /* pos of the newest change */
     bool open;
     uint64_t number, lines;
     struct cdc_buf held; /* the newest line, until it is known whether it is the last one of the transaction */
@@ -188,6 +189,9 @@ struct cdc_format_writer {
 /* A line of the transaction more, maybe of a table. 0, or -1: MEMORY. */
 int writer_touch(struct writer_stream *stream, struct format_table *table, struct cdc_error *error);
 void writer_commit(struct writer_stream *stream);
+/* Before a line of the transaction: of one that has begun again, since the source has lost its connection, nothing has been written.
+ * stream->newest.failed: without memory. */
+void writer_place(struct writer_stream *stream, const struct cdc_event *event);
 
 /* Are two values of JSON the same? Escapes do not count. */
 bool format_values_equal(struct cdc_span a, struct cdc_span b);
@@ -231,6 +235,7 @@ struct reader_stream {
     struct cdc_span name; /* owned, raw */
     struct cdc_buf key;   /* of the newest position */
     uint64_t n;           /* lines with that key */
+    int64_t order;        /* of the newest line in its transaction, where the format tells it */
     struct cdc_buf pos;   /* KEY.N */
     int64_t seq, ts_ms;
     struct cdc_buf tx; /* the transaction in hand */
@@ -281,6 +286,9 @@ struct reader_stream *reader_only_stream(struct cdc_format_reader *reader, struc
  * does not tell (DATA, unless the lines are numbered). `lacks` says what. */
 int reader_place(struct cdc_format_reader *reader, struct reader_stream *stream, struct cdc_span key, int64_t seq,
                  const char *lacks, struct cdc_error *error);
+/* The next change has come before, and what comes after it maybe too: places with its key are counted anew, and so are the changes
+ * that the commit line tells of. */
+void reader_begin_again(struct reader_stream *stream);
 /* The next change belongs to the transaction of that name: another one before it is complete. */
 int reader_transaction(struct reader_stream *stream, struct cdc_span id, struct cdc_buf *out, struct cdc_error *error);
 int reader_commit(struct reader_stream *stream, struct cdc_buf *out, struct cdc_error *error);

@@ -150,10 +150,11 @@ static int place(struct cdc_format_reader *reader, struct reader_stream *stream,
     cdc_buf_byte(key, '.');
     cdc_buf_hex(key, (uint64_t)offset, 16);
     cdc_buf_byte(key, '.');
-    if (is_last && xid.p != NULL)
+    bool is_own = cdc_json_int64(cdc_json_member(line, "xoffset"), &xoffset); /* no other row's place */
+    if (is_last && xid.p != NULL) {
         xoffset = LAST_OFFSET;
-    else
-        (void)cdc_json_int64(cdc_json_member(line, "xoffset"), &xoffset);
+        is_own = true;
+    }
     cdc_buf_hex(key, (uint64_t)xoffset, 8);
     if (key->failed)
         return cdc_error_memory(error);
@@ -161,6 +162,8 @@ static int place(struct cdc_format_reader *reader, struct reader_stream *stream,
     seq = found && file > 0 ? file << 40 | (offset & 0xffffffffff) : offset;
     if (reader_transaction(stream, xid.p != NULL ? xid : cdc_span(key->data, key->len), out, error) != 0)
         return -1;
+    if (is_own && cdc_span_equal(cdc_span(stream->key.data, stream->key.len), cdc_span(key->data, key->len)))
+        reader_begin_again(stream);
     return reader_place(reader, stream, found ? cdc_span(key->data, key->len) : cdc_span(NULL, 0),
                         stream->open ? stream->seq : seq, "\"position\" is missing, Maxwell's output_binlog_position",
                         error);
@@ -250,14 +253,12 @@ static struct format_table *table_of(struct cdc_format_reader *reader, struct re
     return format_table_of(&reader->tables, stream->name, db, cdc_span(NULL, 0), table, error);
 }
 
-static int read_row_line(struct cdc_format_reader *reader, struct cdc_span line, const char *op, struct cdc_buf *out,
-                         struct cdc_error *error)
+static int append_row(struct cdc_format_reader *reader, struct reader_stream *stream, struct cdc_span line,
+                      const char *op, bool is_last, struct cdc_buf *out, struct cdc_error *error)
 {
-    struct reader_stream *stream = reader_only_stream(reader, error);
     struct cdc_span data = cdc_json_member(line, "data"), old = cdc_json_member(line, "old");
-    bool is_last = cdc_span_is(cdc_json_member(line, "commit"), "true") || cdc_json_member(line, "xid").p == NULL;
     struct reader_change change = {.op = op, .connector = "mysql", .snapshot = *op == 'r'};
-    struct format_table *table = stream != NULL ? table_of(reader, stream, line, error) : NULL;
+    struct format_table *table = table_of(reader, stream, line, error);
 
     if (table == NULL)
         return -1;
@@ -287,9 +288,23 @@ static int read_row_line(struct cdc_format_reader *reader, struct cdc_span line,
     change.unchanged = cdc_span(reader->unchanged.data, reader->unchanged.len);
     if (cdc_json_int64(cdc_json_member(line, "ts"), &change.ts_ms) && change.ts_ms < INT64_MAX / 1000)
         change.ts_ms *= 1000;
-    if (reader_append(reader, stream, &change, out, error) != 0)
+    return reader_append(reader, stream, &change, out, error);
+}
+
+/* The last row of a transaction ends it, also where that row is refused. */
+static int read_row_line(struct cdc_format_reader *reader, struct cdc_span line, const char *op, struct cdc_buf *out,
+                         struct cdc_error *error)
+{
+    struct reader_stream *stream = reader_only_stream(reader, error);
+    bool is_last = cdc_span_is(cdc_json_member(line, "commit"), "true") || cdc_json_member(line, "xid").p == NULL;
+    struct cdc_error ignored = {0};
+
+    if (stream == NULL)
         return -1;
-    return is_last ? reader_commit(stream, out, error) : 0;
+    int result = append_row(reader, stream, line, op, is_last, out, error);
+    if (is_last && reader_commit(stream, out, result == 0 ? error : &ignored) != 0)
+        return -1;
+    return result;
 }
 
 static int read_ddl(struct cdc_format_reader *reader, struct cdc_span line, struct cdc_buf *out,

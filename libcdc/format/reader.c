@@ -125,6 +125,12 @@ int reader_place(struct cdc_format_reader *reader, struct reader_stream *stream,
     return reader->scratch.failed || stream->key.failed || stream->pos.failed ? cdc_error_memory(error) : 0;
 }
 
+void reader_begin_again(struct reader_stream *stream)
+{
+    stream->key.len = 0;
+    stream->events = 0;
+}
+
 /* -- lines ----------------------------------------------------------------------- */
 
 static void append_head(struct cdc_buf *out, const struct reader_stream *stream, const char *op, char kind)
@@ -292,11 +298,14 @@ int reader_append(struct cdc_format_reader *reader, struct reader_stream *stream
         append_columns(out, table);
         table->announced = true;
     }
+    size_t begin = out->len;
     append_head(out, stream, change->op, '1');
     cdc_buf_append(out, reader->source.data, reader->source.len);
     if (has_row) {
-        if (append_key(out, table, change->after.p != NULL ? change->after : change->before, error) != 0)
+        if (append_key(out, table, change->after.p != NULL ? change->after : change->before, error) != 0) {
+            out->len = begin; /* only whole lines */
             return -1;
+        }
         append_row(out, "before", change->before);
         append_row(out, "after", change->after);
         append_list(out, "unchanged", change->unchanged);

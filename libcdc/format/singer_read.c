@@ -220,7 +220,8 @@ static int empty_table(struct cdc_format_reader *reader, struct reader_stream *s
     return reader_append(reader, stream, &change, out, error);
 }
 
-/* The version of a record is another one than that of the records before: a new copy of the table begins. */
+/* The version of a record is a newer one than that of the records before: a new copy of the table begins. With an older one begins
+ * another run of a writer that knows no more which version it had (ours), and the rows stay. */
 static int take_version(struct cdc_format_reader *reader, struct reader_stream *stream, struct format_table *table,
                         struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -228,9 +229,9 @@ static int take_version(struct cdc_format_reader *reader, struct reader_stream *
 
     if (!cdc_json_int64(cdc_json_member(line, "version"), &version) || version == table->version)
         return 0;
-    bool first = table->version == 0;
+    bool is_newer = table->version != 0 && version > table->version;
     table->version = version;
-    return first ? 0 : empty_table(reader, stream, table, out, error);
+    return is_newer ? empty_table(reader, stream, table, out, error) : 0;
 }
 
 /* A record of which it is not said may be a new row or a newer one: it takes the place of what is there. */
@@ -244,18 +245,14 @@ static const char *op_of(const struct format_table *table, struct cdc_span line)
     return table->n_key > 0 ? "u" : "c";
 }
 
-static int read_record_line(struct cdc_format_reader *reader, struct reader_stream *stream, struct format_table *table,
-                            struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
+static int append_record(struct cdc_format_reader *reader, struct reader_stream *stream, struct format_table *table,
+                         struct cdc_span line, struct cdc_span record, struct cdc_buf *out, struct cdc_error *error)
 {
-    struct cdc_span record = cdc_json_member(line, "record"), extracted = cdc_json_member(line, "time_extracted");
+    struct cdc_span extracted = cdc_json_member(line, "time_extracted");
     struct reader_change change = {.table = table};
     char text[64];
     bool deleted = false;
 
-    if (cdc_json_type(record) != CDC_JSON_OBJECT)
-        return reader_bad("the message has no \"record\"", error);
-    if (!table->defined)
-        return reader_bad("a RECORD before the SCHEMA of its stream", error);
     if (take_version(reader, stream, table, line, out, error) != 0)
         return -1;
     if (extracted.p != NULL && cdc_json_member_copy(line, "time_extracted", text, sizeof text))
@@ -274,6 +271,22 @@ static int read_record_line(struct cdc_format_reader *reader, struct reader_stre
         change.unchanged = span_of(&reader->unchanged);
     }
     return reader_append(reader, stream, &change, out, error);
+}
+
+static int read_record_line(struct cdc_format_reader *reader, struct reader_stream *stream, struct format_table *table,
+                            struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_span record = cdc_json_member(line, "record");
+    int64_t version = table->version;
+
+    if (cdc_json_type(record) != CDC_JSON_OBJECT)
+        return reader_bad("the message has no \"record\"", error);
+    if (!table->defined)
+        return reader_bad("a RECORD before the SCHEMA of its stream", error);
+    if (append_record(reader, stream, table, line, record, out, error) == 0)
+        return 0;
+    table->version = version; /* what is refused empties no table: the next one of that version does */
+    return -1;
 }
 
 /* Rows of other versions go. At the first version of a run it is not known which rows those are. */

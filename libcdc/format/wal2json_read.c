@@ -328,14 +328,16 @@ static struct cdc_span lsn_in_hand(const struct reader_stream *stream)
     return span_of(&stream->tx);
 }
 
-static int read_begin(struct reader_stream *stream, struct cdc_span line, struct cdc_buf *out, struct cdc_error *error)
+/* One that has not ended was not whole: its lines come again, with the same places, where the lines tell them. */
+static int read_begin(const struct cdc_format_reader *reader, struct reader_stream *stream, struct cdc_span line,
+                      struct cdc_error *error)
 {
     struct cdc_span lsn = cdc_json_member_raw(line, "lsn");
 
-    /* One that has not ended was not whole: its lines come again. */
-    if (stream->open)
+    if (stream->open && (reader->settings.position != CDC_FORMAT_POSITION_LOG || lsn.n == 0 ||
+                         !cdc_span_equal(lsn, lsn_in_hand(stream))))
         return reader_bad("a transaction begins within another one", error);
-    (void)out;
+    reader_begin_again(stream);
     stream->tx.len = 0;
     stream->in_transaction = true;
     stream->ts_ms = take_timestamp(cdc_json_member_raw(line, "timestamp"));
@@ -380,7 +382,7 @@ static int read_version_2(struct cdc_format_reader *reader, struct cdc_span line
     if (action.n == 1 && strchr("IUDTM", *action.p) != NULL)
         return read_change(reader, stream, line, *action.p, out, error);
     if (cdc_span_is(action, "B"))
-        return read_begin(stream, line, out, error);
+        return read_begin(reader, stream, line, error);
     if (!cdc_span_is(action, "C"))
         return reader_bad("the line's \"action\" is not known", error);
     stream->in_transaction = false;
@@ -454,6 +456,7 @@ static int read_version_1(struct cdc_format_reader *reader, struct cdc_span line
 
     if (stream == NULL)
         return -1;
+    reader_begin_again(stream);
     for (cdc_json_iter_begin(&iter, changes); cdc_json_next_element(&iter, &item);)
         if (read_old_change(reader, stream, item, lsn, &change, out, error) != 0)
             return -1;

@@ -35,6 +35,20 @@ void writer_commit(struct writer_stream *stream)
     stream->id.len = 0;
 }
 
+void writer_place(struct writer_stream *stream, const struct cdc_event *event)
+{
+    struct cdc_buf *newest = &stream->newest;
+
+    if (event->pos.n == 0)
+        return;
+    if (stream->open && newest->len > 0 && cdc_span_compare(event->pos, cdc_span(newest->data, newest->len)) <= 0) {
+        writer_commit(stream);
+        stream->held.len = 0; /* it comes again */
+    }
+    newest->len = 0;
+    cdc_buf_span(newest, event->pos);
+}
+
 bool writer_is_json_null(const struct format_column *column, struct cdc_span value, struct cdc_span json_null)
 {
     return json_null.p != NULL && *value.p == 'n' && format_list_has(json_null, column->name);

@@ -530,7 +530,8 @@ static enum cdc_step_result take_event(void *state, const struct cdc_event *even
         return CDC_STEP_KEPT;
     if (event->op == CDC_OP_SCHEMA)
         return take_schema(flatten, table, event, out, error);
-    if (event->op == CDC_OP_TRUNCATE) /* of no row from here on, also where it is read again */
+    /* Of no row from here on, also where it is read again; of one of several tables under this name the others' rows stay. */
+    if (event->op == CDC_OP_TRUNCATE && cdc_json_is_null(event->part))
         table->made.len = table->n_made = 0;
     if (!cdc_event_has_row(event))
         return CDC_STEP_KEPT;

@@ -181,6 +181,21 @@ static void test_flatten(void)
                                        "null\":[\"doc\"]}\n");
     cdc_buf_free(&text);
     ends(&wanted, lines, CDC_EXIT_DATA);
+    /* A truncate of one of several tables under that name: the others' rows have their columns still. */
+#define ROW(pos, id, doc) HEAD("c", pos) ",\"key\":{\"id\":" id "},\"before\":null,\"after\":{\"id\":" id "," doc "}}\n"
+#define PART HEAD("t", "3") ",\"part\":{\"column\":\"source_table\",\"value\":\"a.t\"}}\n"
+    text = (struct cdc_buf)CDC_BUF_INIT;
+    cdc_buf_text(&text, schema);
+    cdc_buf_text(&text, ROW("2", "1", "\"doc\":{\"a\":1}") PART ROW("4", "2", "\"doc\":{\"b\":1}"));
+    cdc_buf_byte(&text, '\0');
+    becomes(
+        &wanted, text.data,
+        HEAD("schema", "1") ",\"columns\":[" FLAT
+                            "],\"key_columns\":[\"id\"]}\n" HEAD("schema", "2.1") ",\"columns\":[" FLAT "," OPTIONAL(
+                                "doc_a") "],\"key_columns\":[\"id\"]}\n" ROW("2.2", "1", "\"doc_a\":1")
+                                PART HEAD("schema", "4.1") ",\"columns\":[" FLAT "," OPTIONAL("doc_a") "," OPTIONAL(
+                                    "doc_b") "],\"key_columns\":[\"id\"]}\n" ROW("4.2", "2", "\"doc_b\":1"));
+    cdc_buf_free(&text);
     const struct wanted nothing = {.flatten = LIST("t:")};
     ends(&nothing, "", CDC_EXIT_USAGE);
 }
