@@ -282,6 +282,8 @@ static void test_newest(void)
 static void test_too_large(void)
 {
 #define PRESSURE(what, rest) "rejected execution of " what " operation [coordinating_and_primary_bytes=7, " rest "]"
+#define OWN(bytes)                                                                                                     \
+    "rejected execution of primary operation [coordinating_and_primary_bytes=" bytes ", replica_bytes=0, "
 #define BREAKER(limit, more)                                                                                           \
     "[parent] Data too large, data for [<http_request>] would be [9999/9kb], which is larger than the limit of "       \
     "[" limit "/x]" more
@@ -295,6 +297,11 @@ static void test_too_large(void)
         {true, PRESSURE("primary", "all_bytes=0, primary_operation_bytes=9, max_primary_bytes=8")},
         {false, PRESSURE("coordinating", "all_bytes=99, coordinating_operation_bytes=8, max_coordinating_bytes=8")},
         {false, PRESSURE("primary", "all_bytes=99, primary_operation_bytes=8, max_coordinating_and_primary_bytes=9")},
+        /* Of the request itself is there what keeps its documents from the shard; of others it is gone in a moment. */
+        {true, OWN("1040") "primary_operation_bytes=400000, max_primary_bytes=401039]"},
+        {false, OWN("1040") "primary_operation_bytes=400000, max_primary_bytes=401040]"},
+        {false, OWN("800") "primary_operation_bytes=401039, max_primary_bytes=401039]"},
+        {false, OWN("100000") "primary_operation_bytes=400000, max_primary_bytes=401039]"},
         {false, PRESSURE("coordinating", "coordinating_operation_bytes=x, max_coordinating_bytes=8")},
         {false, PRESSURE("coordinating", "coordinating_operation_bytes=9")},
         {false, "rejected execution of coordinating operation [shard_detail=[i][0][C], shard_total_bytes=0, "

@@ -5,6 +5,9 @@
  *   rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0,
  *   coordinating_operation_bytes=62914815, max_coordinating_and_primary_bytes=53687091]       alone it is above the limit
  *
+ *   rejected execution of primary operation [coordinating_and_primary_bytes=31458108, ..., primary_operation_bytes=41943100,
+ *   max_primary_bytes=51897958]       with what this very request has there already, and nobody else has anything
+ *
  *   Request contains an operation of size [62914815] bytes, which exceeds the maximum allowed limit of [53687091] bytes
  *
  *   [parent] Data too large, data for [<http_request>] would be [521142272/497mb], which is larger than the limit of
@@ -14,6 +17,8 @@
 #include <stdlib.h>
 
 #include "connectors/http/elasticsearch/answer.h"
+
+#define BESIDES ((size_t)64 << 10)
 
 /* The number that comes after the mark; -1: there is none. */
 static long long number_after(const char *text, const char *mark)
@@ -33,22 +38,33 @@ static bool is_above(long long number, long long limit)
     return number >= 0 && limit >= 0 && number > limit;
 }
 
-/* What one shard may have grows with its load (shard_...): only the limits of a node stay. */
-static bool is_above_pressure(const char *reason)
+/* Is what the node has in hand just the request of n bytes? Documents count there, and not the lines between them, and for each a
+ * little besides. */
+static bool is_of_request(long long in_hand, size_t n)
+{
+    return in_hand >= 0 && (size_t)in_hand >= n - n / 8 && (size_t)in_hand <= n + BESIDES;
+}
+
+/* What one shard may have grows with its load (shard_...): only the limits of a node stay. n: bytes of the request. */
+static bool is_above_pressure(const char *reason, size_t n)
 {
     const char *begin = strstr(reason, " operation [coordinating_and_primary_bytes="),
                *max = begin != NULL ? strstr(begin, ", max_") : NULL;
     long long limit = max != NULL ? number_after(max, "bytes=") : -1;
 
-    return begin != NULL && (is_above(number_after(begin, " coordinating_operation_bytes="), limit) ||
-                             is_above(number_after(begin, " primary_operation_bytes="), limit));
+    long long primary = begin != NULL ? number_after(begin, " primary_operation_bytes=") : -1;
+
+    return begin != NULL &&
+           (is_above(number_after(begin, " coordinating_operation_bytes="), limit) || is_above(primary, limit) ||
+            (is_of_request(number_after(begin, "[coordinating_and_primary_bytes="), n) && primary >= 0 &&
+             is_above(number_after(begin, "[coordinating_and_primary_bytes=") + primary, limit)));
 }
 
 bool es_too_large_reason(const char *reason, size_t n)
 {
     long long breaker = number_after(reason, "which is larger than the limit of [");
 
-    return is_above_pressure(reason) || is_above((long long)n, breaker) ||
+    return is_above_pressure(reason, n) || is_above((long long)n, breaker) ||
            is_above(number_after(reason, "new bytes reserved: ["), breaker) ||
            (strstr(reason, "exceeds the maximum allowed limit of [") != NULL &&
             strstr(reason, "contains an operation of size [") != NULL);
