@@ -298,7 +298,7 @@ static int append_leaf(struct pass *pass, struct cdc_span value, bool json_null,
             if (cdc_json_raw_equal(cdc_json_member_raw(column, "name"), name))
                 return refuse_made(pass, name, CDC_EXIT_DATA, "is one of the table's own",
                                    "use --add with another name");
-        if (memmem(name.p, name.n, "\\u0000", 6) != NULL)
+        if (shape_has_nul(name))
             return refuse_made(pass, name, CDC_EXIT_DATA, "would have a NUL in its name", NULL);
         if (++table->n_made > COLUMNS_MAX)
             return refuse_made(pass, name, CDC_EXIT_CONFIG, "would be one too many that is made of nested values",

@@ -28,6 +28,8 @@ void shape_append_schema(struct cdc_buf *out, const struct cdc_event *event, con
                          struct cdc_span columns, struct cdc_span keys);
 /* The member of that name, which is between quotes in a line; p NULL: there is none. */
 struct cdc_span shape_member(struct cdc_span row, struct cdc_span raw);
+/* Has a text, as it stands between quotes, a NUL in it? One that reads \\u0000 has none. */
+bool shape_has_nul(struct cdc_span raw);
 bool shape_has_name(struct cdc_span names, struct cdc_span raw);
 /* Did the key change? *old is the object that has its columns' old values: before, or else key. */
 bool shape_key_changed(const struct cdc_event *event);

@@ -47,6 +47,14 @@ void shape_append_schema(struct cdc_buf *out, const struct cdc_event *event, con
     cdc_buf_byte(out, '}');
 }
 
+bool shape_has_nul(struct cdc_span raw)
+{
+    for (size_t i = 0; i < raw.n; i++)
+        if (raw.p[i] == '\\' && ++i + 5 <= raw.n && memcmp(raw.p + i, "u0000", 5) == 0)
+            return true;
+    return false;
+}
+
 struct cdc_span shape_member(struct cdc_span row, struct cdc_span raw)
 {
     struct cdc_json_iter iter;

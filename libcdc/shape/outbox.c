@@ -196,7 +196,7 @@ static int name_event(struct cdc_outbox *outbox, const struct seen *table, const
         return refuse(table, CDC_EXIT_DATA, "has a row whose aggregatetype is no text", NULL, error);
     append_prefix(outbox);
     cdc_buf_span(name, raw.n > 0 ? raw : kind);
-    if (memmem(name->data, name->len, "\\u0000", 6) != NULL)
+    if (shape_has_nul(cdc_span(name->data, name->len)))
         return refuse(table, CDC_EXIT_DATA, "has a row whose aggregatetype has a NUL in it", NULL, error);
     return name->failed ? cdc_error_memory(error) : 0;
 }

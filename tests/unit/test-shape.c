@@ -196,6 +196,18 @@ static void test_flatten(void)
                                 PART HEAD("schema", "4.1") ",\"columns\":[" FLAT "," OPTIONAL("doc_a") "," OPTIONAL(
                                     "doc_b") "],\"key_columns\":[\"id\"]}\n" ROW("4.2", "2", "\"doc_b\":1"));
     cdc_buf_free(&text);
+    /* A name with a backslash before u0000 has no NUL in it. */
+    text = (struct cdc_buf)CDC_BUF_INIT;
+    cdc_buf_text(&text, schema);
+    cdc_buf_text(&text, ROW("2", "1", "\"doc\":{\"\\\\u0000\":1}"));
+    cdc_buf_byte(&text, '\0');
+    ends(&wanted, text.data, 0);
+    text.len = 0;
+    cdc_buf_text(&text, schema);
+    cdc_buf_text(&text, ROW("2", "1", "\"doc\":{\"\\\\\\u0000\":1}"));
+    cdc_buf_byte(&text, '\0');
+    ends(&wanted, text.data, CDC_EXIT_DATA);
+    cdc_buf_free(&text);
     const struct wanted nothing = {.flatten = LIST("t:")};
     ends(&nothing, "", CDC_EXIT_USAGE);
 }
