@@ -217,6 +217,33 @@ move() { change u "{\"id\":$2}" "{\"id\":$1}" "{\"id\":$2,\"name\":\"$3\",\"big\
     is "a newer line of the row ends that" $'1|new\n2|later' "$(q 'select id, name from t order by id')"
 }
 
+@test "replay: a row that moved, stored by a later line under its new key, does not come back under the old one" {
+    local after
+    for after in 'row u 2 good' 'move 2 3 good' 'change d {"id":2} {"id":2} null'; do
+        rm -rf "$DB"* "$DEAD"
+        begin
+        { users; row u 1 bad-a; commit; move 1 2 bad-b; commit; } >"$IN"
+        letters
+        { users; $after; commit; } >"$IN"
+        letters
+        mend
+        run -0 --separate-stderr replay
+        [[ $stderr == *"2 left out, since a newer line"* ]]
+        is "rows after: $after" 0 "$(q "select count(*) from t where name like 'bad%'")"
+    done
+    # The older one alone, while the move waits: no row has the old key.
+    rm -rf "$DB"* "$DEAD"
+    begin
+    { users; row u 1 bad-a; commit; move 1 2 bad-b; commit; } >"$IN"
+    letters
+    mend
+    head -1 "$DEAD" >"$DIR/older"
+    replay "$DIR/older"
+    is "no row yet" "" "$(q 'select id, name from t')"
+    replay
+    is "moved" '2|bad-b' "$(q 'select id, name from t')"
+}
+
 @test "replay: letters of one row from two files, the newer ones first, or in one file the wrong way round" {
     local way
     for way in files file; do

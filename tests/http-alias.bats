@@ -88,6 +88,35 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
     status_of "$SPAWNED"
 }
 
+@test "a read that is not at its end when the sink is started again, or of which only one part is: no alias is led anywhere" {
+    local a='"part":{"column":"part","value":"a"}' b='"part":{"column":"part","value":"b"}' part
+    both() { elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'; }
+    ended() { read_end id id:integer part:text | sed "s/}\$/,$1}/"; POS=$((POS + 1)); }
+    curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-old" -H 'Content-Type: application/json' -d "{\"aliases\":{\"$NAME-t\":{}}}" >/dev/null
+    {
+        for part in "$a" "$b"; do
+            line t "\"read\":\"live\",$part"
+            schema id id:integer part:text | sed "s/}\$/,$part}/"
+            POS=$((POS + 1))
+        done
+        change r '{"id":1}' null '{"id":1,"part":"a"}'
+        commit
+    } | now >"$IN"
+    both
+    SEQ=200
+    { TABLE=u; schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
+    both
+    is "started again, with lines of the log" "$NAME-old" "$(leads_to t)"
+    SEQ=300
+    { change r '{"id":2}' null '{"id":2,"part":"a"}'; ended "$a"; commit; } | now >"$IN"
+    both
+    is "at the end of one part" "$NAME-old" "$(leads_to t)"
+    SEQ=400
+    { change r '{"id":3}' null '{"id":3,"part":"b"}'; ended "$b"; commit; } | now >"$IN"
+    both
+    is "at the end of both" "$NAME-t-2" "$(leads_to t)"
+}
+
 @test "an alias of two tables is exit 78, in one run and in a later one, and the first one keeps it" {
     both() { elastic --index '{schema}-{table}-2' --alias "$NAME-{table}"; }
     { for SCHEMA in "$NAME" "$NAME-other"; do schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; done; } | now >"$IN"

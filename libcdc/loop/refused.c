@@ -34,12 +34,15 @@
 #include <cdc/part.h>
 
 #define ENTRIES_MAX 10000u /* the newest ones are known */
+#define FORGET 1000u       /* at a time */
+#define LINES_MAX 50000u   /* that are appended before the file is written anew */
 #define FILTER_BITS 16
 
 struct entry {
     char *pos, *name; /* as they stand in the line */
     char *lacks;      /* an array: the columns that the line does not have; NULL: none */
     char *part;       /* a JSON string: of which part of its table it is; NULL: not known */
+    uint64_t id;      /* of name and pos */
     int64_t seq;      /* of the line; -1: not known */
     uint64_t db, table, keys[2], columns;
     enum refused_state state;
@@ -57,6 +60,7 @@ struct refused {
     char *path;
     int fd; /* -1: not there yet */
     bool dirty, keeps, history;
+    size_t n_lines; /* that were appended since it was written anew */
     struct entry *entries;
     size_t n, n_open;
     struct described *tables;
@@ -209,19 +213,10 @@ static int write_text(struct refused *refused, struct cdc_error *error)
     if (refused->fd < 0 && open_file(refused, error) != 0)
         return -1;
     refused->dirty = true;
+    refused->n_lines++;
     int result = cdc_file_write(refused->fd, refused->text.data, refused->text.len);
     refused->text.len = 0;
     return result == 0 ? 0 : io_error(refused, error);
-}
-
-int refused_sync(struct refused *refused, struct cdc_error *error)
-{
-    if (refused == NULL || !refused->dirty)
-        return 0;
-    if (fsync(refused->fd) != 0)
-        return io_error(refused, error);
-    refused->dirty = false;
-    return 0;
 }
 
 static void append_schema(struct cdc_buf *out, const struct described *table)
@@ -263,6 +258,42 @@ static void append_entry(struct cdc_buf *out, const struct entry *entry)
     cdc_buf_lit(out, ",\"seq\":");
     cdc_buf_i64(out, entry->seq);
     cdc_buf_printf(out, ",\"state\":%d}\n", (int)entry->state);
+}
+
+/* Without what is not known any more, and without the tail of a line that a kill has torn. */
+static int rewrite(struct refused *refused, struct cdc_error *error)
+{
+    refused->text.len = 0;
+    for (size_t i = 0; i < refused->n_tables; i++)
+        if (refused->tables[i].written)
+            append_schema(&refused->text, &refused->tables[i]);
+    for (size_t i = 0; i < refused->n; i++)
+        if (refused->entries[i].state != REFUSED_UNKNOWN)
+            append_entry(&refused->text, &refused->entries[i]);
+    if (refused->text.failed)
+        return cdc_error_memory(error);
+    int result = cdc_file_replace(refused->path, refused->text.data, refused->text.len, 0600, true, error);
+    refused->text.len = 0;
+    if (result != 0)
+        return -1;
+    if (refused->fd >= 0)
+        close(refused->fd);
+    refused->dirty = false;
+    refused->n_lines = 0;
+    return open_file(refused, error);
+}
+
+/* A run may have any number of refused lines, and the next one reads the file. */
+int refused_sync(struct refused *refused, struct cdc_error *error)
+{
+    if (refused == NULL || !refused->dirty)
+        return 0;
+    if (refused->n_lines > LINES_MAX)
+        return rewrite(refused, error);
+    if (fsync(refused->fd) != 0)
+        return io_error(refused, error);
+    refused->dirty = false;
+    return 0;
 }
 
 /* -- entries ------------------------------------------------------------------------------ */
@@ -363,11 +394,18 @@ static int end_waits_of_columns(struct refused *refused, uint64_t table, uint64_
     return ended ? refused_sync(refused, error) : 0;
 }
 
+static uint64_t id_of(struct cdc_span name, struct cdc_span pos)
+{
+    return cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, name), 0xff), pos);
+}
+
 static struct entry *find_entry(struct refused *refused, struct cdc_span name, struct cdc_span pos)
 {
+    uint64_t id = id_of(name, pos);
+
     for (size_t i = refused->n; i > 0; i--) {
         struct entry *entry = &refused->entries[i - 1];
-        if (cdc_span_is(pos, entry->pos) && cdc_span_is(name, entry->name))
+        if (entry->id == id && cdc_span_is(pos, entry->pos) && cdc_span_is(name, entry->name))
             return entry;
     }
     return NULL;
@@ -381,17 +419,36 @@ static void free_entry(struct entry *entry)
     free(entry->part);
 }
 
-/* The oldest one is not known any more, which ends its wait for good. */
+static bool is_full(const struct refused *refused)
+{
+    return refused->n >= ENTRIES_MAX + FORGET;
+}
+
+static void drop_oldest(struct refused *refused)
+{
+    for (size_t i = 0; i < FORGET; i++) {
+        refused->n_open -= is_open(refused->entries[i].state);
+        free_entry(&refused->entries[i]);
+    }
+    refused->n -= FORGET;
+    memmove(refused->entries, refused->entries + FORGET, refused->n * sizeof *refused->entries);
+}
+
+/* The oldest ones are not known any more, which ends their wait for good. */
 static int forget_oldest(struct refused *refused, struct cdc_error *error)
 {
-    if (refused->n < ENTRIES_MAX)
+    bool waited = false;
+
+    if (!is_full(refused))
         return 0;
-    bool waited = is_open(refused->entries[0].state);
-    if (set_state(refused, &refused->entries[0], REFUSED_UNKNOWN, error) != 0 ||
-        (waited && refused_sync(refused, error) != 0))
+    for (size_t i = 0; i < FORGET; i++) {
+        waited |= is_open(refused->entries[i].state);
+        if (set_state(refused, &refused->entries[i], REFUSED_UNKNOWN, error) != 0)
+            return -1;
+    }
+    if (waited && refused_sync(refused, error) != 0)
         return -1;
-    free_entry(&refused->entries[0]);
-    memmove(refused->entries, refused->entries + 1, --refused->n * sizeof *refused->entries);
+    drop_oldest(refused);
     return 0;
 }
 
@@ -408,6 +465,7 @@ static struct entry *add_entry(struct refused *refused, struct entry entry, stru
         return NULL;
     }
     refused->entries = entries;
+    entry.id = id_of(cdc_span_text(entry.name), cdc_span_text(entry.pos));
     entries[refused->n] = entry;
     set_bit(refused, entry.keys[0]);
     set_bit(refused, entry.keys[1]);
@@ -515,6 +573,32 @@ static int end_wait(struct refused *refused, struct entry *entry, enum refused_s
     return set_state(refused, entry, state, error) == 0 ? 1 : -1;
 }
 
+static bool is_older(const struct entry *entry, const struct entry *than)
+{
+    return shares_key(entry, than->keys) && cdc_span_compare(cdc_span_text(entry->pos), cdc_span_text(than->pos)) < 0;
+}
+
+/* Is it a line of the row from before `move` has taken that to another key? */
+static bool is_left_behind(const struct entry *entry, const struct entry *move)
+{
+    return move->keys[0] != move->keys[1] && entry->keys[0] == move->keys[1] && is_older(entry, move);
+}
+
+/* A line that ends the wait of one that moved the row is of the same row under a key that older ones do not have: stored after that, they
+ * would be a second row. */
+static int end_waits_behind(struct refused *refused, const struct entry *move, uint64_t number, struct cdc_error *error)
+{
+    for (size_t i = 0; i < refused->n; i++) {
+        struct entry *entry = &refused->entries[i];
+        if (!is_open(entry->state) || !is_left_behind(entry, move))
+            continue;
+        int result = end_wait(refused, entry, move->state, number, error);
+        if (result < 0 || (result > 0 && end_waits_behind(refused, entry, number, error) != 0))
+            return -1;
+    }
+    return 0;
+}
+
 static void note_recent(struct refused *refused, const uint64_t keys[2], struct cdc_span lacks, uint64_t number)
 {
     struct recent_line line = {number, lacks.n > 0 ? cdc_hash_span(CDC_HASH_INIT, lacks) : 0};
@@ -549,6 +633,8 @@ static int touch_row(struct refused *refused, const struct cdc_event *event, uin
         enum refused_state state =
             order == 0 ? REFUSED_NEWER : ended_as(entry, keys, lacks.n == 0, is_within(lacks, entry->lacks));
         int result = end_wait(refused, entry, state, number, error);
+        if (result > 0 && order > 0 && end_waits_behind(refused, entry, number, error) != 0)
+            result = -1;
         ended = result < 0 ? -1 : ended | result;
     }
     return ended > 0 ? refused_sync(refused, error) : ended;
@@ -730,6 +816,17 @@ int refused_note(struct refused *refused, struct cdc_span line, uint64_t number,
 
 /* -- replaying ---------------------------------------------------------------------------- */
 
+/* Has the row left that key, by a line that waits and has all of it? Whoever stored the older one alone would have a row under a key that
+ * none has any more. */
+static bool has_moved_on(const struct refused *refused, const struct entry *entry)
+{
+    for (size_t i = 0; i < refused->n; i++)
+        if (refused->entries[i].state == REFUSED_WAITING && refused->entries[i].lacks == NULL &&
+            is_left_behind(entry, &refused->entries[i]))
+            return true;
+    return false;
+}
+
 enum refused_state refused_look(struct refused *refused, const struct cdc_event *event, size_t *entry,
                                 struct cdc_span *schema)
 {
@@ -748,12 +845,9 @@ enum refused_state refused_look(struct refused *refused, const struct cdc_event 
     struct described *table = find_table(refused, names.table);
     if (table != NULL)
         *schema = cdc_span(table->line.data, table->line.len);
-    return known->state;
-}
-
-static bool is_older(const struct entry *entry, const struct entry *than)
-{
-    return shares_key(entry, than->keys) && cdc_span_compare(cdc_span_text(entry->pos), cdc_span_text(than->pos)) < 0;
+    bool moved_on = known->state == REFUSED_WAITING && !refused->history && known->keys[0] == known->keys[1] &&
+                    has_moved_on(refused, known);
+    return moved_on ? REFUSED_NEWER : known->state;
 }
 
 bool refused_is_behind(const struct refused *refused, size_t entry, size_t other)
@@ -771,7 +865,8 @@ int refused_replayed(struct refused *refused, size_t entry, struct cdc_error *er
         if (!is_open(older->state) || !is_older(older, done))
             continue;
         enum refused_state state = ended_as(older, done->keys, lacks.n == 0, is_within(lacks, older->lacks));
-        if (end_wait(refused, older, state, 0, error) < 0)
+        int result = end_wait(refused, older, state, 0, error);
+        if (result < 0 || (result > 0 && end_waits_behind(refused, older, 0, error) != 0))
             return -1;
     }
     return set_state(refused, done, REFUSED_REPLAYED, error);
@@ -847,6 +942,8 @@ static int load_letter(struct refused *refused, struct cdc_span object, struct c
     (void)cdc_json_int64(cdc_json_member(object, "seq"), &entry.seq);
     entry.pos = cdc_span_copy(pos);
     entry.name = cdc_span_copy(name);
+    if (is_full(refused)) /* the run that wrote it had forgotten them by then */
+        drop_oldest(refused);
     return add_entry(refused, entry, error) != NULL ? 0 : -1;
 }
 
@@ -863,22 +960,6 @@ static int load_line(struct refused *refused, struct cdc_span line, struct cdc_e
     return damaged(refused, error);
 }
 
-/* Without what was ended, and without the tail of a line that a kill has torn. */
-static int rewrite(struct refused *refused, struct cdc_error *error)
-{
-    refused->text.len = 0;
-    for (size_t i = 0; i < refused->n_tables; i++)
-        append_schema(&refused->text, &refused->tables[i]);
-    for (size_t i = 0; i < refused->n; i++)
-        if (refused->entries[i].state != REFUSED_UNKNOWN)
-            append_entry(&refused->text, &refused->entries[i]);
-    if (refused->text.failed)
-        return cdc_error_memory(error);
-    int result = cdc_file_replace(refused->path, refused->text.data, refused->text.len, 0600, true, error);
-    refused->text.len = 0;
-    return result == 0 ? open_file(refused, error) : -1;
-}
-
 static int read_whole(int fd, struct cdc_buf *text)
 {
     enum { PIECE = 64 << 10 };
@@ -891,6 +972,13 @@ static int read_whole(int fd, struct cdc_buf *text)
         text->len += n > 0 ? (size_t)n : 0;
     } while (n > 0 || (n < 0 && errno == EINTR));
     return n < 0 ? -1 : 0;
+}
+
+/* A file system may make a file longer before the bytes are there: after a power cut they are NUL, which no line has, and from there on
+ * nothing was durable. */
+static bool is_unwritten(struct cdc_span line)
+{
+    return memchr(line.p, '\0', line.n) != NULL;
 }
 
 static int load(struct refused *refused, struct cdc_error *error)
@@ -908,7 +996,7 @@ static int load(struct refused *refused, struct cdc_error *error)
     close(fd);
     const char *end = text.data + text.len;
     for (const char *p = text.data, *lf; result == 0 && text.len > 0 && p < end; p = lf + 1) {
-        if ((lf = memchr(p, '\n', (size_t)(end - p))) == NULL)
+        if ((lf = memchr(p, '\n', (size_t)(end - p))) == NULL || is_unwritten(cdc_span(p, (size_t)(lf - p))))
             break;
         result = load_line(refused, cdc_span(p, (size_t)(lf - p)), error);
     }

@@ -212,6 +212,60 @@ static void test_large(void)
     cdc_buf_free(&script);
 }
 
+static size_t lines_of_file(void)
+{
+    FILE *file = fopen(path, "r");
+    size_t n = 0;
+    for (int c; file && (c = getc(file)) != EOF;)
+        n += c == '\n';
+    check(file && fclose(file) == 0, "a file");
+    return n;
+}
+
+/* A run with more of them than are known: its file does not grow with each of them. */
+static void test_many(void)
+{
+    enum { MANY = 35000, KNOWN = 10000 };
+    struct cdc_error error = {0};
+    char line[1024];
+    unlink(path);
+    struct refused *refused = opened(true);
+    check(take_all(refused, "s", &error) == 0, error.text);
+    for (unsigned place = 2; place <= MANY + 1; place++) {
+        size_t n = put_line(line, sizeof line, "c1", place);
+        check(refused_note(refused, cdc_span(line, n), place, &error) == 0, error.text);
+    }
+    check(refused_sync(refused, &error) == 0, error.text);
+    refused_free(refused);
+    check(lines_of_file() < MANY, "the file is written anew");
+    for (int i = 0; i < 2; i++) {
+        refused = opened(true);
+        entry_of(refused, "c1", 2, REFUSED_UNKNOWN);
+        entry_of(refused, "c1", MANY + 2 - KNOWN, REFUSED_WAITING);
+        entry_of(refused, "c1", MANY + 1, REFUSED_WAITING);
+        refused_free(refused);
+    }
+}
+
+/* What a power cut may leave behind what was durable. */
+static void test_unwritten(void)
+{
+    static const char tail[] = "\0\0\0\n{\"letter\":\"0002\",\"name\":\"n\",\"state\":2}\n\0\0";
+    struct cdc_error error = {0};
+    unlink(path);
+    struct refused *refused = opened(true);
+    check(take_all(refused, "s !c1 !c2", &error) == 0 && refused_sync(refused, &error) == 0, error.text);
+    refused_free(refused);
+    FILE *file = fopen(path, "a");
+    check(file && fwrite(tail, 1, sizeof tail - 1, file) == sizeof tail - 1 && fclose(file) == 0, "a file");
+    for (int i = 0; i < 2; i++) {
+        refused = opened(true);
+        entry_of(refused, "c1", 2, REFUSED_WAITING);
+        entry_of(refused, "c2", 3, REFUSED_WAITING);
+        refused_free(refused);
+    }
+}
+
 static void test_damaged(void)
 {
     static const char *const texts[] = {"{}\n", "x\n", "[]\n", "{\"line\":1}\n"};
@@ -270,12 +324,21 @@ int main(void)
     becomes("and another row takes the key that it left", "s !m12 c1", "L");
     becomes("by a move of its own", "s !m12 m31", "L");
     becomes("or the one that it has is changed", "s !m12 u2", "N");
+    becomes("a line of its row under the next key, which the move to it did not get through", "s !u1 !m12 u2", "NN");
+    becomes("or the one after that", "s !c1 !m12 !m23 u3", "NNN");
+    becomes("or a delete there", "s !u1 !m12 d2", "NN");
+    becomes("one that lacks a column there", "s !u1 !m12 x2", "LL");
+    becomes("which is refused as well", "s !u1 !m12 !d2", "NWW");
+    becomes("the move alone waits", "s !u1 !m12", "NW");
+    becomes("of another row under that key", "s !m12 !u2 !u1 d2", "NNW");
     becomes("the table is described anew", "s !c1 s", "W");
     becomes("it has other columns", "s !c1 S", "C");
     becomes("it was not described", "!c1", "W");
     becomes("lines of the run before it", "s c1 u1 !u1", "W");
     test_replayed();
     test_large();
+    test_many();
+    test_unwritten();
     test_damaged();
     failures += memory_sweep("refused lines", run_without_memory) != 0;
     unlink(path);

@@ -32,21 +32,21 @@ static void say_late(struct es_sink *sink, int64_t ms)
                       ms < 0 ? "; correct the clocks of this machine and of the database" : "");
 }
 
-/* A table that is read while the log goes on: its index may have less than that of before, or older values. */
+/* A table that is read while the log goes on: its index may have less than that of before, or older values. Where a run has ended within
+ * the read, lines of the log come before it begins anew. */
 static bool is_reading(struct es_sink *sink)
 {
-    for (size_t i = 0; i < sink->tables.n; i++) {
-        const struct es_table *table = (const struct es_table *)sink->tables.items[i];
-        if (!table->reading)
-            continue;
-        sink->n_late++;
-        if ((sink->n_late & (sink->n_late - 1)) == 0)
-            cdc_log_write(sink->client->context->log, CDC_LOG_INFO,
-                          "the aliases are led here when it has caught up: the read of table \"%s\" is not at its end",
-                          table->source.id.table);
-        return true;
-    }
-    return false;
+    const char *name = es_index_ids_reading(sink->index_ids);
+
+    if (name == NULL)
+        return false;
+    sink->n_late++;
+    if ((sink->n_late & (sink->n_late - 1)) == 0)
+        cdc_log_write(
+            sink->client->context->log, CDC_LOG_INFO,
+            "the aliases are led here when it has caught up: the read of the table of index \"%s\" is not at its end",
+            name);
+    return true;
 }
 
 static bool has_caught_up(struct es_sink *sink, const struct cdc_offset_file *offsets)

@@ -371,7 +371,8 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
         result = es_reread_begin(sink, table, event, error);
     else
         result = empty(sink, table, event, error);
-    table->reading |= read; /* without that, no line says that it has ended */
+    if (result == 0 && read) /* without that, no line says that it has ended */
+        result = es_reread_note_reading(sink, table, event, true, error);
     if (result == 0 && !table->no_index)
         result = touch(sink, table, error);
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
@@ -387,9 +388,8 @@ static enum http_taken take_schema(struct es_sink *sink, const struct cdc_event 
         cdc_error_set(error, CDC_EXIT_DATA, "the line has no \"seq\"");
         return HTTP_TAKEN_FAILED;
     }
-    if (es_reread_end(sink, table, event, error) != 0)
+    if (es_reread_end(sink, table, event, error) != 0 || es_reread_note_reading(sink, table, event, false, error) != 0)
         return HTTP_TAKEN_FAILED;
-    table->reading = false;
     /* What was deleted is made durable before the position moves, as documents are. */
     return table->no_index || touch(sink, table, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
 }
@@ -411,7 +411,8 @@ static int empty_one(struct es_sink *sink, const struct cdc_event *one, struct c
     struct cdc_table *table = cdc_tables_of(&sink->tables, one, error);
 
     return table != NULL && claim(sink, one, table, error) == 0 &&
-                   take_truncate(sink, one, (struct es_table *)table, error) == HTTP_TAKEN
+                   take_truncate(sink, one, (struct es_table *)table, error) == HTTP_TAKEN &&
+                   es_reread_note_reading(sink, (struct es_table *)table, one, false, error) == 0
                ? 0
                : -1;
 }

@@ -9,6 +9,8 @@
  *
  *   {"index":"shop-orders","read":{"uuid":"dJ3vXo1vQ1e2Zp0xNq8k9A","pos":"0000000016B374D8.0000000000.r0002","seq":381908184,...}}
  *
+ *   {"index":"shop-orders","reading":true}
+ *
  *   {"index":"shop-orders-2","alias":"shop-orders"}
  *
  *   {"index":"shop-history","stream":{"generation":3,"last":"pQm2xq0hTNyJ8dD0q3c8Zw"}}
@@ -16,6 +18,7 @@
  * Killed before the sync, the offset has not moved: the documents come again, and the line with them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -47,6 +50,7 @@ struct es_index_ids {
     struct map homes;       /* the index, by source table */
     struct map identities;  /* by index; "null": none */
     struct map reads;       /* by index */
+    struct map readings;    /* as reads: "true" while they go on */
     struct map aliases;     /* by index */
     struct map streams;     /* by data stream */
 };
@@ -241,6 +245,40 @@ const char *es_index_ids_alias(const struct es_index_ids *ids, const char *index
     return get(&ids->aliases, index);
 }
 
+int es_index_ids_note_reading(struct es_index_ids *ids, const char *name, bool reading, struct cdc_error *error)
+{
+    const char *known = get(&ids->readings, name), *now = reading ? "true" : "false";
+
+    if (strcmp(known != NULL ? known : "false", now) == 0)
+        return 0;
+    if (ids->fd >= 0) {
+        append_text(&ids->pending, "{\"index\":", name);
+        cdc_buf_printf(&ids->pending, ",\"reading\":%s}\n", now);
+        if (ids->pending.failed)
+            return cdc_error_memory(error);
+    }
+    return put(&ids->readings, strdup(name), strdup(now), error);
+}
+
+/* name: of an index, or of a part of one. */
+static bool is_led(const struct es_index_ids *ids, const char *name)
+{
+    char index[256]; /* a name of an index has at most 255 bytes (index.c) */
+
+    snprintf(index, sizeof index, "%.*s", (int)strcspn(name, "/"), name);
+    return es_index_ids_alias(ids, index) != NULL;
+}
+
+const char *es_index_ids_reading(const struct es_index_ids *ids)
+{
+    for (size_t i = 0; i < ids->readings.n_slots; i++) {
+        const struct entry *entry = &ids->readings.slots[i];
+        if (entry->key != NULL && strcmp(entry->value, "true") == 0 && !is_led(ids, entry->key))
+            return entry->key;
+    }
+    return NULL;
+}
+
 int es_index_ids_note_alias(struct es_index_ids *ids, const char *index, const char *alias, struct cdc_error *error)
 {
     if (ids->fd >= 0) {
@@ -309,7 +347,7 @@ int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 /* 1: it is not one of ours. */
 static int load_line(struct es_index_ids *ids, struct cdc_span line, struct cdc_error *error)
 {
-    struct cdc_span index, id, source, identity, read, alias, stream, cluster;
+    struct cdc_span index, id, source, identity, read, reading, alias, stream, cluster;
 
     if (cdc_json_validate(line.p, line.n, NULL) != 0)
         return 1;
@@ -323,6 +361,9 @@ static int load_line(struct es_index_ids *ids, struct cdc_span line, struct cdc_
     stream = cdc_json_member(line, "stream");
     if (stream.p != NULL && cdc_json_type(stream) == CDC_JSON_OBJECT)
         return put(&ids->streams, cdc_json_text(index, NULL), cdc_span_copy(stream), error);
+    reading = cdc_json_member(line, "reading");
+    if (reading.p != NULL)
+        return put(&ids->readings, cdc_json_text(index, NULL), cdc_span_copy(reading), error);
     if ((alias = cdc_json_member_raw(line, "alias")).p != NULL)
         return put(&ids->aliases, cdc_json_text(index, NULL), cdc_json_text(alias, NULL), error);
     if ((id = cdc_json_member_raw(line, "uuid")).p == NULL)
@@ -400,6 +441,7 @@ void es_index_ids_free(struct es_index_ids *ids)
     free_map(&ids->homes);
     free_map(&ids->identities);
     free_map(&ids->reads);
+    free_map(&ids->readings);
     free_map(&ids->aliases);
     free_map(&ids->streams);
     cdc_buf_free(&ids->pending);

@@ -36,6 +36,10 @@ int es_index_ids_note_identity(struct es_index_ids *ids, const char *index, cons
 /* Where the newest read of its table began in that index (reread.c), a JSON object; NULL: none has. BORROWED, too. */
 const char *es_index_ids_read(const struct es_index_ids *ids, const char *index);
 int es_index_ids_note_read(struct es_index_ids *ids, const char *index, const char *read, struct cdc_error *error);
+/* Is its table being read? A read may go on in a later run. name: as that of a read (reread.c). Kept as the id is. */
+int es_index_ids_note_reading(struct es_index_ids *ids, const char *name, bool reading, struct cdc_error *error);
+/* The name of one that is, where no alias has been led to its index; NULL: none. BORROWED, too. */
+const char *es_index_ids_reading(const struct es_index_ids *ids);
 /* The alias that was led to that index (alias.c); NULL: none. BORROWED, too. Kept as the id is. */
 const char *es_index_ids_alias(const struct es_index_ids *ids, const char *index);
 int es_index_ids_note_alias(struct es_index_ids *ids, const char *index, const char *alias, struct cdc_error *error);

@@ -268,7 +268,6 @@ struct es_table {
     bool asked_kept;          /* what its mapping says of _source was asked for */
     char *kept;               /* that, where not all fields are kept there; else NULL */
     bool emptied;             /* since the last delivery, by a TRUNCATE */
-    bool reading;             /* a read of it has begun in this run, and has not ended */
     struct es_stream *stream; /* of a data stream; else NULL */
 };
 
@@ -422,6 +421,9 @@ int es_reread_begin(struct es_sink *sink, struct es_table *table, const struct c
                     struct cdc_error *error);
 /* The line after its rows: all of them are in the index. Documents that are not of this read go. */
 int es_reread_end(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error);
+/* Its read, or that of the line's part, goes on, in later runs too; or it has ended. */
+int es_reread_note_reading(struct es_sink *sink, const struct es_table *table, const struct cdc_event *event,
+                           bool reading, struct cdc_error *error);
 /* An item met a newer document: is it a row of a read that has begun? Then that may be one of before. */
 bool es_reread_has_row(const struct es_sink *sink, size_t index);
 /* Was the newest read of the table one during which the log goes on? Then a document may be that of a row which is gone, though

@@ -200,6 +200,18 @@ static int note_column(struct es_sink *sink, const struct es_table *table, const
     return result;
 }
 
+int es_reread_note_reading(struct es_sink *sink, const struct es_table *table, const struct cdc_event *event,
+                           bool reading, struct cdc_error *error)
+{
+    struct cdc_buf name = CDC_BUF_INIT;
+
+    append_name(&name, sink, table, event);
+    int result =
+        name.failed ? cdc_error_memory(error) : es_index_ids_note_reading(sink->index_ids, name.data, reading, error);
+    cdc_buf_free(&name);
+    return result;
+}
+
 static int note_read(struct es_sink *sink, const struct es_table *table, const struct cdc_event *event,
                      const char *read, struct cdc_error *error)
 {
