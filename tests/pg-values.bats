@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Values of PostgreSQL: the same bytes from the snapshot and from the log, whatever encoding and settings there are.
-# takes: 30 s
+# takes: 60 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
@@ -91,6 +91,42 @@ EOF
     grep -q '^pg-cdc: warning: 3 texts' "$DIR/err"
     snapshot
     diff <(lines 'select(.op == "c") | .after') <(lines 'select(.op == "r") | .after' "$DIR/rows")
+}
+
+# named ENCODING BYTES NAME: a snapshot and the log after it, of a database whose name in the catalog is BYTES.
+named() {
+    local bytes=n_$1_$2 name=n_$1_$3
+    DATABASE=otherlatin1 in_encoding LATIN1 "create database \"$bytes\" encoding '$1' template template0 lc_collate 'C' lc_ctype 'C'"
+    local DATABASE=$bytes URL
+    rm -f "$STATE"/*
+    URL=$(pg_url "$bytes")
+    in_encoding UTF8 'create table t (id int primary key); insert into t values (1)'
+    t cdc-snapshot -q --state-dir "$STATE" "$URL" >"$DIR/out" 2>"$DIR/err" || { cat "$DIR/err"; return 1; }
+    in_encoding UTF8 'insert into t values (2)'
+    t pg-cdc --state-dir "$STATE" --until now "$URL" >>"$DIR/out" 2>"$DIR/err" || { cat "$DIR/err"; return 1; }
+    is "rows of $1 $3" "1 2" "$(jq -r 'select(.after) | .after.id' "$DIR/out" | xargs)"
+    is "names of $1 $3" "[\"$name\",\"$name\"]" "$(jq -c 'select(.source) | [.source.name, .source.db]' "$DIR/out" | sort -u)"
+    [ -e "$STATE/pg-cdc-$name.offset" ]
+    t pg-cdc --check --json --state-dir "$STATE" "$URL" >"$DIR/check"
+    is "names in the check of $1 $3" "[\"$name\",\"$name\"]" "$(jq -c '[.server.database, .slot.database]' "$DIR/check")"
+    t pg-cdc --drop --state-dir "$STATE" "$URL" 2>"$DIR/err" || { cat "$DIR/err"; return 1; }
+    DATABASE=otherlatin1 in_encoding LATIN1 "drop database \"$bytes\" with (force)"
+}
+
+@test "a database whose own name is not ASCII, in the bytes of its encoding or of another" {
+    DATABASE=postgres sql "create database otherlatin1 encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'"
+    local encoding latin1=$'\xe9' euc=$'\xc6\xfc\xcb\xdc'
+    for encoding in utf8 latin1 euc_jp sql_ascii; do
+        named "$encoding" "日本" "日本"
+    done
+    named latin1 "$latin1" "é"
+    named euc_jp "$euc" "日本"
+    # No text in the database's encoding.
+    named utf8 "$latin1" "é"
+    named sql_ascii "$latin1" "é"
+    named euc_jp "$latin1" "é"
+    # 63 bytes that become more.
+    named win1252 "$(printf '\x80%.0s' {1..53})" "$(printf '€%.0s' {1..53})"
 }
 
 @test "an array of a type that was dropped since is the array that it was" {

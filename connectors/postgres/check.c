@@ -8,6 +8,7 @@
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/database_name.h"
 #include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
@@ -280,9 +281,9 @@ static void check_may_create(struct check *check)
             NULL);
     else if (!may) {
         cdc_error_set(&error, CDC_EXIT_PERMISSION, "role \"%s\" may not create publication \"%s\" in database \"%s\"",
-                      check->role, check->settings->publication, PQdb(check->sql));
+                      check->role, check->settings->publication, pg_database_name(check->sql));
         cdc_error_hint(&error, "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let a superuser create it",
-                       PQdb(check->sql), check->role);
+                       pg_database_name(check->sql), check->role);
         fail(check, "publication", "", &error);
     } else {
         say(check, TELLS, "publication", "publication %p does not exist: the first start creates it", NULL);

@@ -5,6 +5,7 @@
 
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/database_name.h"
 #include "connectors/postgres/session/identity.h"
 #include "connectors/postgres/session/query.h"
 
@@ -17,7 +18,10 @@
 enum { BOOL_OID = 16, INT8_OID = 20, INT4_OID = 23, JSON_OID = 114 };
 static const char what[] = "cannot ask for the facts";
 
-static void take_value(struct cdc_findings *report, const PGresult *result, int row, int column)
+/* An empty text: the name of the database that we are in, which the server may not be able to convert (database_name.h). */
+#define DATABASE(name) "CASE WHEN " name " = current_database() THEN '' ELSE " name "::text END AS database"
+
+static void take_value(struct cdc_findings *report, PGconn *sql, const PGresult *result, int row, int column)
 {
     const char *name = PQfname(result, column), *value = PQgetvalue(result, row, column);
     struct cdc_error ignored = {0};
@@ -30,13 +34,7 @@ static void take_value(struct cdc_findings *report, const PGresult *result, int 
     else if (PQftype(result, column) == JSON_OID && cdc_json_validate(value, strlen(value), &ignored) == 0)
         cdc_findings_json(report, name, cdc_span_text(value));
     else
-        cdc_findings_text(report, name, value);
-}
-
-static void take_row(struct cdc_findings *report, const PGresult *result, int row, int from)
-{
-    for (int column = from; column < PQnfields(result); column++)
-        take_value(report, result, row, column);
+        cdc_findings_text(report, name, !*value && strcmp(name, "database") == 0 ? pg_database_name(sql) : value);
 }
 
 static PGresult *ask(struct cdc_findings *report, PGconn *sql, const char *text, const char *value)
@@ -54,7 +52,8 @@ static bool take_facts(struct cdc_findings *report, PGconn *sql, const char *tex
     PGresult *result = ask(report, sql, text, value);
     bool found = result && PQntuples(result) > 0;
     if (found)
-        take_row(report, result, 0, 0);
+        for (int column = 0; column < PQnfields(result); column++)
+            take_value(report, sql, result, 0, column);
     PQclear(result);
     return found;
 }
@@ -64,8 +63,9 @@ static bool take_facts(struct cdc_findings *report, PGconn *sql, const char *tex
 #define END_LSN "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
 static const char server_sql[] =
     "SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int4 AS version_num, "
-    "CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END AS role, current_database()::text AS database, "
-    "session_user::text AS user, (" END_LSN ")::text AS lsn";
+    "CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END AS role, " DATABASE(
+        "current_database()") ", "
+                              "session_user::text AS user, (" END_LSN ")::text AS lsn";
 static const char settings_sql[] =
     "SELECT current_setting('wal_level') AS wal_level, current_setting('max_replication_slots')::int4 AS "
     "max_replication_slots, current_setting('max_replication_slots')::int4 - (SELECT count(*) FROM "
@@ -92,24 +92,32 @@ static void take_identity(struct cdc_findings *report, PGconn *replication, cons
 /* -- the slot -- */
 
 #define SINCE(column) "(to_jsonb(s) ->> '" column "')"
-static const char slot_sql[] =
-    "SELECT true AS exists, plugin::text AS plugin, slot_type AS type, database::text AS database, "
-    "temporary, active, "
-    "active_pid, wal_status, restart_lsn::text AS restart_lsn, confirmed_flush_lsn::text AS "
-    "confirmed_flush_lsn, "
-    "pg_wal_lsn_diff(" END_LSN ", restart_lsn)::int8 AS wal_kept_bytes, safe_wal_size AS safe_wal_bytes, two_phase, "
-    "" SINCE("failover") "::bool AS failover, " SINCE("synced") "::bool AS synced, " SINCE(
-        "conflicting") "::bool AS conflicting, " SINCE("invalidation_reason") " AS "
-                                                                              "invalidation_reason,"
-                                                                              " " SINCE(
-                                                                                  "inactive_since") " AS "
-                                                                                                    "inactive_since "
-                                                                                                    "FROM "
-                                                                                                    "pg_replication_"
-                                                                                                    "slots "
-                                                                                                    "s WHERE slot_name "
-                                                                                                    "= "
-                                                                                                    "$1";
+static const char slot_sql[] = "SELECT true AS exists, plugin::text AS plugin, slot_type AS type, " DATABASE(
+    "database") ", "
+                "temporary, active, "
+                "active_pid, wal_status, restart_lsn::text AS restart_lsn, confirmed_flush_lsn::text AS "
+                "confirmed_flush_lsn, "
+                "pg_wal_lsn_diff(" END_LSN
+                ", restart_lsn)::int8 AS wal_kept_bytes, safe_wal_size AS safe_wal_bytes, two_phase, "
+                "" SINCE("failover") "::bool AS failover, " SINCE("synced") "::bool AS synced, " SINCE(
+                    "conflicting") "::bool AS conflicting, " SINCE("invalidation_reason") " AS "
+                                                                                          "invalidation_reason,"
+                                                                                          " " SINCE(
+                                                                                              "inactive_since") " AS "
+                                                                                                                "inacti"
+                                                                                                                "ve_"
+                                                                                                                "since "
+                                                                                                                "FROM "
+                                                                                                                "pg_"
+                                                                                                                "replic"
+                                                                                                                "ation_"
+                                                                                                                "slots "
+                                                                                                                "s "
+                                                                                                                "WHERE "
+                                                                                                                "slot_"
+                                                                                                                "name "
+                                                                                                                "= "
+                                                                                                                "$1";
 
 static void take_slot(struct cdc_findings *report, PGconn *sql, const struct pg_settings *settings)
 {

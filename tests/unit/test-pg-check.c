@@ -82,8 +82,8 @@ static void make_catalog(struct cdc_buf *to, const char *tables)
 #define SERVER                                                                                                         \
     "is_logical|wal_level|has_slots|slots|has_senders|senders|may_replicate|role|keeps_all|keeps\n"                    \
     "t|logical|t|10|t|11|t|u|t|-1"
-#define SLOT "plugin|database|active|pid|confirmed|restart|lost|synced|two_phase"
-#define SLOT_THERE SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|f"
+#define SLOT "plugin|other_database|active|pid|confirmed|restart|lost|synced|two_phase"
+#define SLOT_THERE SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|f|f|f"
 #define MEMBERS                                                                                                        \
     "publication|written|is|whole|newest|ids|via_root|kind|of|row"                                                     \
     "|schema|name|partitioned|root_schema|root\n"                                                                      \
@@ -354,7 +354,7 @@ static const struct run runs[] = {
     /* slot and position */
     {"",
      "t",
-     {S("pgoutput|postgres|t|7|0/1543DD0|0/1543D98|f|f|f")},
+     {S("pgoutput||t|7|0/1543DD0|0/1543D98|f|f|f")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0, in use\n"
      "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
@@ -362,7 +362,7 @@ static const struct run runs[] = {
      "-1 more\n"},
     {"",
      "t",
-     {S("pgoutput|postgres|f|0|0/1543DD0|0/1543D98|t|f|f")},
+     {S("pgoutput||f|0|0/1543DD0|0/1543D98|t|f|f")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: slot \"cdc_p\" was invalidated by the server: its log is gone; changes may be missing: take a new "
      "snapshot (run pg-cdc --drop, remove the offset files of the pipeline and the copies, and begin with "
@@ -374,7 +374,7 @@ static const struct run runs[] = {
      "-4 more\n"},
     {"",
      "t",
-     {S("pgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|t")},
+     {S("pgoutput||f|0|0/1543DD0|0/1543D98|f|f|t")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: slot \"cdc_p\" is a two-phase one: it delivers before the commit; choose another name with --slot or "
      "--name\n"
@@ -448,7 +448,7 @@ static const struct run runs[] = {
     {"resumes no_position", "t", {}, ""},
     {"resumes",
      "t",
-     {S("pgoutput|postgres|f|0|0/1543DD1|0/1543D98|f|f|f")},
+     {S("pgoutput||f|0|0/1543DD1|0/1543D98|f|f|f")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: slot \"cdc_p\" was confirmed up to 0/1543DD1, beyond our position 0/1543DD0: it was made anew, somebody "
      "else reads it, or a sink or our state was set back to a backup; changes may be missing: take a new snapshot (run "
@@ -1429,7 +1429,7 @@ static const struct run runs[] = {
      "+1 DROP PUBLICATION \"cdc_p\"\n"},
     {"drop",
      "t",
-     {S("pgoutput|postgres|t|7|0/1543DD0|0/1543D98|f|f|f")},
+     {S("pgoutput||t|7|0/1543DD0|0/1543D98|f|f|f")},
      "-#info: ok: wal_level is logical\n"
      "-#info: ok: role may replicate: u\n"
      "-7 more\n"

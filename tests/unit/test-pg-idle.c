@@ -26,7 +26,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 
 /* -- the server -- */
 
-#define SLOT "plugin|database|active|pid|confirmed|restart|lost|synced|two_phase\n"
+#define SLOT "plugin|other_database|active|pid|confirmed|restart|lost|synced|two_phase\n"
 #define CATALOG                                                                                                        \
     "oid|schema|name|root_schema|root|kind|persistence|listed|published|via_root|under_root|owned|readable|hidden|"    \
     "estimate|filter|columns|lists_columns|hole|partial|large|columnless|detaching|nullable_key|inserts_only|unsent|"  \
@@ -47,7 +47,7 @@ static struct fake_answer usual[] = {
     {"SET statement_timeout", NULL, false},
     {"pg_postmaster_start_time", "started\nx", false},
     {"IDENTIFY_SYSTEM", SYSTEM, false},
-    {"FROM pg_replication_slots WHERE slot_name", SLOT "pgoutput|postgres|t|1002|0/1000|0/1000|f|f|f", false},
+    {"FROM pg_replication_slots WHERE slot_name", SLOT "pgoutput||t|1002|0/1000|0/1000|f|f|f", false},
     {"SELECT 1 FROM pg_publication", "?column?\n1", false},
     {"obj_description", "comment\nmade by pg-cdc for p", false},
     {"SET lock_timeout", NULL, false},
@@ -64,7 +64,7 @@ static struct fake_answer usual[] = {
     {NULL, NULL, false}};
 /* While it connects nobody reads the slot. */
 static const struct fake_answer while_connecting[] = {
-    {"FROM pg_replication_slots WHERE slot_name", SLOT "pgoutput|postgres|f|0|0/1000|0/1000|f|f|f", false},
+    {"FROM pg_replication_slots WHERE slot_name", SLOT "pgoutput||f|0|0/1000|0/1000|f|f|f", false},
     {NULL, NULL, false}};
 
 static char bytes[4][256];
@@ -911,7 +911,7 @@ static const struct script scripts[] = {
      "  status r 0 0 0 at 180001\n"},
     {"",
      "answers +60001 tick",
-     {A("pg_replication_slots WHERE slot_name", SLOT "pgoutput|postgres|t|1003|0/1000|0/1000|f|f|f")},
+     {A("pg_replication_slots WHERE slot_name", SLOT "pgoutput||t|1003|0/1000|0/1000|f|f|f")},
      "60001 tick: -1\n"
      "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
      "69 the server is silent for 60 s, and has ended its side of the connection\n"
@@ -919,7 +919,7 @@ static const struct script scripts[] = {
      "  status r 0 0 0 at 60001\n"},
     {"",
      "answers +60001 tick",
-     {A("pg_replication_slots WHERE slot_name", SLOT "pgoutput|postgres|f|1002|0/1000|0/1000|f|f|f")},
+     {A("pg_replication_slots WHERE slot_name", SLOT "pgoutput||f|1002|0/1000|0/1000|f|f|f")},
      "60001 tick: -1\n"
      "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
      "69 the server is silent for 60 s, and has ended its side of the connection\n"

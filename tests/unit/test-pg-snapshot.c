@@ -95,7 +95,7 @@ static int first_attempt(struct cdc_buf *out, struct cdc_error *error)
 #define IDENTITY                                                                                                       \
     "{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":\"cdc_p\"}"
 static const struct fake_answer again[] = {
-    {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|f", false},
+    {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|f|f|f", false},
     {"WITH p AS MATERIALIZED", PUBLISHED, false},
     {"SELECT 1 FROM pg_publication WHERE", "?column?\n1", false},
     {"pg_current_wal_flush_lsn", "flushed\nt", false},
@@ -224,7 +224,7 @@ static const struct run runs[] = {
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
-     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(database, '') AS dat ... ase FROM pg_replication_slots WHERE "
+     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(nullif(database, cur ... ase FROM pg_replication_slots WHERE "
      "slot_name = $1\n"
      "1 cdc_p\n"
      "1 SELECT 1 FROM pg_publication WHERE pubname = $1\n"
@@ -367,7 +367,7 @@ static const struct run runs[] = {
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
-     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(database, '') AS dat ... ase FROM pg_replication_slots WHERE "
+     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(nullif(database, cur ... ase FROM pg_replication_slots WHERE "
      "slot_name = $1\n"
      "1 cdc_p\n"
      "1 SELECT 1 FROM pg_publication WHERE pubname = $1\n"
@@ -434,11 +434,11 @@ static const struct run runs[] = {
 static const struct other others[] = {
     /* the start of a snapshot */
     {first_attempt,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|f")},
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|f|f|f")},
      CDC_EXIT_CONFIG,
      "slot \"cdc_p\" exists, but offset file (none) knows of no snapshot that made it"},
     {first_attempt,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|x|0/1543DD0|0/1543D98|f|f|f")},
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|x|0/1543DD0|0/1543D98|f|f|f")},
      CDC_EXIT_PROTOCOL,
      "lacks what it was asked for"},
     {first_attempt, {A("obj_description", "comment\nmade by pg-cdc for other")}, CDC_EXIT_CONFIG, "other"},
@@ -511,7 +511,7 @@ static const struct other others[] = {
      CDC_EXIT_PROTOCOL,
      "cannot read the server's clock: the server's answer lacks"},
     {first_attempt,
-     {A("IDENTIFY_SYSTEM", "systemid|timeline|xlogpos\n7712519040855319821|1|0/1543F48")},
+     {A("IDENTIFY_SYSTEM", "systemid|timeline|dbname\n7712519040855319821|1|postgres")},
      CDC_EXIT_PROTOCOL,
      "lacks what it was asked for"},
     {first_attempt,
@@ -530,15 +530,15 @@ static const struct other others[] = {
      CDC_EXIT_LOST,
      "slot \"cdc_p\" does not exist any more: the snapshot that was begun at 0/1543DD0"},
     {second_attempt,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|t|f|f")},
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|t|f|f")},
      CDC_EXIT_LOST,
      "was invalidated by the server"},
     {second_attempt,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD1|0/1543D98|f|f|f")},
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD1|0/1543D98|f|f|f")},
      CDC_EXIT_LOST,
      "has been read past the snapshot's position"},
     {second_attempt,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\ntest_decoding|postgres|f|0|0/1543DD0|0/1543D98|f|f|f")},
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\ntest_decoding||f|0|0/1543DD0|0/1543D98|f|f|f")},
      CDC_EXIT_CONFIG,
      "test_decoding"},
     {second_attempt,

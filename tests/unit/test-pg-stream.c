@@ -17,7 +17,7 @@ static const struct fake_answer for_stream[] = {
     {"pg_postmaster_start_time", "started\n2026-11-26 16:32:56.273246+00 7712519040855319821", false},
     {"IDENTIFY_SYSTEM", SYSTEM, false},
     {"TIMELINE_HISTORY", "filename|content\n00000002.history|1\t0/2000000\tno recovery target specified", false},
-    {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|f", false},
+    {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|f|f|f", false},
     {"SELECT 1 FROM pg_publication", "?column?\n1", false},
     {"obj_description", "comment\nmade by pg-cdc for p", false},
     {"SET lock_timeout = 10000", NULL, false},
@@ -176,7 +176,7 @@ static const struct run runs[] = {
      "1 SELECT concat_ws(' ', pg_postmaster_start_time(), (SELECT system_identifier FROM pg_control_system())) AS "
      "started\n"
      "2 IDENTIFY_SYSTEM\n"
-     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(database, '') AS dat ... ase FROM pg_replication_slots WHERE "
+     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(nullif(database, cur ... ase FROM pg_replication_slots WHERE "
      "slot_name = $1\n"
      "1 cdc_p\n"
      "1 SELECT 1 FROM pg_publication WHERE pubname = $1\n"
@@ -209,7 +209,7 @@ static const struct run runs[] = {
      "'wal_writer_delay') AS delay\n"
      "2 START_REPLICATION SLOT \"cdc_p\" LOGICAL 0/1543DD0 (proto_version '1', publication_names '\"cdc_p\"', messages "
      "'true')\n"
-     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(database, '') AS dat ... ase FROM pg_replication_slots WHERE "
+     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(nullif(database, cur ... ase FROM pg_replication_slots WHERE "
      "slot_name = $1\n"
      "1 cdc_p\n"
      "1 SELECT c.*, coalesce((SELECT age(d.xmin) < 0 OR d.xmin = (SELECT td. ... ttnum > 0 AND NOT a.attisdropped "
@@ -266,20 +266,20 @@ static const struct other others[] = {
      CDC_EXIT_LOST,
      "cdc_p"},
     {stream,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|t|f"),
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|f|t|f"),
       A("pg_is_in_recovery() AS standby", "standby\nt")},
      CDC_EXIT_UNAVAILABLE,
      "is only a copy of the primary's"},
     {stream,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|t|77|0/1543DD0|0/1543D98|f|f|f")},
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||t|77|0/1543DD0|0/1543D98|f|f|f")},
      CDC_EXIT_TEMPORARY,
      "slot \"cdc_p\" is in use by pid 77"},
     {stream,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|t|f|f")},
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|t|f|f")},
      CDC_EXIT_LOST,
      "cdc_p"},
     {stream,
-     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD1|0/1543D98|f|f|f")},
+     {A("FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD1|0/1543D98|f|f|f")},
      CDC_EXIT_LOST,
      "cdc_p"},
     {stream,
@@ -338,8 +338,8 @@ static const struct other others[] = {
 static void test_moved(void)
 {
     struct fake_answer moves[FAKE_ANSWERS] = {
-        {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|f|0|0/1543DD0|0/1543D98|f|f|f", false},
-        {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput|postgres|t|9|0/1543DD1|0/1543D98|f|f|f", false}};
+        {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|f|f|f", false},
+        {"FROM pg_replication_slots WHERE slot_name", SLOT "\npgoutput||t|9|0/1543DD1|0/1543D98|f|f|f", false}};
     memcpy(moves + 2, for_stream, sizeof for_stream);
     answers = moves;
     check_other(&(struct other){stream,

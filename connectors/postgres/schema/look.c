@@ -6,6 +6,7 @@
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/schema/rewrite.h"
 #include "connectors/postgres/schema/shapes.h"
+#include "connectors/postgres/session/database_name.h"
 #include "connectors/postgres/session/query.h"
 
 #include <cdc/json.h>
@@ -160,7 +161,7 @@ static PGresult *ask(PGconn *sql, const struct pg_settings *settings, const stru
 {
     struct cdc_buf oids = CDC_BUF_INIT;
     PGresult *result = NULL;
-    if (append_oids(&oids, settings, catalog, only, PQdb(sql), error) == 0)
+    if (append_oids(&oids, settings, catalog, only, pg_database_name(sql), error) == 0)
         result = pg_query_rows(sql, shapes_sql(sql), 3,
                                (const char *const[]){settings->publication, oids.data,
                                                      settings->format.objects_as_text ? "text" : "object"},

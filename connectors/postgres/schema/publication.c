@@ -65,12 +65,35 @@ static bool shows_name(const struct pg_settings *settings)
     return strncmp(settings->slot, "cdc_", 4) == 0 && strcmp(settings->slot + 4, settings->name) == 0;
 }
 
+/* Of a name that the database may not have the characters for: "caf\xc3\xa9". */
+static void append_escaped(struct cdc_buf *out, const char *name)
+{
+    for (; *name; name++)
+        if (*name & 0x80)
+            cdc_buf_printf(out, "\\x%02x", (unsigned char)*name);
+        else
+            cdc_buf_byte(out, *name);
+}
+
+/* 1; 0; -1 without memory. Older versions never escaped. */
+static int is_name(const char *text, const char *name)
+{
+    struct cdc_buf escaped = CDC_BUF_INIT;
+    append_escaped(&escaped, name);
+    cdc_buf_byte(&escaped, '\0');
+    int is = escaped.failed ? -1 : strcmp(text, name) == 0 || strcmp(text, escaped.data) == 0;
+    cdc_buf_free(&escaped);
+    return is;
+}
+
 /* One would take the other's changes. */
 static int check_owner(const char *comment, const struct pg_settings *settings, struct cdc_error *error)
 {
     size_t n = strlen(COMMENT_FOR);
-    if (comment && strncmp(comment, COMMENT_FOR, n) == 0)
-        return strcmp(comment + n, settings->name) == 0 ? 0 : foreign(comment + n, settings, error);
+    if (comment && strncmp(comment, COMMENT_FOR, n) == 0) {
+        int is = is_name(comment + n, settings->name);
+        return is < 0 ? cdc_error_memory(error) : is ? 0 : foreign(comment + n, settings, error);
+    }
     if (settings->publication_by_name || shows_name(settings))
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG,
@@ -380,8 +403,14 @@ static void append_comment(const struct plan *plan, struct cdc_buf *out)
 {
     struct cdc_buf comment = CDC_BUF_INIT;
     cdc_buf_lit(&comment, PUBLICATION_COMMENT);
-    if (plan->settings->publication_by_name)
-        cdc_buf_printf(&comment, " for %s", plan->settings->name);
+    const char *encoding = PQparameterStatus(plan->sql, "server_encoding");
+    if (plan->settings->publication_by_name) {
+        cdc_buf_lit(&comment, " for ");
+        if (encoding && strcmp(encoding, "UTF8") == 0)
+            cdc_buf_text(&comment, plan->settings->name);
+        else
+            append_escaped(&comment, plan->settings->name);
+    }
     char *literal = comment.failed ? NULL : PQescapeLiteral(plan->sql, comment.data, comment.len);
     cdc_buf_lit(out, " IS ");
     cdc_buf_text(out, literal ? literal : "'" PUBLICATION_COMMENT "'");

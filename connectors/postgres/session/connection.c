@@ -2,6 +2,7 @@
 /* Connections to PostgreSQL. */
 #include "connectors/postgres/session/connection.h"
 
+#include "connectors/postgres/session/database_name.h"
 #include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/wait.h"
@@ -443,9 +444,10 @@ static int prepare(PGconn *connection, const struct pg_settings *settings, struc
     if (check_version(connection, error) < 0 || pg_wait_attach(connection, &waiter, error) < 0 ||
         pin(connection, error) < 0)
         return -1;
-    return has_no_encoding(connection)
-               ? pg_query_run(connection, "SET client_encoding = 'SQL_ASCII'", "cannot prepare the session", error)
-               : 0;
+    if (has_no_encoding(connection) &&
+        pg_query_run(connection, "SET client_encoding = 'SQL_ASCII'", "cannot prepare the session", error) < 0)
+        return -1;
+    return pg_database_name_learn(connection, error);
 }
 
 static PGconn *open_prepared(const struct pg_settings *settings, bool replication, const PGconn *beside,

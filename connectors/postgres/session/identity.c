@@ -5,6 +5,7 @@
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/pgoutput/visible.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 
 #include <cdc/json.h>
@@ -12,20 +13,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char identifying[] = "cannot identify the server";
+
+/* The answer has the database's name, which the server may not be able to convert (database_name.h). */
+static PGresult *identify(PGconn *replication, struct cdc_error *error)
+{
+    const char *encoding = PQparameterStatus(replication, "client_encoding");
+    bool converts = encoding && strcmp(encoding, "UTF8") == 0 && !pg_names_is_ascii(PQdb(replication));
+    if (converts && pg_query_run(replication, "SET client_encoding = 'SQL_ASCII'", identifying, error) < 0)
+        return NULL;
+    PGresult *result = pg_query_rows(replication, "IDENTIFY_SYSTEM", 0, NULL, identifying, error);
+    if (!result || !converts || pg_query_run(replication, "SET client_encoding = 'UTF8'", identifying, error) == 0)
+        return result;
+    PQclear(result);
+    return NULL;
+}
+
 int pg_identity_read(PGconn *replication, const char *slot, struct pg_identity *identity, struct cdc_error *error)
 {
-    static const char what[] = "cannot identify the server";
-    PGresult *result = pg_query_rows(replication, "IDENTIFY_SYSTEM", 0, NULL, what, error);
+    PGresult *result = identify(replication, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
     snprintf(identity->system_identifier, sizeof identity->system_identifier, "%s", pg_answer_text(&row, "systemid"));
-    snprintf(identity->database, sizeof identity->database, "%s", pg_answer_text(&row, "dbname"));
+    snprintf(identity->database, sizeof identity->database, "%s", pg_database_name(replication));
     snprintf(identity->slot, sizeof identity->slot, "%s", slot);
     identity->timeline = (int32_t)pg_answer_int(&row, "timeline");
     identity->end = pg_answer_lsn(&row, "xlogpos");
     PQclear(result);
-    return pg_answer_good(&row, what, error);
+    return pg_answer_good(&row, identifying, error);
 }
 
 int pg_identity_read_start(PGconn *connection, char text[PG_IDENTITY_START], struct cdc_error *error)

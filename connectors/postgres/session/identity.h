@@ -3,6 +3,8 @@
 #ifndef PG_IDENTITY_H
 #define PG_IDENTITY_H
 
+#include "connectors/postgres/session/database_name.h"
+
 #include <cdc/buf.h>
 #include <cdc/error.h>
 #include <libpq-fe.h>
@@ -12,7 +14,7 @@ struct pg_identity { /* what a position belongs to */
     int32_t timeline;
     uint64_t end; /* of its log, as far as it is on the disk */
     char slot[64];
-    char database[64];
+    char database[PG_DATABASE_NAME];
 };
 int pg_identity_read(PGconn *replication, const char *slot, struct pg_identity *identity, struct cdc_error *error);
 enum { PG_IDENTITY_START = 96 };

@@ -2,6 +2,7 @@
 /* The names of the pipeline, its slot and its publication. */
 #include "connectors/postgres/session/names.h"
 
+#include "connectors/postgres/session/database_name.h"
 #include "connectors/postgres/session/query.h"
 
 #include <cdc/retry.h>
@@ -86,7 +87,7 @@ char *pg_names_acting_role(PGconn *sql, struct cdc_error *error)
 int pg_names_fill(struct pg_settings *settings, PGconn *sql, struct cdc_error *error)
 {
     char slot[64], own[64];
-    if (!settings->name && copy(&settings->name, PQdb(sql), error) < 0)
+    if (!settings->name && copy(&settings->name, pg_database_name(sql), error) < 0)
         return -1;
     default_slot(slot, settings->name, false);
     default_slot(own, settings->name, true);

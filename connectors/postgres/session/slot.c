@@ -4,6 +4,7 @@
 
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/database_name.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/wait.h"
 
@@ -20,13 +21,13 @@
 
 static int check_kind(PGconn *sql, const char *name, struct pg_answer *row, struct cdc_error *error)
 {
-    const char *plugin = pg_answer_text(row, "plugin"), *database = pg_answer_text(row, "database");
+    const char *plugin = pg_answer_text(row, "plugin"), *database = pg_answer_text(row, "other_database");
     if (strcmp(plugin, "pgoutput") != 0)
         cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is %s%s, not of pgoutput", name,
                       *plugin ? "of " : "a physical one", plugin);
-    else if (strcmp(database, PQdb(sql)) != 0)
+    else if (*database)
         cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" belongs to database \"%s\", not to \"%s\"", name, database,
-                      PQdb(sql));
+                      pg_database_name(sql));
     /* Such a slot sends a transaction at PREPARE TRANSACTION, which may still be rolled back. */
     else if (pg_answer_true(row, "two_phase"))
         cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is a two-phase one: it delivers before the commit", name);
@@ -37,9 +38,11 @@ static int check_kind(PGconn *sql, const char *name, struct pg_answer *row, stru
 
 /* A physical slot has neither plugin nor database, one that nobody reads no pid, one that is lost no positions.
  * wal_status and two_phase are there since 13 and 14, invalidation_reason (18 invalidates idle slots, too) and synced since 17.
+ * The server compares the names of databases: it has their bytes (database_name.c).
  * The columns are asked, not the text of an error: that differs from version to version. */
 #define SLOT_SQL(lost, synced)                                                                                         \
-    "SELECT coalesce(plugin, '') AS plugin, coalesce(database, '') AS database, active, "                              \
+    "SELECT coalesce(plugin, '') AS plugin, coalesce(nullif(database, current_database()), '') AS other_database, "    \
+    "active, "                                                                                                         \
     "coalesce(active_pid, 0) AS pid, coalesce(confirmed_flush_lsn, '0/0') AS confirmed, "                              \
     "coalesce(restart_lsn, '0/0') AS restart, coalesce(" lost ", false) AS lost, " synced " AS synced, two_phase "     \
     "FROM pg_replication_slots WHERE slot_name = $1"

@@ -5,6 +5,7 @@
 #include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/schema/shapes.h"
+#include "connectors/postgres/session/database_name.h"
 
 #include <cdc/json.h>
 #include <stdlib.h>
@@ -59,8 +60,10 @@ static int visit_all(PGconn *sql, const struct pg_settings *pg, const struct pg_
     int result = pg_catalog_read(sql, pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
     for (size_t i = 0; result == 0 && i < catalog.n; i++) {
         const struct pg_catalog_table *table = &catalog.tables[i];
-        const struct cdc_database_table found = {
-            .db = PQdb(sql), .schema = table->schema, .table = table->name, .why_not = why_not(shapes, table)};
+        const struct cdc_database_table found = {.db = pg_database_name(sql),
+                                                 .schema = table->schema,
+                                                 .table = table->name,
+                                                 .why_not = why_not(shapes, table)};
         result = visit(context, &found, error);
     }
     pg_catalog_free(&catalog);

@@ -7,6 +7,7 @@
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/database_name.h"
 #include "connectors/postgres/session/query.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
         return -1;
     if (pg_where_check(run->sql, run->pg, run->settings->where, found, error) < 0)
         return -1;
-    if (pg_table_prepare(entry->table, run->pg->name, PQdb(run->sql), error) < 0)
+    if (pg_table_prepare(entry->table, run->pg->name, pg_database_name(run->sql), error) < 0)
         return -1;
     entry->source =
         (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, entry->where, generated, NULL};
@@ -52,7 +53,7 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
 static bool is_meant(const struct snapshot_run *run, const struct pg_catalog_table *table)
 {
     return table->listed && cdc_selection_has_table(&run->pg->selection, table->schema, table->name) &&
-           (!run->of.only || cdc_stale_has(run->of.only, PQdb(run->sql), table->schema, table->name));
+           (!run->of.only || cdc_stale_has(run->of.only, pg_database_name(run->sql), table->schema, table->name));
 }
 
 /* The stream compares with it what it finds (shapes.h). Where it has begun already, for a sink that has taken an attempt before

@@ -4,6 +4,7 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/database_name.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/slot.h"
@@ -77,7 +78,7 @@ int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error)
     run->sql = pg_connect_suited(run->pg, suits, run, error);
     if (!run->sql || take_connection(&run->workers[0], run->sql, error) < 0)
         return -1;
-    pg_source_head(&run->source_head, run->pg->name, PQdb(run->sql));
+    pg_source_head(&run->source_head, run->pg->name, pg_database_name(run->sql));
     return run->source_head.failed ? cdc_error_memory(error) : 0;
 }
 
