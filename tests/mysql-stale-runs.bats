@@ -279,6 +279,9 @@ is_refused() {
     exits 79 stream
     says "a sink has stored transactions that the server has no more"
     exits 79 binlog --check --ack "$DIR/ahead"
+    exits 79 binlog --check --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind"
+    says "the sink of .*ahead.* has stored transactions that the server does not have"
+    binlog --check --ack "$DIR/behind"
     msql "insert into t values (2, 'new'); insert into t values (4, 'new'); insert into t values (5, 'new')"
     exits 79 stream
     is "lines" 0 "$(wc -l <"$DIR/lines")"
