@@ -192,6 +192,7 @@ static int check(struct program *program, const struct values *v, const struct m
     if (source_program_look(program, &v->common, name, SOURCE_KEEP_IF_GIVEN, &p, &known.error) == 0)
         (void)cdc_start_decide(&start, p.offsets, p.acks, p.state_dir, name, -1, &known.error);
     known.position = start.from;
+    known.acks = p.acks;
     int result = my_check(connection, &v->common.selection, &known, &program->log, error);
     result = source_program_check_end(program, &findings, name, v->json, result, error);
     cdc_start_free(&start);

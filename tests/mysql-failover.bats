@@ -170,6 +170,77 @@ sql_thread() {
     exits 79 binlog --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --retry-max 1 --until now
 }
 
+io_thread() {
+    local MYSQL_SERVER=$REPLICA MYSQL_DATABASE=''
+    if ! mysql_is_mariadb && mysql_since 80022; then msql "$1 replica io_thread"; else msql "$1 slave io_thread"; fi
+}
+# A library for LD_PRELOAD, $DIR/fast.so: time passes ten times as fast.
+fast_clock() {
+    cat >"$DIR/fast.c" <<'C'
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    long result = syscall(SYS_clock_gettime, clock, now);
+    if (clock == CLOCK_MONOTONIC) {
+        long long ns = (now->tv_sec * 1000000000LL + now->tv_nsec) * 10;
+        now->tv_sec = ns / 1000000000;
+        now->tv_nsec = ns % 1000000000;
+    }
+    return (int)result;
+}
+C
+    cc -shared -fPIC -o "$DIR/fast.so" "$DIR/fast.c"
+}
+# The start is there, what the sink that is ahead has is not, and the replica goes on asking a server that is gone.
+@test "what one of two sinks has stored never comes to a replica that still asks for it: 69 for a minute, then 79" {
+    mysql_is_mariadb && MYSQL_SERVER=$REPLICA MYSQL_DATABASE='' msql "set sql_log_bin = 0; grant slave monitor on *.* to cdc@'%'"
+    replicate
+    begin_both
+    marked
+    io_thread stop
+    change 4 5
+    read_to "$DIR/second"
+    to ahead <"$DIR/second"
+    transactions 1 <"$DIR/second" | to behind
+    URL=$(mysql_url "$REPLICA")
+    mysql_kill "$MAIN"
+    io_thread start
+    exits 69 binlog --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --retry-max 1 --until now
+    says "it may still come"
+    fast_clock
+    exits 79 env LD_PRELOAD="$DIR/fast.so" timeout 60 mysql-binlog --name "$NAME" --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --until now "$URL" 2>"$DIR/err"
+    says "may still come; trying again"
+    says "a sink has stored transactions that this server does not have"
+}
+
+# bats test_tags=only:mysql
+@test "a further attempt of a snapshot at a replica that has not got so far yet: tried again, 69; and then the rows come" {
+    snap() { t cdc-snapshot --name "$NAME" -t "$NAME.keyed" --offset-file "$DIR/rows" --ack "$DIR/copy" "$@" 2>"$DIR/err"; }
+    replicate
+    msql "insert into keyed values (1, 'one', '')"
+    marked
+    sql_thread stop
+    msql "insert into keyed values (2, 'two', '')"
+    to copy </dev/null || true
+    snap "$URL" >"$DIR/lost"
+    run -69 snap --retry-max 1 "$(mysql_url "$REPLICA")"
+    says "has not yet what was read at .*: it has taken that, and not applied it"
+    sql_thread start
+    marked
+    snap "$(mysql_url "$REPLICA")" | to copy
+    is "rows" "1 2" "$(sqlite3 "$DIR/copy.db" 'select id from keyed order by id' | xargs)"
+    # It copies no more.
+    rm "$DIR"/rows* "$DIR"/copy*
+    mysql_promote "$REPLICA"
+    msql "insert into keyed values (3, 'three', '')"
+    to copy </dev/null || true
+    snap "$URL" >"$DIR/lost"
+    run -79 snap --retry-max 1 "$(mysql_url "$REPLICA")"
+}
+
 @test "a second failover before the sinks have passed the first one" {
     replicate
     begin_both

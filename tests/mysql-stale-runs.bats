@@ -259,6 +259,20 @@ is_refused() {
     MYSQL_SERVER=main
 }
 
+@test "a crash that takes back what the sinks have stored before a table is read again: 79, also while nobody writes" {
+    on_server short
+    msql "create table t (id int primary key, v varchar(20)); create table h (a int); insert into t values (1, 'kept'); insert into h values (1)"
+    runs
+    keep_server short
+    msql "insert into t values (2, 'lost'); insert into h values (2); alter table h add c int not null default 7"
+    run_line 75
+    set_server_back short
+    run_line 79
+    grep -q "cdc-snapshot: error: the server does not have what the sinks have stored" "$DIR/err" || { cat "$DIR/err"; false; }
+    MYSQL_DATABASE='' mysql_stop short
+    MYSQL_SERVER=main
+}
+
 # The other sink's position is still in the log, and what was committed since has the numbers of what was lost.
 @test "a crash that takes back what one of two sinks has stored: 79, and neither takes what came since" {
     local sink
@@ -279,6 +293,9 @@ is_refused() {
     exits 79 stream
     says "a sink has stored transactions that the server has no more"
     exits 79 binlog --check --ack "$DIR/ahead"
+    exits 79 binlog --check --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind"
+    says "the sink of .*ahead.* has stored transactions that the server does not have"
+    binlog --check --ack "$DIR/behind"
     msql "insert into t values (2, 'new'); insert into t values (4, 'new'); insert into t values (5, 'new')"
     exits 79 stream
     is "lines" 0 "$(wc -l <"$DIR/lines")"

@@ -923,6 +923,24 @@ big_key_table() {
     msql "set sql_log_bin = 0; drop user half@'%'"
 }
 
+# bats test_tags=only:mysql
+@test "a table that a session has locked: its rows come while it is" {
+    local writer
+    msql "create table t (id int primary key); insert into t values (1)"
+    snapshot | sink
+    mkfifo "$DIR/sql"
+    spawn bash -c "exec mariadb --no-defaults --socket='$(mysql_dir)/socket' -uroot '$NAME' <'$DIR/sql'"
+    writer=$SPAWNED
+    spawn_line "mysql-binlog --name $NAME --state-dir '$STATE' -t '$NAME.*' --heartbeat 1 '$URL' 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    exec 7>"$DIR/sql"
+    echo "lock tables t write; insert into t values (2);" >&7
+    has_come() { [ "$(copy 'select max(id) from t')" = 2 ]; }
+    wait_until -t 20 has_come || { cat "$DIR/err"; msql "show full processlist"; false; }
+    echo "unlock tables;" >&7
+    exec 7>&-
+    status_of "$writer"
+}
+
 @test "a user who may not SELECT: 77, never a finished snapshot of nothing; by a role it may" {
     local user="role_$BATS_SUITE_TEST_NUMBER" monitor='replication client'
     ! mysql_is_mariadb || monitor='binlog monitor'

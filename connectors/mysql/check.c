@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. */
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/internal.h"
 #include "connectors/mysql/scan/condition.h"
 #include "connectors/mysql/schema/cascades.h"
@@ -553,9 +554,11 @@ static int begins_after(struct check *check, struct cdc_span source, struct cdc_
     int found = my_server_oldest(check->mysql, &check->server, &oldest, &gtids, error);
     if (found == 0)
         found = my_server_gtids_at(check->mysql, &oldest, &head, error);
-    int result = found > 0 ? cdc_json_member_is(source, "gtids", head) : -1;
+    char *ours = found > 0 ? cdc_json_member_text(source, "gtids") : NULL;
+    int result = ours ? my_gtid_set_same(check->server.flavor, ours, head, error) : -1;
     free(gtids);
     free(head);
+    free(ours);
     return result;
 }
 
@@ -581,14 +584,37 @@ static int is_in_log(struct check *check, struct cdc_span source, struct cdc_err
     return standing == MY_STANDS_BEFORE ? begins_after(check, source, error) : standing == MY_STANDS_IN_FILE;
 }
 
-static void check_position(struct check *check, const struct cdc_offset *position)
+static bool stands(struct check *check, const struct cdc_offset *position)
 {
-    struct cdc_span source = cdc_span_text(position->source ? position->source : "{}");
     struct cdc_error ignored = {0};
-    if (is_in_log(check, source, &ignored) != 0)
+    return is_in_log(check, cdc_span_text(position->source ? position->source : "{}"), &ignored) != 0;
+}
+
+static const char anew[] =
+    "take a new snapshot: remove the offset files of the pipeline and the copies, and start again";
+
+/* Others may be ahead of the smallest one, with what a crash, or a failover, has taken back. */
+static void check_sinks(struct check *check, const struct cdc_acks *acks, const char *smallest)
+{
+    for (size_t i = 0; acks && i < cdc_acks_count(acks); i++) {
+        const struct cdc_offset *sink = cdc_acks_offset(acks, i);
+        if (!sink || !sink->pos || strcmp(sink->pos, smallest) <= 0 || stands(check, sink))
+            continue;
+        finding(check, CDC_LOG_ERROR, "position", anew,
+                "the sink of \"%.200s\" has stored transactions that the server does not have (up to %.80s)",
+                cdc_acks_path(acks, i), sink->pos);
+        check->status = CDC_EXIT_LOST;
+    }
+}
+
+static void check_position(struct check *check, const struct my_check_known *known)
+{
+    const struct cdc_offset *position = &known->position;
+    if (stands(check, position)) {
+        check_sinks(check, known->acks, position->pos);
         return;
-    finding(check, CDC_LOG_ERROR, "position",
-            "take a new snapshot: remove the offset files of the pipeline and the copies, and start again",
+    }
+    finding(check, CDC_LOG_ERROR, "position", anew,
             "the log no longer has what comes after the position that the pipeline keeps (%.80s)", position->pos);
     check->status = CDC_EXIT_LOST;
 }
@@ -627,7 +653,7 @@ int my_check(const struct my_session_settings *connection, const struct cdc_sele
     if (known->error.status != 0)
         refuse_start(&check, &known->error);
     else if (known->position.pos)
-        check_position(&check, &known->position);
+        check_position(&check, known);
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         checks[i](&check);
     mysql_close(check.mysql);

@@ -9,6 +9,7 @@ struct database {
     struct my_url url;
     struct cdc_selection selection;
     char *pattern; /* of the URL's database, in the selection */
+    struct my_behind behind;
 };
 
 static int refuse_options(const struct cdc_database_settings *settings, struct cdc_error *error)
@@ -81,7 +82,7 @@ static int visit_tables(void *pointer, const char *state_dir, cdc_database_visit
 static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,
                     struct cdc_acks *acks, struct cdc_metrics *metrics, struct cdc_error *error)
 {
-    const struct database *database = pointer;
+    struct database *database = pointer;
     const struct cdc_database_settings *given = database->settings;
     const struct my_snapshot_settings run = {.connection = connection_of(database),
                                              .name = name_of(pointer, error),
@@ -93,7 +94,8 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
                                              .jobs = (size_t)given->jobs,
                                              .progress = settings->progress,
                                              .output_fd = settings->output_fd,
-                                             .state_dir = settings->state_dir};
+                                             .state_dir = settings->state_dir,
+                                             .behind = &database->behind};
     return my_snapshot_run(&run, offsets, acks, given->control, metrics, given->log, error);
 }
 

@@ -23,6 +23,7 @@ struct my_check_known {
     const struct cdc_option_list *where; /* conditions of a snapshot, which is checked; NULL: the stream is */
     uint32_t replica_id;                 /* what the reader would be */
     struct cdc_offset position;          /* that the pipeline keeps; pos NULL: none */
+    const struct cdc_acks *acks;         /* of its sinks, as they were last read; NULL */
     struct cdc_error error;              /* status 0, or why it could not be decided where to begin */
     struct cdc_findings *report;         /* takes facts and findings; NULL: the findings are told, no more is asked */
 };

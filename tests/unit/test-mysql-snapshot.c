@@ -171,7 +171,9 @@ static int attempt(struct cdc_offset_file *file, struct cdc_buf *out, struct cdc
     struct cdc_control control = {.wake_fd = -1, .notice_fd = -1};
     struct cdc_metrics metrics = {0};
     const struct cdc_log log = {.write = keep_message};
+    struct my_behind behind = {0};
     const struct my_snapshot_settings settings = {
+        .behind = &behind,
         .connection = {.url = "mysql://u:p@127.0.0.1/d?ssl-mode=DISABLED", .tool = "cdc-snapshot"},
         .name = "p",
         .selection = {.include = {.items = pattern, .count = n_patterns}},

@@ -28,6 +28,8 @@ bool my_gtid_set_equal(const struct my_gtid_set *a, const struct my_gtid_set *b)
 /* MariaDB: is part what is left of all where the server has forgotten domains (FLUSH BINARY LOGS DELETE_DOMAIN_ID)? One at least
  * must be left. 0-1-5 is that of 0-1-5,7-1-3. */
 bool my_gtid_set_is_rest(const struct my_gtid_set *all, const struct my_gtid_set *part);
+/* Are these texts equal sets, or theirs such a rest of ours? 1, 0, -1 */
+int my_gtid_set_same(enum my_flavor flavor, const char *ours, const char *theirs, struct cdc_error *error);
 /* Has all what part has? MariaDB: domain by domain, none of part's is newer. */
 bool my_gtid_set_includes(const struct my_gtid_set *all, const struct my_gtid_set *part);
 /* The same, but MariaDB's newest transaction of each domain must be part's very one, or a later one: a server that took over without

@@ -207,3 +207,15 @@ void my_gtid_set_append(struct cdc_buf *out, const struct my_gtid_set *set)
         my_gtid_append(out, &gtid);
     }
 }
+
+int my_gtid_set_same(enum my_flavor flavor, const char *ours, const char *theirs, struct cdc_error *error)
+{
+    struct my_gtid_set *a = my_gtid_set_new(flavor, error), *b = a ? my_gtid_set_new(flavor, error) : NULL;
+    int result = -1;
+    if (b && my_gtid_set_parse(a, cdc_span_text(ours), error) == 0 &&
+        my_gtid_set_parse(b, cdc_span_text(theirs), error) == 0)
+        result = my_gtid_set_equal(a, b) || my_gtid_set_is_rest(a, b);
+    my_gtid_set_free(a);
+    my_gtid_set_free(b);
+    return result;
+}

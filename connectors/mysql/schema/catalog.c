@@ -6,6 +6,7 @@
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/value/charset.h"
 
+#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,7 +261,8 @@ int my_catalog_is_no_table(MYSQL *sql, const char *db, const char *name, struct 
     return result ? other : -1;
 }
 
-int my_catalog_is_refused(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+/* Rights are looked at before the table is: one that is locked is not refused. */
+static int is_refused(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     cdc_buf_lit(&text, "SELECT 1 FROM ");
@@ -272,11 +274,22 @@ int my_catalog_is_refused(MYSQL *sql, const char *db, const char *name, struct c
     mysql_free_result(result);
     if (result || status < 0)
         return status;
-    bool refused = error->status == CDC_EXIT_PERMISSION;
-    if (!refused && (mysql_errno(sql) == 0 || my_session_error_passes(mysql_errno(sql))))
+    bool refused = error->status == CDC_EXIT_PERMISSION, locked = mysql_errno(sql) == ER_LOCK_WAIT_TIMEOUT;
+    if (!refused && !locked && (mysql_errno(sql) == 0 || my_session_error_passes(mysql_errno(sql))))
         return -1;
     cdc_error_clear(error); /* it is gone, say */
     return refused;
+}
+
+/* Whoever has the table locked may keep it for hours. */
+int my_catalog_is_refused(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+{
+    static const char what[] = "cannot limit waits";
+    if (my_session_execute(sql, "SET SESSION lock_wait_timeout = 1", what, error) < 0)
+        return -1;
+    int refused = is_refused(sql, db, name, error);
+    return refused < 0 || my_session_execute(sql, "SET SESSION lock_wait_timeout = DEFAULT", what, error) < 0 ? -1
+                                                                                                              : refused;
 }
 
 int my_catalog_computes(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)

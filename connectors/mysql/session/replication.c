@@ -6,9 +6,12 @@
 #include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/session/session.h"
 
+#include <cdc/retry.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define BEHIND_MS 60000
 
 static const char *statement_of(const struct my_server *server)
 {
@@ -118,4 +121,33 @@ int my_replication_of(MYSQL *mysql, const struct my_server *server, const char *
     mysql_free_result(result);
     cdc_buf_free(&sets);
     return logged < 0 || taken < 0 ? -1 : 0;
+}
+
+void my_behind_begin_try(struct my_behind *behind)
+{
+    behind->is = false;
+}
+
+void my_behind_end_try(struct my_behind *behind)
+{
+    if (!behind->is)
+        behind->since = 0;
+}
+
+int my_behind_wait(struct my_behind *behind, MYSQL *mysql, const struct my_server *server, const char *server_uuid,
+                   const char *gtids, struct cdc_error *error)
+{
+    enum my_replication replication;
+    if (my_replication_of(mysql, server, gtids, &replication, error) < 0)
+        return -1;
+    behind->is = true;
+    if (behind->since == 0)
+        behind->since = cdc_clock_ms();
+    if (replication == MY_REPLICATION_NONE ||
+        (replication == MY_REPLICATION_RUNS && cdc_clock_ms() - behind->since > BEHIND_MS))
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                         "the server is a replica that has not yet what was read at %.120s: %s", server_uuid,
+                         replication == MY_REPLICATION_TAKEN ? "it has taken that, and not applied it"
+                                                             : "it may still come");
 }

@@ -175,29 +175,59 @@ int my_again_find_gone(struct my_snapshot *run, struct cdc_error *error)
 
 /* -- an attempt ------------------------------------------------------------------------------------------- */
 
-static int behind(struct cdc_error *error)
+static int lost(struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                  "the server has not yet what the sinks have stored: its rows would be older than theirs");
-    return cdc_error_hint(error, "a replica that is behind catches up; else name the server that has it");
+    cdc_error_set(error, CDC_EXIT_LOST,
+                  "the server does not have what the sinks have stored: it lost that, or is another one");
+    return cdc_error_hint(
+        error, "take a new snapshot: remove the offset files of the pipeline and the copies, and start again");
 }
 
-/* Of another server: does it have all transactions that the sinks have? */
-static int check_gtids(const struct my_snapshot *run, struct cdc_span gtids, struct cdc_error *error)
+/* The server that the sinks' position is of: a commit is in its log a moment before the engine has it. Where the log itself ends before
+ * the position, a crash has taken back what is between. */
+static int behind_itself(struct my_snapshot *run, const struct my_coord *coord, struct cdc_error *error)
+{
+    enum my_standing standing = MY_STANDS_IN_FILE;
+    if (coord->file[0] && my_server_find(run->sql, coord, &standing, error) < 0 && error->status != CDC_EXIT_PERMISSION)
+        return -1;
+    cdc_error_clear(error);
+    if (standing == MY_STANDS_NOWHERE)
+        return lost(error);
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "the server has not yet what the sinks have stored: its rows would be older than theirs");
+    return cdc_error_hint(error, "it has it in a moment; start the same line again");
+}
+
+static int behind(struct my_snapshot *run, bool here, const struct my_coord *coord, struct cdc_span gtids,
+                  struct cdc_error *error)
+{
+    char uuid[128] = "", *text = here ? NULL : cdc_span_copy(gtids);
+    if (here)
+        return behind_itself(run, coord, error);
+    if (!text)
+        return cdc_error_memory(error);
+    cdc_json_member_copy(cdc_span_text(run->again->source), "server_uuid", uuid, sizeof uuid);
+    int result = my_behind_wait(run->settings->behind, run->sql, &run->server, uuid, text, error);
+    free(text);
+    return result < 0 ? -1 : lost(error);
+}
+
+/* Does it have all transactions that the sinks have? 1, 0, -1 */
+static int has_gtids(const struct my_snapshot *run, struct cdc_span gtids, struct cdc_error *error)
 {
     struct my_gtid_set *ours = my_gtid_set_new(run->server.flavor, error);
     struct my_gtid_set *theirs = ours ? my_gtid_set_new(run->server.flavor, error) : NULL;
     int result = -1;
     if (theirs && my_gtid_set_parse(ours, cdc_span_text(run->point->gtids), error) == 0 &&
         my_gtid_set_parse(theirs, gtids, error) == 0)
-        result = my_gtid_set_includes(ours, theirs) ? 0 : behind(error);
+        result = my_gtid_set_includes(ours, theirs);
     my_gtid_set_free(ours);
     my_gtid_set_free(theirs);
     return result;
 }
 
 /* The point of the read is not before the boundary: else the log would go on without what lies between. */
-static int check_point(const struct my_snapshot *run, struct cdc_error *error)
+static int check_point(struct my_snapshot *run, struct cdc_error *error)
 {
     struct cdc_span source = cdc_span_text(run->again->source), gtids = cdc_json_member_raw(source, "gtids");
     struct my_coord coord = {.file = ""};
@@ -207,9 +237,12 @@ static int check_point(const struct my_snapshot *run, struct cdc_error *error)
     bool known = cdc_json_member_copy(source, "file", coord.file, sizeof coord.file) && coord.file[0] &&
                  cdc_json_int64(cdc_json_member(source, "pos"), &position) && position >= 0;
     coord.position = (uint64_t)position;
+    int has = 1;
     if (here && !by_gtid && known && run->point->coord.file[0])
-        return my_coord_compare(&run->point->coord, &coord) < 0 ? behind(error) : 0;
-    return gtids.n > 0 ? check_gtids(run, gtids, error) : 0;
+        has = my_coord_compare(&run->point->coord, &coord) >= 0;
+    else if (gtids.n > 0)
+        has = has_gtids(run, gtids, error);
+    return has < 0 ? -1 : has > 0 ? 0 : behind(run, here, &coord, gtids, error);
 }
 
 /* Of those that are there, where the log leaves their columns open. They are held: nobody alters them. */

@@ -39,6 +39,15 @@ static int check_end(struct my_snapshot *run, const struct my_consistent_point *
                                          : check_created(run, from, error);
 }
 
+/* Not all transactions before it are there. Of another server it may be a replica that gets them yet. */
+static int lacks_some(struct my_snapshot *run, const struct my_consistent_point *from, struct cdc_error *error)
+{
+    if (strcmp(from->server_uuid, run->server.uuid) != 0 &&
+        my_behind_wait(run->settings->behind, run->sql, &run->server, from->server_uuid, from->gtids, error) < 0)
+        return -1;
+    return lost(run, "the server lost transactions since its first attempt, or is another one", error);
+}
+
 static int check_sets(struct my_snapshot *run, const struct my_consistent_point *from, struct cdc_error *error)
 {
     const char *gtids = from->gtids;
@@ -48,8 +57,7 @@ static int check_sets(struct my_snapshot *run, const struct my_consistent_point 
         return -1;
     if (!kept)
         return lost(run, "the log since its first attempt was purged", error);
-    return known ? check_end(run, from, error)
-                 : lost(run, "the server lost transactions since its first attempt, or is another one", error);
+    return known ? check_end(run, from, error) : lacks_some(run, from, error);
 }
 
 /* File names come again after a RESET. */

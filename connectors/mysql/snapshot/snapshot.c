@@ -150,7 +150,9 @@ int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offs
     }
     if (due) {
         run.writer = cdc_writer_new(settings->output_fd, error);
+        my_behind_begin_try(settings->behind);
         result = run.writer ? attempt(&run, error) : -1;
+        my_behind_end_try(settings->behind);
         if (result < 0)
             report_signal(&run, error);
         if (run.writer)

@@ -3,6 +3,7 @@
 #ifndef MY_SNAPSHOT_H
 #define MY_SNAPSHOT_H
 
+#include "connectors/mysql/session/replication.h"
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/value/column.h"
 
@@ -26,7 +27,8 @@ struct my_snapshot_settings {
     size_t jobs;                                /* sessions that read; at least 1 */
     const struct cdc_snapshot_report *progress; /* NULL: not told */
     int output_fd;
-    const char *state_dir; /* where mysql-binlog may have left a mark (cdc/stale.h); NULL: nowhere */
+    const char *state_dir;    /* where mysql-binlog may have left a mark (cdc/stale.h); NULL: nowhere */
+    struct my_behind *behind; /* of the tries before this one */
 };
 /* Does the whole snapshot unless it is finished. offsets: its own file; acks: NULL where what is written is stored. */
 int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,

@@ -251,7 +251,10 @@ static int begin(struct my_stream *stream, const struct cdc_offset *from, struct
 
 static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
-    if (my_session_read_server(&stream->session, error) < 0 || begin(stream, from, error) < 0) {
+    my_behind_begin_try(&stream->behind);
+    bool begun = my_session_read_server(&stream->session, error) == 0 && begin(stream, from, error) == 0;
+    my_behind_end_try(&stream->behind);
+    if (!begun) {
         my_stream_disconnect(stream);
         return -1;
     }

@@ -7,6 +7,7 @@
 #include "connectors/mysql/schema/read_at.h"
 #include "connectors/mysql/schema/schema.h"
 #include "connectors/mysql/session/packets.h"
+#include "connectors/mysql/session/replication.h"
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/session/wire.h"
 #include "connectors/mysql/stream/reading.h"
@@ -95,10 +96,10 @@ struct my_stream {
     struct my_stale stale;
     struct my_reading reading;
     struct cdc_buf refused_tables; /* that the user may not SELECT, which was said: "db\0table\0" ... */
-    int64_t behind_since;          /* the server lacks what was read elsewhere, see my_behind_check; 0: it does not */
-    int64_t log_due;               /* when to ask whether the server still writes its log */
-    bool refused;                  /* the last dump met a transaction without a GTID */
-    bool more;                     /* the decoder holds a payload */
+    struct my_behind behind;
+    int64_t log_due; /* when to ask whether the server still writes its log */
+    bool refused;    /* the last dump met a transaction without a GTID */
+    bool more;       /* the decoder holds a payload */
     bool ended, received;
     struct cdc_error late; /* told once the lines before it were taken */
     struct cdc_offset boundary;

@@ -97,17 +97,9 @@ static int check_file(struct my_stream *stream, struct cdc_error *error)
 }
 
 /* Are they the GTIDs of the start? A MariaDB may have forgotten domains of them since. */
-static int same_gtids(struct my_stream *stream, const char *text, struct cdc_error *error)
+static int same_gtids(const struct my_stream *stream, const char *text, struct cdc_error *error)
 {
-    struct my_gtid_set *ours = my_gtid_set_new(stream->session.server.flavor, error);
-    struct my_gtid_set *theirs = ours ? my_gtid_set_new(stream->session.server.flavor, error) : NULL;
-    int result = -1;
-    if (theirs && my_gtid_set_parse(ours, cdc_span_text(stream->start.gtids), error) == 0 &&
-        my_gtid_set_parse(theirs, cdc_span_text(text), error) == 0)
-        result = my_gtid_set_equal(ours, theirs) || my_gtid_set_is_rest(ours, theirs);
-    my_gtid_set_free(ours);
-    my_gtid_set_free(theirs);
-    return result;
+    return my_gtid_set_same(stream->session.server.flavor, stream->start.gtids, text, error);
 }
 
 static int other_transactions(struct cdc_error *error)
