@@ -122,7 +122,7 @@ every_way() {
 @test "a value that cannot have a token is refused without being said" {
     local text
     for text in 5ecr3 true '{"base64":"5ecretab"}' '"5ecret 😀"' 98765; do
-        { grep '"op":"schema"' "$IN"; printf '{"op":"c","pos":"02","source":{"name":"n","schema":"app","table":"users"},"after":{"card":%s}}\n' "${text/#5ecr3/\"5ecr3\"}"; } >"$DIR/one"
+        { grep '"op":"schema"' "$IN"; printf '{"op":"c","pos":"02","source":{"name":"n","db":"d","schema":"app","table":"users"},"after":{"card":%s}}\n' "${text/#5ecr3/\"5ecr3\"}"; } >"$DIR/one"
         [ "$text" != 5ecr3 ] || sed -i 's/5ecr3/5ec/' "$DIR/one"
         run -65 --separate-stderr t cdc-filter --tokenize card --mask-key "$KEY" <"$DIR/one"
         [[ $stderr == *'column "card" of table "users": a value cannot have a token'* ]] || fail "$stderr"

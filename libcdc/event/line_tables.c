@@ -31,15 +31,13 @@ static struct names names_of(const struct line_tables *tables, const struct cdc_
 static bool is_of(const struct line_table *table, const struct names *names)
 {
     return cdc_span_equal(table->table, names->table) && cdc_span_equal(table->schema, names->schema) &&
-           cdc_span_equal(table->name, names->name) && cdc_span_equal(table->db, names->db);
+           cdc_json_raw_equal(table->name, names->name) && cdc_json_raw_equal(table->db, names->db);
 }
 
 static struct line_table **find_slot(struct line_table **slots, size_t capacity, const struct names *names)
 {
-    /* 0xff is in no UTF-8 text: it keeps the names apart. */
+    /* 0xff is in no UTF-8 text: it keeps the two names apart. Those of the source may be spelled in two ways, and are few. */
     uint64_t hash = cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, names->schema), 0xff), names->table);
-    if (names->name.n > 0)
-        hash = cdc_hash_span(cdc_hash_byte(hash, 0xff), names->name);
     size_t i = cdc_hash_fold(hash) & (capacity - 1);
 
     while (slots[i] != NULL && !is_of(slots[i], names))
