@@ -206,6 +206,26 @@ C
     run -76 webhook
 }
 
+@test "an answer too many on a kept connection is not taken for that to the next request" {
+    server
+    three >"$IN"
+    tx
+    { row 4; commit; } >"$DIR/more"
+    script 200 200 'twice 200' 503 503
+    mkfifo "$DIR/pipe"
+    spawn_line "exec $BIN/cdc-sink-http --webhook --offset-file $DIR/o $URL <$DIR/pipe"
+    exec 7>"$DIR/pipe"
+    cat "$IN" >&7
+    stored() { [ "$(pos)" = "$(tail -1 "$1" | jq -r .pos)" ]; }
+    wait_until stored "$IN"
+    touch "$DIR/http/again"
+    wait_until test -e "$DIR/http/answered"
+    cat "$DIR/more" >&7
+    exec 7>&-
+    wait_until stored "$DIR/more"
+    is "answers to the last line" "503 503 200" "$(log 'select(.body | test("v4")) | .answer // "200"' | xargs)"
+}
+
 @test "--header-file and CDC_HTTP_AUTHORIZATION: sent, in no list of processes, and not read where others may" {
     server
     three >"$IN"

@@ -14,7 +14,8 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                `slow` (never answers), `endless STATUS` (a body without an
                end), `stuck STATUS` (a body that stops in its middle), `raw TEXT` (TEXT without any HTTP, and cut), `head STATUS`
                (a part of the header, and cut), `stray STATUS` (an answer
-               without a body, and then some bytes all the same), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
+               without a body, and then some bytes all the same), `twice STATUS`
+               (one answer more than there were requests, once FOLDER/again is there, which becomes FOLDER/answered), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
@@ -31,6 +32,7 @@ import json
 import os
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 folder = sys.argv[1]
@@ -128,6 +130,12 @@ class Handler(BaseHTTPRequestHandler):
         elif words[0] == "stray":
             self.answer(int(words[1]))
             self.wfile.write(b"this is of no answer")
+        elif words[0] == "twice":
+            self.answer(int(words[1]))
+            while not os.path.exists(os.path.join(folder, "again")):
+                time.sleep(0.01)
+            self.answer(int(words[1]))
+            os.rename(os.path.join(folder, "again"), os.path.join(folder, "answered"))
         elif words[0].startswith("bulk"):
             count = int(words[0][5:]) if words[0][4:5] == "*" else None
             self.answer(200, (), bulk_answer(body, words[1:], count))

@@ -304,7 +304,8 @@ def run_sink(command, lines, rng, state):
     ends = rng.randrange(0, 6)
     for attempt in range(100):
         state.calm = attempt >= 60
-        while state.n_busy > 0:  # those of a sink that was killed
+        # Those of a sink that was killed, and those of it that nobody has read yet: each connection has a thread.
+        while state.n_busy > 0 or threading.active_count() > 2:
             time.sleep(0.001)
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as sink:
             timer = None

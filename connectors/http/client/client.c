@@ -65,6 +65,26 @@ static curl_socket_t open_public(void *context, curlsocktype purpose, struct cur
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+static int note_socket(void *context, curl_socket_t socket, curlsocktype purpose)
+{
+    struct http_client *client = context;
+
+    (void)purpose;
+    return http_kept_add(&client->shared->kept, socket) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
+}
+
+/* The connection is chosen, and nothing was sent yet. */
+static int look_for_stray(void *context, char *peer, char *local, int peer_port, int local_port)
+{
+    struct http_client *client = context;
+    long connects = 1;
+
+    (void)peer, (void)local, (void)peer_port;
+    curl_easy_getinfo(client->easy, CURLINFO_NUM_CONNECTS, &connects);
+    client->stray = connects == 0 && !client->shared->frames && http_kept_has_bytes(&client->shared->kept, local_port);
+    return client->stray ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static int set_options(struct http_client *client)
 {
     const struct http_peer *peer = &client->peer;
@@ -96,6 +116,10 @@ static int set_options(struct http_client *client)
         bad |= curl_easy_setopt(easy, CURLOPT_SSLCERT, peer->cert);
         bad |= curl_easy_setopt(easy, CURLOPT_SSLKEY, peer->key != NULL ? peer->key : peer->cert);
     }
+    bad |= curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, note_socket);
+    bad |= curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, client);
+    bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, look_for_stray);
+    bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, client);
     if (peer->deny_private) {
         bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_public);
         bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
@@ -194,6 +218,7 @@ void http_client_close(struct http_client *client)
     curl_easy_cleanup(client->easy);
     if (client->shared == &client->own)
         curl_multi_cleanup(client->own.multi);
+    http_kept_free(&client->own.kept);
     http_gzip_free(&client->gzip);
     cdc_buf_free(&client->packed);
     cdc_buf_free(&client->response);
@@ -333,7 +358,7 @@ int http_client_begin(struct http_client *client, const struct http_request *req
     int chosen = choose_node(client, request, error);
 
     client->response.len = 0;
-    client->too_long = client->header_whole = client->done = false;
+    client->too_long = client->header_whole = client->done = client->stray = false;
     if (chosen != 1)
         return chosen;
     if (request->attempt != NULL && request->attempt(request->attempt_context, error) != 0)
@@ -383,8 +408,11 @@ static int attempt(struct http_client *client, const struct http_request *reques
         return -1;
     if (!client->under_way)
         return 0;
+    long version = 0;
     *code = perform(client);
     curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, status);
+    curl_easy_getinfo(client->easy, CURLINFO_HTTP_VERSION, &version);
+    client->shared->frames |= version >= CURL_HTTP_VERSION_2_0;
     leave(client);
     return client->response.failed ? cdc_error_memory(error) : 0;
 }
@@ -626,14 +654,15 @@ static enum http_outcome finish(struct http_client *client, const struct http_re
     return client->too_long && !request->begin_suffices ? HTTP_TOO_LONG : HTTP_ANSWERED;
 }
 
-/* On a kept connection, what is no answer may be the rest of one: a peer that sends a body after 204, say. A new connection tells. */
+/* On a kept connection, what is no answer may be the rest of one: a peer that sends a body after 204, say. A new connection tells. Where
+ * it came in time to be seen, nothing was sent. */
 static bool is_rest_of_another(struct http_client *client, CURLcode code)
 {
     long connects = 1;
 
     if (code == CURLE_UNSUPPORTED_PROTOCOL)
         curl_easy_getinfo(client->easy, CURLINFO_NUM_CONNECTS, &connects);
-    client->afresh = connects == 0;
+    client->afresh = client->stray || connects == 0;
     return client->afresh;
 }
 

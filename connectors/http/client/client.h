@@ -9,6 +9,7 @@
 #include <cdc/sink.h>
 
 #include "connectors/http/client/gzip.h"
+#include "connectors/http/client/kept.h"
 
 #define HTTP_MORE_HEADERS 4
 #define HTTP_NODES_MAX 16
@@ -72,6 +73,8 @@ struct http_shared {
         *check; /* before the first request to a node, and the first one after it has not answered; NULL: none */
     void *check_context;
     bool checked[HTTP_NODES_MAX];
+    struct http_kept kept;
+    bool frames; /* HTTP/2, by which a peer may send at any time */
 };
 
 struct http_client {
@@ -89,6 +92,7 @@ struct http_client {
     bool done;                       /* its transfer has ended, with that code */
     int code;
     bool too_long, header_whole;
+    bool stray;       /* the connection that was kept for it had bytes: it was not sent */
     bool afresh;      /* the next attempt goes over a connection of its own */
     char denied[64];  /* the newest address that deny_private has refused in this attempt; "": none */
     bool any_allowed; /* another one was not refused: it may answer the next time */
