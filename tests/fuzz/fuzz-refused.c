@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         snprintf(path, sizeof path, "%s/fuzz-refused.%d", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
                  getpid());
     put_file(data, n);
-    if (refused_open(&refused, path, false, true, &error) != 0) {
+    if (refused_open(&refused, path, &(struct refused_settings){.keeps = true}, &error) != 0) {
         if (error.status != CDC_EXIT_CONFIG)
             abort();
     } else {
@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         all_lines(refused, copy, rest, states, 0);
         all_lines(refused, copy, rest, states, 1);
         refused_free(refused);
-        if (refused_open(&refused, path, false, true, NULL) != 0)
+        if (refused_open(&refused, path, &(struct refused_settings){.keeps = true}, NULL) != 0)
             abort();
         all_lines(refused, copy, rest, states, 2);
         refused_free(refused);
