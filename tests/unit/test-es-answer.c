@@ -300,7 +300,7 @@ static void test_too_large(void)
         /* Of the request itself is there what keeps its documents from the shard; of others it is gone in a moment. */
         {true, OWN("1040") "primary_operation_bytes=400000, max_primary_bytes=401039]"},
         {false, OWN("1040") "primary_operation_bytes=400000, max_primary_bytes=401040]"},
-        {false, OWN("800") "primary_operation_bytes=401039, max_primary_bytes=401039]"},
+        {false, OWN("800") "primary_operation_bytes=400999, max_primary_bytes=401039]"},
         {false, OWN("100000") "primary_operation_bytes=400000, max_primary_bytes=401039]"},
         {false, PRESSURE("coordinating", "coordinating_operation_bytes=x, max_coordinating_bytes=8")},
         {false, PRESSURE("coordinating", "coordinating_operation_bytes=9")},
@@ -316,7 +316,11 @@ static void test_too_large(void)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        check(es_too_large_reason(cases[i].reason, 1000) == cases[i].too_large, cases[i].reason);
+        check(es_too_large_reason(cases[i].reason, 1000, true) == cases[i].too_large, cases[i].reason);
+    check(es_too_large_reason(OWN("800") "primary_operation_bytes=400999, max_primary_bytes=401039]", 1000, false),
+          "a part of the request is there");
+    check(!es_too_large_reason(OWN("70000") "primary_operation_bytes=400999, max_primary_bytes=401039]", 1000, false),
+          "more is there than the request");
 
     struct http_request request = {.body = {"", 1000}};
     static const char *const answers[] = {"", "[]", "{\"error\":1}", "{\"error\":{\"reason\":[]}}"};

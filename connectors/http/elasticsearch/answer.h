@@ -58,8 +58,8 @@ bool es_answer_all_taken(const struct es_answer *items);
 int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_result *result, struct cdc_error *error);
 
 /* -- too_large.c: a request that is too large for the server's memory, whatever else that does -- */
-/* Does the reason of an error with status 429 say so? n: bytes of the request. */
-bool es_too_large_reason(const char *reason, size_t n);
+/* Does the reason of an error with status 429 say so? n: bytes of the request; alone: of one item, which is refused for it. */
+bool es_too_large_reason(const char *reason, size_t n, bool alone);
 /* Of a request that has es_too_large as `lasts`. */
 static inline bool es_is_too_large(long status)
 {

@@ -228,17 +228,19 @@ static void unable(const struct es_item *item, const struct es_result *result, s
 
 enum settled { SETTLED_FAILED = -1, SETTLED, SETTLED_AGAIN, SETTLED_TOO_LARGE };
 
-/* What a server says of an item that it does not take: for now, or in no request of that size. */
-static enum settled not_now(struct es_sink *sink, const struct es_item *item, const struct es_result *result)
+/* What a server says of an item that it does not take: for now, or in no request of that size. alone: the item was. */
+static enum settled not_now(struct es_sink *sink, const struct es_item *item, bool alone,
+                            const struct es_result *result)
 {
     snprintf(sink->not_now, sizeof sink->not_now, "index \"%.100s\" does not take a document now: %.80s: %.250s",
              item->table->target, result->type, result->reason);
-    return result->status == 429 && es_too_large_reason(result->reason, sink->body.len) ? SETTLED_TOO_LARGE
-                                                                                        : SETTLED_AGAIN;
+    return result->status == 429 && es_too_large_reason(result->reason, sink->body.len, alone) ? SETTLED_TOO_LARGE
+                                                                                               : SETTLED_AGAIN;
 }
 
 /* One item's answer. */
-static enum settled settle(struct es_sink *sink, size_t index, struct es_answer *answer, struct cdc_error *error)
+static enum settled settle(struct es_sink *sink, size_t index, bool alone, struct es_answer *answer,
+                           struct cdc_error *error)
 {
     const struct es_item *item = &sink->batch.items[index];
     struct es_result result;
@@ -252,7 +254,7 @@ static enum settled settle(struct es_sink *sink, size_t index, struct es_answer 
         return SETTLED_FAILED;
     switch (result.verdict) {
     case ES_DONE: return settle_done(sink, index, &result, error) == 0 ? SETTLED : SETTLED_FAILED;
-    case ES_AGAIN: return not_now(sink, item, &result);
+    case ES_AGAIN: return not_now(sink, item, alone, &result);
     case ES_REFUSED: return refuse(sink, index, &result, error) == 0 ? SETTLED : SETTLED_FAILED;
     case ES_NO_INDEX:
     case ES_UNUSABLE:
@@ -285,7 +287,7 @@ static int settle_all(struct es_sink *sink, struct es_answer *answer, size_t fro
     struct es_result extra;
 
     for (size_t i = from; i < to; i++) {
-        enum settled result = settle(sink, i, answer, error);
+        enum settled result = settle(sink, i, to - from == 1, answer, error);
         if (result == SETTLED_FAILED)
             return -1;
         if (result == SETTLED_AGAIN)

@@ -6,7 +6,8 @@
  *   coordinating_operation_bytes=62914815, max_coordinating_and_primary_bytes=53687091]       alone it is above the limit
  *
  *   rejected execution of primary operation [coordinating_and_primary_bytes=31458108, ..., primary_operation_bytes=41943100,
- *   max_primary_bytes=51897958]       with what this very request has there already, and nobody else has anything
+ *   max_primary_bytes=51897958]       with what this very request has there already, and nobody else has anything. Since release 9
+ *                                     the server takes a large request part by part, and says so of some of its items
  *
  *   Request contains an operation of size [62914815] bytes, which exceeds the maximum allowed limit of [53687091] bytes
  *
@@ -38,33 +39,33 @@ static bool is_above(long long number, long long limit)
     return number >= 0 && limit >= 0 && number > limit;
 }
 
-/* Is what the node has in hand just the request of n bytes? Documents count there, and not the lines between them, and for each a
- * little besides. */
-static bool is_of_request(long long in_hand, size_t n)
+/* Is what the node has in hand just the request of n bytes, or the part of it that it has taken so far? Documents count there, and not
+ * the lines between them, and for each a little besides. Of a document that is alone it must be all: what others have there is gone in
+ * a moment, and the document is not to blame. */
+static bool is_of_request(long long in_hand, size_t n, bool alone)
 {
-    return in_hand >= 0 && (size_t)in_hand >= n - n / 8 && (size_t)in_hand <= n + BESIDES;
+    return in_hand >= 0 && (size_t)in_hand <= n + BESIDES && (!alone || (size_t)in_hand >= n - n / 8);
 }
 
-/* What one shard may have grows with its load (shard_...): only the limits of a node stay. n: bytes of the request. */
-static bool is_above_pressure(const char *reason, size_t n)
+/* What one shard may have grows with its load (shard_...): only the limits of a node stay. */
+static bool is_above_pressure(const char *reason, size_t n, bool alone)
 {
     const char *begin = strstr(reason, " operation [coordinating_and_primary_bytes="),
                *max = begin != NULL ? strstr(begin, ", max_") : NULL;
-    long long limit = max != NULL ? number_after(max, "bytes=") : -1;
 
-    long long primary = begin != NULL ? number_after(begin, " primary_operation_bytes=") : -1;
-
-    return begin != NULL &&
-           (is_above(number_after(begin, " coordinating_operation_bytes="), limit) || is_above(primary, limit) ||
-            (is_of_request(number_after(begin, "[coordinating_and_primary_bytes="), n) && primary >= 0 &&
-             is_above(number_after(begin, "[coordinating_and_primary_bytes=") + primary, limit)));
+    if (max == NULL)
+        return false;
+    long long limit = number_after(max, "bytes="), in_hand = number_after(begin, "[coordinating_and_primary_bytes="),
+              primary = number_after(begin, " primary_operation_bytes=");
+    return is_above(number_after(begin, " coordinating_operation_bytes="), limit) || is_above(primary, limit) ||
+           (primary >= 0 && is_of_request(in_hand, n, alone) && is_above(in_hand + primary, limit));
 }
 
-bool es_too_large_reason(const char *reason, size_t n)
+bool es_too_large_reason(const char *reason, size_t n, bool alone)
 {
     long long breaker = number_after(reason, "which is larger than the limit of [");
 
-    return is_above_pressure(reason, n) || is_above((long long)n, breaker) ||
+    return is_above_pressure(reason, n, alone) || is_above((long long)n, breaker) ||
            is_above(number_after(reason, "new bytes reserved: ["), breaker) ||
            (strstr(reason, "exceeds the maximum allowed limit of [") != NULL &&
             strstr(reason, "contains an operation of size [") != NULL);
@@ -75,5 +76,5 @@ bool es_too_large(const struct http_request *request, struct cdc_span answer)
     char reason[600];
 
     es_answer_reason(answer, reason, sizeof reason);
-    return es_too_large_reason(reason, request->body.n);
+    return es_too_large_reason(reason, request->body.n, true);
 }
