@@ -18,9 +18,7 @@
 enum { BOOL_OID = 16, INT8_OID = 20, INT4_OID = 23, JSON_OID = 114 };
 static const char what[] = "cannot ask for the facts";
 
-/* An empty text: the name of the database that we are in, which the server may not be able to convert (database_name.h). */
-#define DATABASE(name) "CASE WHEN " name " = current_database() THEN '' ELSE " name "::text END AS database"
-
+/* database: an empty text is the name of the one that we are in, which the server may not be able to convert (database_name.h). */
 static void take_value(struct cdc_findings *report, PGconn *sql, const PGresult *result, int row, int column)
 {
     const char *name = PQfname(result, column), *value = PQgetvalue(result, row, column);
@@ -63,9 +61,8 @@ static bool take_facts(struct cdc_findings *report, PGconn *sql, const char *tex
 #define END_LSN "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
 static const char server_sql[] =
     "SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int4 AS version_num, "
-    "CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END AS role, " DATABASE(
-        "current_database()") ", "
-                              "session_user::text AS user, (" END_LSN ")::text AS lsn";
+    "CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END AS role, '' AS database, "
+    "session_user::text AS user, (" END_LSN ")::text AS lsn";
 static const char settings_sql[] =
     "SELECT current_setting('wal_level') AS wal_level, current_setting('max_replication_slots')::int4 AS "
     "max_replication_slots, current_setting('max_replication_slots')::int4 - (SELECT count(*) FROM "
@@ -91,33 +88,17 @@ static void take_identity(struct cdc_findings *report, PGconn *replication, cons
 
 /* -- the slot -- */
 
-#define SINCE(column) "(to_jsonb(s) ->> '" column "')"
-static const char slot_sql[] = "SELECT true AS exists, plugin::text AS plugin, slot_type AS type, " DATABASE(
-    "database") ", "
-                "temporary, active, "
-                "active_pid, wal_status, restart_lsn::text AS restart_lsn, confirmed_flush_lsn::text AS "
-                "confirmed_flush_lsn, "
-                "pg_wal_lsn_diff(" END_LSN
-                ", restart_lsn)::int8 AS wal_kept_bytes, safe_wal_size AS safe_wal_bytes, two_phase, "
-                "" SINCE("failover") "::bool AS failover, " SINCE("synced") "::bool AS synced, " SINCE(
-                    "conflicting") "::bool AS conflicting, " SINCE("invalidation_reason") " AS "
-                                                                                          "invalidation_reason,"
-                                                                                          " " SINCE(
-                                                                                              "inactive_since") " AS "
-                                                                                                                "inacti"
-                                                                                                                "ve_"
-                                                                                                                "since "
-                                                                                                                "FROM "
-                                                                                                                "pg_"
-                                                                                                                "replic"
-                                                                                                                "ation_"
-                                                                                                                "slots "
-                                                                                                                "s "
-                                                                                                                "WHERE "
-                                                                                                                "slot_"
-                                                                                                                "name "
-                                                                                                                "= "
-                                                                                                                "$1";
+/* What came with later releases is taken from the row as JSON, where it is NULL in older ones. */
+static const char slot_sql[] =
+    "SELECT true AS exists, plugin::text AS plugin, slot_type AS type, "
+    "CASE WHEN database = current_database() THEN '' ELSE database::text END AS database, "
+    "temporary, active, active_pid, wal_status, restart_lsn::text AS restart_lsn, "
+    "confirmed_flush_lsn::text AS confirmed_flush_lsn, "
+    "pg_wal_lsn_diff(" END_LSN ", restart_lsn)::int8 AS wal_kept_bytes, safe_wal_size AS safe_wal_bytes, two_phase, "
+    "(to_jsonb(s) ->> 'failover')::bool AS failover, (to_jsonb(s) ->> 'synced')::bool AS synced, "
+    "(to_jsonb(s) ->> 'conflicting')::bool AS conflicting, (to_jsonb(s) ->> 'invalidation_reason') AS "
+    "invalidation_reason, (to_jsonb(s) ->> 'inactive_since') AS inactive_since "
+    "FROM pg_replication_slots s WHERE slot_name = $1";
 
 static void take_slot(struct cdc_findings *report, PGconn *sql, const struct pg_settings *settings)
 {

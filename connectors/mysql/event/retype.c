@@ -198,7 +198,7 @@ static bool keeps(const struct type *old, const struct type *new, const struct m
     case FAMILY_LABELS: return strcmp(old->name, new->name) == 0 && begins_with_labels(old, new, lexer);
     case FAMILY_OTHER:
         return strcmp(old->name, new->name) == 0 && same_numbers(old, new) &&
-               (strict || (new->is_unsigned == old->is_unsigned &&strcmp(new->name, "char") != 0));
+               (strict || (strcmp(new->name, "char") != 0 && new->is_unsigned == old->is_unsigned));
     default: return false;
     }
 }
