@@ -267,6 +267,7 @@ static int run_with(struct program *program, const struct options *options, stru
         (!options->elasticsearch || check_index_ids(offsets, beside.index_ids, error) == 0)) {
         settings->key_changes_path = beside.key_changes;
         settings->index_ids_path = beside.index_ids;
+        settings->peer.may_be_busy = !cdc_offset_file_is_new(offsets);
         sink = http_sink_open(settings, error);
     }
     if (sink != NULL)

@@ -99,7 +99,7 @@ static void close_stream(void *stream)
 static int run_stream(struct program *program, const struct values *v, const char *url, const char *name,
                       struct cdc_error *error)
 {
-    static const struct source_kind kind = {&my_stream_ops, open_stream, close_stream};
+    static const struct source_kind kind = {&my_stream_ops, open_stream, close_stream, false};
     struct context context = {.values = v, .url = url};
     int result = source_program_stream(program, &v->common, name, SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
     free(context.xa_folder);

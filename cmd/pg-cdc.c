@@ -85,7 +85,7 @@ static void close_stream(void *stream)
 static int run_stream(struct program *program, const struct values *v, struct pg_settings *settings,
                       struct cdc_error *error)
 {
-    static const struct source_kind kind = {&pg_stream_ops, open_stream, close_stream};
+    static const struct source_kind kind = {&pg_stream_ops, open_stream, close_stream, false};
     struct context context = {v, settings};
     return source_program_stream(program, &v->common, settings->name,
                                  v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_GIVEN, &kind, &context, error);

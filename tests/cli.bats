@@ -5,8 +5,17 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/mysql
+load lib/kafka
 # This suite knows the tool of MySQL and MariaDB, too.
 
+# Of the sinks, the one into Kafka looks at its topic before the first line. Where there is no Kafka it is left out here, and all tests
+# of tests/kafka-sink.bats are skipped ones.
+setup_file() {
+    case " ${TOOLS[*]} " in
+    *" cdc-sink-kafka "*) ! "$CDC_ROOT/tests/kafka/start" --prepare >&2 || kafka_begin ;;
+    esac
+}
+teardown_file() { kafka_end; }
 setup() { DIR=$BATS_TEST_TMPDIR; }
 teardown() {
     end_spawned
@@ -20,17 +29,27 @@ COMMIT='{"op":"commit","pos":"02","seq":1,"ts_ms":1,"source":{"connector":"postg
 # Everything that reads events: the filter, and the sinks there are.
 readers() {
     local tool
-    for tool in "${TOOLS[@]}"; do case $tool in cdc-filter | cdc-sink-*) echo "$tool" ;; esac; done
+    for tool in "${TOOLS[@]}"; do
+        case $tool in
+        cdc-filter | cdc-sink-sqlite | cdc-sink-http | cdc-log) echo "$tool" ;;
+        cdc-sink-kafka) [ -z "${KAFKA:-}" ] || echo "$tool" ;;
+        esac
+    done
 }
 # reader TOOL [OPTION...]: that tool as it would stand in a pipeline; nothing listens at the HTTP sink's address.
 reader() {
     local tool=$1
     shift
-    rm -f "$DIR"/reader.*
+    rm -rf "$DIR"/reader.*
     case $tool in
     cdc-filter) t cdc-filter "$@" ;;
     cdc-sink-sqlite) t cdc-sink-sqlite "$@" "$DIR/reader.db" ;;
+    cdc-log) t cdc-log append "$@" "$DIR/reader.log" ;;
     cdc-sink-http) t cdc-sink-http --webhook --retry-max 0 "$@" http://127.0.0.1:9/ ;;
+    cdc-sink-kafka)
+        READER_TOPICS=$((${READER_TOPICS:-0} + 1))
+        t cdc-sink-kafka -q --topic "t$BATS_TEST_NUMBER.$READER_TOPICS" --retry-max 0 "$@" "kafka://$KAFKA"
+        ;;
     esac
 }
 # Each reader must end with this status on the given file, and say why on stderr.
@@ -104,11 +123,41 @@ cdc-sink-sqlite --fts=t: $DIR/a.db
 cdc-sink-sqlite --fts=t:,a $DIR/a.db
 cdc-sink-sqlite --fts=:a $DIR/a.db
 cdc-sink-sqlite --on-error=dead-letter $DIR/a.db
+cdc-log append
+cdc-log append one two
+cdc-log append --compress=zip $DIR/l
+cdc-log append --compress=zstd:99 $DIR/l
+cdc-log append --segment-bytes=0 $DIR/l
+cdc-log append --on-error=dead-letter $DIR/l
+cdc-log read
+cdc-log read --from= $DIR/l
+cdc-log read --from=@x $DIR/l
+cdc-log read --follow --until=now $DIR/l
+cdc-log read --reader=../x $DIR/l
+cdc-log read --reader=a --offset-file=b $DIR/l
+cdc-log read --ack=stdout --ack=a $DIR/l
+cdc-log repair one
+cdc-log nothing $DIR/l
 cdc-sink-http http://127.0.0.1:9/
 cdc-sink-http --webhook
 cdc-sink-http --webhook --elasticsearch http://127.0.0.1:9/
 cdc-sink-http --webhook --format=xml http://127.0.0.1:9/
 cdc-sink-http --webhook ftp://127.0.0.1/
+cdc-sink-kafka
+cdc-sink-kafka --topic t
+cdc-sink-kafka kafka://127.0.0.1:9
+cdc-sink-kafka --topic t http://127.0.0.1:9
+cdc-sink-kafka --topic t kafka://
+cdc-sink-kafka --topic t kafka://u:p@127.0.0.1:9
+cdc-sink-kafka --topic t kafka://127.0.0.1:9/t
+cdc-sink-kafka --topic t --value debezium kafka://127.0.0.1:9
+cdc-sink-kafka --topic t --lines schema kafka://127.0.0.1:9
+cdc-sink-kafka --name n --lines rows kafka://127.0.0.1:9
+cdc-sink-kafka --name n --create-topics 0 kafka://127.0.0.1:9
+cdc-sink-kafka --name n --txn-timeout 1h kafka://127.0.0.1:9
+cdc-sink-kafka --topic t -X acks=1 kafka://127.0.0.1:9
+cdc-sink-kafka --topic t -X acks kafka://127.0.0.1:9
+cdc-sink-kafka --topic t --json kafka://127.0.0.1:9
 pg-cdc --int64=float postgresql:///x
 pg-cdc --until=yesterday-ish postgresql:///x
 pg-cdc --retry-max=-7 postgresql:///x
@@ -281,6 +330,8 @@ END
         cdc-filter) continue ;;
         cdc-sink-sqlite) url=$DIR/e.db ;;
         cdc-sink-http) url='--webhook http://127.0.0.1:1/' ;;
+        cdc-log) url=$DIR/e.log tool="$tool append" ;;
+        cdc-sink-kafka) url='--topic t kafka://127.0.0.1:1' ;;
         pg-cdc) url='--name n postgresql://127.0.0.1:1/d' ;;
         *) url='--name n mysql://127.0.0.1:1/d' ;;
         esac
@@ -291,6 +342,7 @@ END
         done
     done
     not test -e "$DIR/e.db"
+    not test -e "$DIR/e.log"
     mkdir "$DIR/empty"
     # No destination can have a table without a name.
     sed 's/"table":"[a-z]*"/"table":""/' <<<"$SCHEMA" >"$DIR/in"

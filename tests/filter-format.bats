@@ -272,6 +272,7 @@ my_example() {
     is "first" '{"data":[{"id":"18446744073709551615","e":"2","s":"3","n":"1.10","at":"2020-01-02 03:04:05.678","f":"1","g":"5","j":"{\"a\": 1.0}"}],"database":"shop","es":1700000000100,"gtid":"0-1-5","id":100,"isDdl":false,"mysqlType":{"id":"bigint unsigned","e":"enum('"'a','b''c'"')","s":"set('"'x','y'"')","n":"decimal(10,2)","at":"timestamp(3)","f":"bit(1)","g":"bit(4)","j":"json"},"old":null,"pkNames":["id"],"sql":"","sqlType":{"id":3,"e":4,"s":-7,"n":3,"at":93,"f":-7,"g":-7,"j":12},"table":"t","ts":1700000000123,"type":"INSERT"}' "$(head -1 "$DIR/out")"
     is "second" '[[{"id":"1","e":"0","s":"0","n":null,"at":"0000-00-00 00:00:00.000","f":"0","g":"15","j":"null"}],[{"id":"18446744073709551615","n":"2"}]]' "$(sed -n 2p "$DIR/out" | jq -c '[.data,.old]')"
     is "others" '["DELETE","TRUNCATE","ALTER"]' "$(sed 1,2d "$DIR/out" | jq -sc 'map(.type)')"
+    is "truncate" "TRUNCATE TABLE \`t\`" "$(jq -r 'select(.type == "TRUNCATE") | .sql' "$DIR/out")"
     example | filter -q --to canal | head -1 | jq -c '[.data[0].b]' >"$DIR/bytes"
     is "bytes" '["\u0000ÿ"]' "$(cat "$DIR/bytes")"
 }

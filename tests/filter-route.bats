@@ -47,6 +47,21 @@ same_rows() { # SEED: the rows of standard input
     done
 }
 
+@test "SQLite: a part that is read again keeps no value of a column that its table has lost, whatever has come of the others in this run" {
+    of_shop() { SCHEMA=$1 TABLE=orders "${@:2}"; }
+    { for shop in shop1 shop2; do of_shop $shop schema id id:integer v:text; of_shop $shop change c '{"id":1}' null '{"id":1,"v":"old"}'; done; commit; } | filter | t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/db"
+    { tx; of_shop shop1 read_begin; of_shop shop1 schema id id:integer; of_shop shop1 change r '{"id":1}' null '{"id":1}'; of_shop shop1 read_end id id:integer; commit; } | filter | t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/db"
+    is rows 'shop1.orders|1| shop2.orders|1|old' "$(sqlite3 "$DIR/db" 'SELECT source_table, id, v FROM orders ORDER BY 1' | xargs)"
+}
+
+@test "SQLite: what a part's rows had of a nested value, and a read brings no more, is gone" {
+    of_shop() { SCHEMA=$1 TABLE=orders "${@:2}"; }
+    { for doc in 1:'{"a":1,"b":2}' 2:'{"b":2}'; do of_shop shop${doc%%:*} schema id id:integer doc:jsonb; of_shop shop${doc%%:*} change c '{"id":1}' null "{\"id\":1,\"doc\":${doc#*:}}"; done; commit
+      tx; of_shop shop1 read_begin; of_shop shop1 schema id id:integer doc:jsonb; of_shop shop1 change r '{"id":1}' null '{"id":1,"doc":{"b":3}}'; of_shop shop1 read_end id id:integer doc:jsonb; commit; } >"$IN"
+    filter --flatten orders:doc <"$IN" | t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/db"
+    is rows 'shop1.orders|1||3 shop2.orders|1||2' "$(sqlite3 "$DIR/db" 'SELECT source_table, id, doc_a, doc_b FROM orders ORDER BY 1' | xargs)"
+}
+
 @test "OpenSearch: the same, as one index" {
     for seed in 1 2 3 4; do
         run_all "$seed" cdc-sink-http --elasticsearch --index "r$seed-{table}" --offset-file "$DIR/$seed/o" "$OPENSEARCH_URL"

@@ -25,10 +25,12 @@ rounds() { jq -c ".offsets[\"$NAME\"].state.again" "$STATE/mysql-binlog-$NAME.of
 is_begun() { [ "$(rounds | jq '[.[]? | select(.written == null)] | length')" = 1 ]; }
 none_is_begun() { ! is_begun; }
 is_other() { [ "$(rounds)" != "$1" ]; }
+streams() { [ -n "$(rounds)" ]; }
 # again_and_begun OPTION...: asked for, and begun (of a small table the end may have come by then, too).
 again_and_begun() {
     local before
-    before=$(rounds) || before= # nothing is saved yet
+    wait_until -t 90 streams # a start that finds the request leaves it to cdc-snapshot
+    before=$(rounds)
     again "$@"
     wait_until -t 90 is_other "$before" || { tail -20 "$DIR/err"; false; }
 }

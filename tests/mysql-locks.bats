@@ -87,7 +87,7 @@ beside() {
     spawn bash -c 'while [ ! -e "$1/stop" ]; do mariadb-dump --no-defaults --socket="$2" --user=root --single-transaction --master-data=2 --flush-logs "$3" >"$1/dump" 2>>"$1/dump.err" && echo >>"$1/dump.done"; done' dumping "$DIR" "$(mysql_dir)/socket" "$NAME"
     dumps=$SPAWNED
     beside locks 'lock tables t write, u read; do sleep(0.1); unlock tables; flush tables; do sleep(0.05)' || { touch "$DIR/stop"; return 1; }
+    wait_until -t 60 ran dump 2 || fail "no dump was made: $(tail -3 "$DIR/dump.err")"
     touch "$DIR/stop"
     wait_until -t 60 gone "$dumps"
-    ran dump 2 || fail "no dump was made: $(tail -3 "$DIR/dump.err")"
 }

@@ -72,6 +72,54 @@ equal() {
     touch "$DIR/stop"
 }
 
+other_key() {
+    msql "insert into $1 values (3, 40, 1)"
+    equal "$1"
+    msql "update $1 set v = 2 where c = 40; alter table $1 modify $2"
+    equal "$1"
+    msql "insert into v values ($3)"
+    equal v
+    wait_until has_member "$SUPERVISOR" mysql-binlog
+    kill -KILL "$(member "$SUPERVISOR" mysql-binlog)"
+    msql "update $1 set v = 5 where c = 10; delete from $1 where c = 20; insert into $1 values (7, 30, 3)"
+    equal "$1"
+}
+@test "a column of a unique key that takes NULL from now on, or no more: the table has another key, and is read again" {
+    msql "create table v (id int primary key);
+          create table t (id int not null, c int not null, v int, unique i (id), unique j (c)); insert into t values (1, 10, 1), (2, 20, 2);
+          create table u (id int, c int not null, v int, unique i (id), unique j (c)); insert into u values (1, 10, 1), (2, 20, 2)"
+    loop_start
+    other_key t "id int null" 1
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = $(least)"
+    other_key u "id int not null" 2
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    not test -e "$DIR/failed"
+    touch "$DIR/stop"
+}
+
+spelled() {
+    equal "$1"
+    msql "update $1 set abc = 3 where id = 2; alter table $1 modify ABC bigint; insert into $1 values (3, 3, 3, 3)"
+    equal "$1"
+    msql "update $1 set def = 4 where id = 2; alter table $1 change def Def bigint"
+    equal "$1"
+    msql "update $1 set ghi = 5 where id = 2; alter table $1 change GHI GHI bigint"
+    equal "$1"
+}
+@test "a column whose name is spelled with other letters, small or capital: no document keeps the old one" {
+    local table
+    for table in t u; do
+        msql "create table $table (id int primary key, abc int, def int, ghi int); insert into $table values (1, 1, 1, 1), (2, 2, 2, 2)"
+    done
+    loop_start
+    spelled t
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = $(least)"
+    spelled u
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    not test -e "$DIR/failed"
+    touch "$DIR/stop"
+}
+
 # bats test_tags=only:percona-toolkit
 @test "pt-online-schema-change under writers: the index ends as the source" {
     msql "create table other (id int auto_increment primary key, v int)"

@@ -101,6 +101,36 @@ table_statements() {
     done
 }
 
+# A statement that names no charset takes the table's.
+bytes_of() { copy "select group_concat(id || typeof($1) || hex($1)) from (select * from t order by id)"; }
+default_charset() {
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = $1"
+    msql "create table t (id int primary key, a varchar(20), b text, c char(3), v int) character set utf8mb4; insert into t (id, a, b, c) values (1, 'é', 'é', 'é'), (2, 'x', 'x', 'xyz');
+          alter table t default character set binary"
+    runs
+    stale "update t set v = 1; alter table t modify a varchar(30)"
+    is "a" "1blobC3A9,2blob78" "$(bytes_of a)"
+    stale "update t set v = 2; alter table t change b b text, change c c char(3)"
+    is "b" "1blobC3A9,2blob78" "$(bytes_of b)"
+    is "c" "1blobC3A900,2blob78797A" "$(bytes_of c)"
+    # The default is another one by the time that the statement is read, and the column what it was made.
+    msql "alter table t modify a varchar(30) character set utf8mb4"
+    runs
+    stale "update t set v = 3; alter table t modify a varchar(40); alter table t default character set utf8mb4"
+    is "a" "1blobC3A9,2blob78" "$(bytes_of a)"
+}
+@test "a text that is given the table's charset, and that is binary: read again" { default_charset FULL; }
+@test "a text that is given the table's charset, where the log does not name columns" { default_charset "$(least)"; }
+
+# bats test_tags=only:mariadb
+@test "a column that gets its default in a clause of its own: read again" {
+    METADATA=FULL
+    msql "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)"
+    runs
+    stale "alter table t add c int, alter c set default 5" t
+    stale "alter table t alter d set default 6, add (d int)" t
+}
+
 @test "what a column was, the log says, and not the server after the statement: labels that are gone" {
     METADATA=FULL
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
@@ -108,6 +138,8 @@ table_statements() {
     runs
     harmless "update t set a = 1; alter table t modify e enum('x', 'y', 'z')" t
     stale "set sql_mode = ''; update t set a = 2; alter table t modify e enum('z')" t
+    msql "alter table t add f enum('ж', 'x') character set utf8mb4; update t set f = 'ж'"
+    stale "set sql_mode = ''; update t set a = 3; alter table t modify f enum('ж', 'x', 'y') character set latin1" t
 }
 
 @test "a migration of several tables: one round reads them all, also where a transaction has rows of tables that cannot be described" {

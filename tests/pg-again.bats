@@ -316,6 +316,63 @@ wait_for_look() {
     stop_supervised
 }
 
+settles() { [ "$(sql "select count(*) from pg_stat_activity where query like 'SELECT pg_snapshot_xmin(%'")" -gt 0 ]; }
+writes_to() { [ "$(sql "select count(*) from pg_locks where relation = '$NAME.$1'::regclass and mode = 'RowExclusiveLock'")" = 1 ]; }
+@test "a table waits to be read, and is out of the publication meanwhile: who writes to it then, and commits after that, is waited for" {
+    two_tables
+    sql "create publication cdc_$NAME for table $NAME.t, $NAME.u"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    open_transaction
+    sql "alter table $NAME.t add c int default 7"
+    wait_until -t 30 settles
+    sql "alter publication cdc_$NAME drop table $NAME.t"
+    mkfifo "$DIR/writer"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/writer" "$DATABASE"
+    exec 9>"$DIR/writer"
+    echo "begin; update $NAME.t set v = 'not published' where id = 1;" >&9
+    wait_until writes_to t
+    sql "alter publication cdc_$NAME add table $NAME.t"
+    echo "rollback;" >&8
+    exec 8>&-
+    wait_until -t 30 grep -q "is read again" "$DIR/err"
+    echo "commit;" >&9
+    exec 9>&-
+    equal t "id, v, c"
+    sql "insert into $NAME.t values (4, 'last', 8)"
+    equal t "id, v, c"
+    stop_supervised
+}
+
+# bats test_tags=only:postgresql-15
+@test "a partition waits to be read, and the table above it, with whose schema it is published, is in another one meanwhile: so is who writes to it then" {
+    sql "create schema root_$NAME; create schema away_$NAME; create table root_$NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of root_$NAME.p for values from (0) to (10); insert into root_$NAME.p values (1, 'a'), (2, 'b')"
+    sql "create publication cdc_$NAME for tables in schema root_$NAME"
+    supervise "$(copy_line)"
+    equal p1 "id, v"
+    open_transaction
+    sql "alter table root_$NAME.p add c int default 7"
+    wait_until -t 30 settles
+    sql "alter table root_$NAME.p set schema away_$NAME"
+    mkfifo "$DIR/writer"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/writer" "$DATABASE"
+    exec 9>"$DIR/writer"
+    echo "begin; delete from $NAME.p1 where id = 1;" >&9
+    wait_until writes_to p1
+    sql "alter table away_$NAME.p set schema root_$NAME"
+    echo "rollback;" >&8
+    exec 8>&-
+    wait_until -t 30 grep -q "is read again" "$DIR/err"
+    echo "commit;" >&9
+    exec 9>&-
+    equal p1 "id, v, c"
+    sql "insert into $NAME.p1 values (4, 'last', 8)"
+    equal p1 "id, v, c"
+    stop_supervised
+    sql "drop schema root_$NAME, away_$NAME cascade"
+}
+
 @test "--idle-exit while a table that is to be read again waits for a transaction: 75, and 0 once it was read" {
     two_tables
     once() { timeout 60 bash -o pipefail -c "$(STREAM_EXTRA="--idle-exit 2" copy_line)" 2>>"$DIR/err"; }

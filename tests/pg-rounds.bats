@@ -193,7 +193,7 @@ waits_for_writers() { grep -q "waiting for 1 transaction that wrote to tables" "
     equal n "id, v"
     stop_supervised
 }
-waits_or_has_read() { waits_for_writers || is_copied_to "$1" 1; }
+waits_or_has_read() { waits_for_writers || is_copied_to "$1" "${2:-1}"; }
 is_copied_to() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
 
 @test "the same, and the transaction that writes began after the one that brings the table into the publication" {
@@ -215,6 +215,91 @@ is_copied_to() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     exec 8>&- 9>&-
     wait_until -t 30 is_copied_to n "1 2 3"
     equal n "id, v"
+    stop_supervised
+}
+
+# A transaction that is open, by way of the file descriptor: it has written to a table that is not published.
+write_unpublished() { # TABLE NAME-OF-SESSION FD
+    sql "alter publication cdc_$NAME drop table $NAME.$1"
+    mkfifo "$DIR/$2"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/$2" "$DATABASE"
+    eval "exec $3>'$DIR/$2'"
+    echo "begin; insert into $NAME.$1 values (50, 'not published'); insert into $NAME.other values (1);" >&"$3"
+    wait_until writes_to other
+    sql "alter publication cdc_$NAME add table $NAME.$1"
+}
+times_waited() { [ "$(grep -c "waiting for 1 transaction that wrote to tables" "$DIR/err")" -ge "$1" ]; }
+waits_again_or_has_read() { times_waited 2 || is_copied_to "$1" "1 2"; }
+
+@test "the same, and the table is out of the publication once more while that transaction is waited for" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'); create publication cdc_$NAME for table $NAME.t"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sql "create table $NAME.n (id int primary key, v text); insert into $NAME.n values (1, 'a'); create table $NAME.other (id int)"
+    mkfifo "$DIR/session"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/session" "$DATABASE"
+    exec 8>"$DIR/session"
+    echo "begin; insert into $NAME.n values (2, 'before');" >&8
+    wait_until writes_to n
+    sql "alter publication cdc_$NAME add table $NAME.n"
+    wait_until -t 30 waits_for_writers
+    write_unpublished n later 9
+    echo "commit;" >&8
+    wait_until -t 30 waits_again_or_has_read n
+    echo "commit;" >&9
+    exec 8>&- 9>&-
+    equal n "id, v"
+    sql "insert into $NAME.n values (60, 'last')"
+    equal n "id, v"
+    stop_supervised
+}
+
+@test "a table is out of the publication between two attempts of a snapshot, and who wrote to it then commits after the second one" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'); create publication cdc_$NAME for table $NAME.t"
+    cdc-sink-sqlite --state-dir "$STATE" "$DIR/copy.db" </dev/null
+    { t cdc-snapshot $(source_options | tr -d "'") 2>>"$DIR/err" || true; } | head -c 100 >/dev/null
+    slot_exists "$SLOT" || fail "$(cat "$DIR/err")"
+    sql "create table $NAME.other (id int)"
+    write_unpublished t later 9
+    supervise "$(copy_line)"
+    wait_until -t 30 waits_or_has_read t "1 2"
+    echo "commit;" >&9
+    exec 9>&-
+    equal t "id, v"
+    sql "insert into $NAME.t values (60, 'last')"
+    equal t "id, v"
+    stop_supervised
+}
+
+slot_waits_for() { [ "$(sql "select count(*) from pg_locks where locktype = 'transactionid' and not granted and transactionid = '$1'::xid")" = 1 ]; }
+# An open transaction with an id, by way of the file descriptor; its id is in $DIR/NAME.id.
+open_transaction() { # NAME FD
+    mkfifo "$DIR/$1"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0" >"$0.id"' "$DIR/$1" "$DATABASE"
+    eval "exec $2>'$DIR/$1'"
+    echo "begin; select pg_current_xact_id();" >&"$2"
+    wait_for_lines "$DIR/$1.id" 1
+}
+
+# The server makes a slot in two steps, and waits for the transactions that run at each: what begins after the first, and commits after
+# the second, comes from the log.
+@test "a table is out of the publication while the slot is made, and who wrote to it then commits after the rows are read" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'); create table $NAME.other (id int); create publication cdc_$NAME for table $NAME.t, $NAME.other"
+    open_transaction first 7
+    supervise "$(copy_line)"
+    wait_until slot_waits_for "$(cat "$DIR/first.id")"
+    open_transaction second 8
+    echo "commit;" >&7
+    wait_until slot_waits_for "$(cat "$DIR/second.id")"
+    write_unpublished t later 9
+    echo "update $NAME.t set v = 'not published' where id = 1;" >&9
+    echo "commit;" >&8
+    wait_until -t 30 waits_or_has_read t "1 2"
+    echo "commit;" >&9
+    exec 7>&- 8>&- 9>&-
+    equal t "id, v"
+    sql "insert into $NAME.t values (60, 'last')"
+    equal t "id, v"
     stop_supervised
 }
 

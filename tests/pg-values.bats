@@ -157,7 +157,7 @@ settings() {
             union all select unnest(enumvals) where vartype = 'enum'
             union all select min_val where vartype in ('integer', 'real') and name !~ 'cost|mem|buffers|threshold|limit\$|size|timeout\$'
             union all select max_val where vartype in ('integer', 'real') and name !~ 'timeout\$'
-            union all select '1' where name ~ 'timeout\$' and vartype = 'integer'
+            union all select case name when 'transaction_timeout' then '1000' else '1' end where name ~ 'timeout\$' and vartype = 'integer'
         ) v(v) where context in ('user', 'superuser') and v <> setting
         and name not in ('client_encoding', 'log_statement_stats', 'exit_on_error', 'wal_sender_timeout', 'ignore_checksum_failure') and name !~ '^(log|debug|trace)_|wal_consistency'" | tr '|' '\t'
     printf '%s\t%s\n' datestyle 'German, DMY' datestyle 'SQL, MDY' datestyle Postgres timezone Asia/Kathmandu lc_monetary C.UTF-8 lc_numeric C.UTF-8 \

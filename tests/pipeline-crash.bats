@@ -47,6 +47,8 @@ teardown() {
     compare_tables
 }
 
+# bash does not wait for what is in >( ): another line would find its offset file in use, and go on without that sink.
+sink_has_ended() { ! has_member "$SPAWNED" cdc-sink-http; }
 # stopped_and_killed LINE SINK: the sink stands still for a while, and is killed then.
 stopped_and_killed() {
     local pid status=0
@@ -59,8 +61,8 @@ stopped_and_killed() {
     kill -KILL "$pid"
     status_of "$SPAWNED" 60 || status=$?
     case $status in 0 | 69 | 74 | 75 | 137) ;; *) fail "the line ended with $status after $2 was stopped and killed" ;; esac
+    wait_until -t 60 sink_has_ended
 }
-sink_has_ended() { ! has_member "$SPAWNED" cdc-sink-http; }
 @test "a fan-out through tee, one sink and then the other stopped and killed: index and copy end equal to the source" {
     opensearch_start
     local line sink
@@ -69,11 +71,12 @@ sink_has_ended() { ! has_member "$SPAWNED" cdc-sink-http; }
     crash_tables
     crash_traffic
     crash_after_snapshot "$line 2>>'$DIR/err'" cdc-sink-http || { tail -20 "$DIR/err"; return 1; }
+    wait_until -t 60 sink_has_ended
     for sink in cdc-sink-http cdc-sink-sqlite cdc-sink-http cdc-sink-sqlite; do
         stopped_and_killed "$line 2>>'$DIR/err'" $sink || { tail -20 "$DIR/err"; return 1; }
     done
     crash_finish "$line 2>>'$DIR/err'" || { tail -20 "$DIR/err"; return 1; }
-    wait_until -t 60 sink_has_ended # bash does not wait for it
+    wait_until -t 60 sink_has_ended
     source_rows "flag::int"
     sqlite_rows "$COPY"
     compare_tables

@@ -339,6 +339,41 @@ server_again() {
     is requests 3 "$(requests)"
 }
 
+@test "an answer that only the end of the connection ends: one that is cut is none, a whole one is" {
+    local cut
+    three >"$IN"
+    for cut in 'till 200' 'till 200 {' 'till 200 {"errors":fal' 'till 200 {"items":[{"index":{"status":200}}'; do
+        rm -f "$DIR/o"
+        server_again "$cut" 'till 200 {"errors":false}'
+        LIMIT=20 run -0 --separate-stderr elastic --retry-max 1
+        [[ $stderr == *"closed within the answer"* ]]
+        is "requests after $cut" 2 "$(requests)"
+    done
+    rm "$DIR/o"
+    server_again 'till 200 <html>Log in</html>'
+    run -76 elastic
+}
+
+@test "_bulk, _mget: answers about other documents than those in their places are none" {
+    local failed='"status":400,"error":{"type":"mapper_parsing_exception","reason":"because"}' item
+    server
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit
+      for item in 2 3; do change c "{\"id\":$item}" null "{\"id\":$item,\"name\":\"a\",\"big\":\"b\"}"; done; commit; } >"$IN"
+    script 'bulk 200' '200 {"errors":true}' "200 {\"errors\":true,\"items\":[{\"index\":{\"_id\":\"3\",$failed}},{\"index\":{\"_id\":\"2\",\"status\":201}}]}"
+    run -76 --separate-stderr elastic --batch-events 1 --on-error skip
+    [[ $stderr == *"of another document in its place"* ]]
+    [[ $(pos) == 00000100* ]] || fail "moved past what was not stored: $(pos)"
+    rm "$DIR/o"
+    { users; change d '{"id":2}' '{"id":2}' null; change d '{"id":3}' '{"id":3}' null; commit; } >"$IN"
+    server_again '200 {"errors":true}' "200 {\"errors\":true,\"items\":[{\"delete\":{\"_id\":\"3\",$failed}},{\"delete\":{\"_id\":\"2\",\"status\":200}}]}"
+    run -76 elastic --on-error skip
+    # Columns of one row would become those of another.
+    rm "$DIR/o"
+    { users; for item in 1 2; do change u "{\"id\":$item}" null "{\"id\":$item,\"name\":\"x\"}" '["big"]'; done; commit; } >"$IN"
+    server_again '200 {"docs":[{"_id":"2","found":true,"_version":1,"_source":{"id":2,"big":"b2"}},{"_id":"1","found":true,"_version":1,"_source":{"id":1,"big":"b1"}}]}'
+    run -76 elastic
+}
+
 @test "_mget, _search: answers of any type, and documents that may not be read" {
     server
     { users; change u '{"id":1}' null '{"id":1,"name":"x"}' '["big"]'; commit; } >"$IN"
@@ -404,10 +439,10 @@ server_again() {
     { three; three; } >"$IN"
     script 'bulk 200' '200 {"errors":true}' 'bulk 200 429:es_rejected_execution_exception 200' '200 {"errors":false}'
     elastic --requests 1 --batch-events 3
-    is "what was asked" "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard,items.*._index,items.*._id,items.*._version,items.*.result
+    is "what was asked" "errors,items.*._id,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard,items.*._index,items.*._version,items.*.result
 errors
-errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard
-errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard" "$(log '.path | ltrimstr("/_bulk?filter_path=")')"
+errors,items.*._id,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard
+errors,items.*._id,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard" "$(log '.path | ltrimstr("/_bulk?filter_path=")')"
     is "the same request" 1 "$(log 'select(.answer != "bulk 200") | .body' | head -12 | sed '/^$/d' | jq -r '.index._id // empty' | xargs -n3 | sort -u | wc -l)"
     [[ $(pos) == *99999999* ]]
     rm "$DIR/o"
@@ -1112,7 +1147,14 @@ blocked() {
 @test "OpenSearch: a table without a key, a line without seq" {
     { schema '' a:integer; line c '"before":null,"after":{"a":1}'; commit; } >"$IN"
     run -65 --separate-stderr elastic
-    [[ $stderr == *"no key"* ]]
+    [[ $stderr == *"table "*.*": the table has no key"* ]]
+    # Names are told whole: half of a letter would be no text in the dead letter.
+    local table=$TABLE
+    TABLE=$(printf '漢%.0s' {1..22}) # 66 bytes
+    { schema '' a:integer; line c '"before":null,"after":{"a":1}'; commit; } >"$IN"
+    elastic --on-error dead-letter --dead-letter "$DIR/dead"
+    iconv -f UTF-8 -t UTF-8 "$DIR/dead" | jq -e --arg t "$TABLE" '.error // .reason | contains("." + $t + ": the table")' >/dev/null || fail "$(cat "$DIR/dead")"
+    TABLE=$table
     three | sed 's/"seq":[0-9]*,//' >"$IN"
     run -65 --separate-stderr elastic
     [[ $stderr == *seq* ]]
@@ -1201,6 +1243,8 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     [[ $output == *"$DIR/none"* ]] || fail "names no file: $output"
     openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=stranger" -keyout "$DIR/key2" -out "$DIR/stranger" 2>/dev/null
     SSL_CERT_FILE=$DIR/ca run -78 webhook --retry-max 0 --ca "$DIR/stranger"
+    echo "no certificate" >"$DIR/words"
+    run -78 webhook --retry-max 0 --ca "$DIR/words"
 }
 
 @test "elasticsearch: an index that takes no document at all is exit 78 and no refused line, also with --on-error=skip" {

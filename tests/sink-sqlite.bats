@@ -1140,6 +1140,21 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
     is "rows when it has taken that one's place" $'first\nsecond' "$(q 'select a from t order by rowid')"
 }
 
+@test "two sinks that make one database at the same moment: neither takes it for a link to nothing" {
+    local i a b status
+    { schema '' a:text; keyless_row first; } >"$IN"
+    sed 's/"name":"n"/"name":"m"/g; s/"table":"t"/"table":"u"/g' "$IN" >"$DIR/other"
+    for i in {1..30}; do
+        t cdc-sink-sqlite --offset-file "$DIR/a$i" "$DIR/$i.db" <"$IN" & a=$!
+        t cdc-sink-sqlite --offset-file "$DIR/b$i" "$DIR/$i.db" <"$DIR/other" & b=$!
+        status=0
+        wait $a || status=$?
+        wait $b || status=$?
+        is "exit status of round $i" 0 "$status"
+        is "rows of round $i" 1+1 "$(sqlite3 "$DIR/$i.db" "select (select count(*) from t) || '+' || (select count(*) from u)")"
+    done
+}
+
 @test "two sinks of one source with one database, each with other tables: the second is exit 78, and its lines are not taken for stored" {
     { TABLE=orders; schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } >"$DIR/orders"
     { TABLE=customers; SEQ=100; POS=2; schema id id:integer; change c '{"id":2}' null '{"id":2}'; commit; } >"$DIR/customers"

@@ -178,6 +178,14 @@ EOF
     is rows $'b|new b\nc|new c' "$(q 'select * from t order by k')"
 }
 
+@test "rows keep their ids where another column becomes a part of the key" {
+    { schema a a:integer b:text; for a in 5 7 9; do change c "{\"a\":$a}" null "{\"a\":$a,\"b\":\"b\"}"; done; commit; } >"$IN"
+    sink
+    { tx; schema a,b a:integer b:text; change c '{"a":5,"b":"c"}' null '{"a":5,"b":"c"}'; commit; } >"$IN"
+    sink
+    is rows $'5|5|b\n7|7|b\n9|9|b\n10|5|c' "$(q 'select rowid, a, b from t order by rowid')"
+}
+
 @test "--fts: the index has the new words alone, of a form that stays and of one that changes" {
     first_copy --fts t:name
     words() { q "select group_concat(rowid) from (select rowid from t_fts where t_fts match '$1' order by rowid)"; }
@@ -414,6 +422,21 @@ EOF
     { tx; line t '"read":"live"'; users; rows r m 1 9; commit; line t '"x":1'; commit; read_end id id:integer name:text big:text; commit; } >"$IN"
     sink
     is rows 0 "$(q 'select count(*) from t')"
+    no_side
+}
+
+@test "a truncate of one of several tables in a read of it that goes on with the log: the others' rows stay" {
+    part() { echo "\"part\":{\"column\":\"src\",\"value\":\"$1\"}"; }
+    shops() { schema id,src id:integer src:text v:text; }
+    row() { change "$1" "{\"id\":$2,\"src\":\"$3\"}" null "{\"id\":$2,\"src\":\"$3\",\"v\":\"$4\"}"; }
+    { shops; row c 1 a old; row c 1 b other; commit; } >"$IN"
+    sink
+    { tx; line t "\"read\":\"live\",$(part a)"; shops; row r 2 a read; commit; line t "\"x\":1,$(part a)"; row c 3 a new; commit; } >"$IN"
+    sink
+    is "until the end" $'1|a|old\n1|b|other' "$(q 'select * from t order by id, src')"
+    { shops | sed "s/}\$/,\"read\":\"end\",$(part a)}/"; POS=$((POS + 1)); commit; } >"$IN"
+    sink
+    is rows $'1|b|other\n3|a|new' "$(q 'select * from t order by id, src')"
     no_side
 }
 

@@ -31,6 +31,61 @@ three() {
 }
 pos() { jq -r '.offsets.shop.pos // ""' "$DIR/o"; }
 
+@test "409 while the receiver may be busy with the same request is tried again, and is the line's after that" {
+    server
+    three >"$IN"
+    script 200 close '409 busy' '409 busy' 200 504 '409 busy' 200
+    LIMIT=60 webhook
+    is "taken" "1 2 3" "$(log 'select(.answer == "200") | .body | fromjson | .after.id' | xargs)"
+    rm "$DIR/o"
+    end_spawned || true
+    rm -r "$DIR/http"
+    server
+    script close $(yes 409 | head -100)
+    LIMIT=60 run -65 --separate-stderr webhook --timeout 1
+    [[ $stderr == *"the webhook refuses the line: HTTP status 409"* ]]
+    is "offset" "" "$(pos)"
+    end_spawned || true
+    rm -r "$DIR/http"
+    rm "$DIR/o"
+    server
+    script 409 # nothing was ever sent before
+    run -65 webhook
+    is "requests" 1 "$(log .path | wc -l)"
+}
+
+@test "409 after a kill: the receiver may be busy with the request of the run before, whose lines come again" {
+    local requests
+    three >"$IN"
+    for requests in 1 2; do
+        rm -rf "$DIR/http" "$DIR/o"
+        server
+        script slow slow
+        spawn_line "exec cdc-sink-http --webhook --requests $requests --offset-file '$DIR/o' $URL <'$IN'"
+        wait_for_lines "$DIR/http/log" "$requests"
+        kill -KILL -- "-$SPAWNED"
+        end_spawned || true
+        rm -r "$DIR/http"
+        server
+        script '409 busy' '409 busy' 200 '409 busy' 200
+        LIMIT=60 webhook --requests "$requests"
+        is "taken" "1 2 3" "$(log 'select(.answer == "200" or .answer == null) | .body | fromjson | .after.id' | sort | xargs)"
+        end_spawned || true
+    done
+    rm -r "$DIR/http" "$DIR/o"
+    server
+    script slow
+    spawn_line "exec cdc-sink-http --webhook --offset-file '$DIR/o' $URL <'$IN'"
+    wait_for_lines "$DIR/http/log" 1
+    kill -KILL -- "-$SPAWNED"
+    end_spawned || true
+    rm -r "$DIR/http"
+    server
+    script $(yes 409 | head -100) # for good: it is the line's, once the request before must have ended
+    LIMIT=60 run -65 --separate-stderr webhook --timeout 1
+    [[ $stderr == *"the webhook refuses the line: HTTP status 409"* ]]
+}
+
 @test "cloudevents: the attributes of the specification, and the line as data, byte for byte" {
     server
     SCHEMA='a\"b' # as it stands in the line: with its escape

@@ -75,11 +75,11 @@ static int take_line(struct schemas *schemas, const struct filter_look *look, st
         return -1;
     if (events->failed)
         return cdc_error_memory(error);
-    const char *end = events->data + events->len;
-    for (const char *p = events->data, *lf; events->len > 0 && p < end; p = lf + 1) {
-        lf = memchr(p, '\n', (size_t)(end - p));
+    for (size_t at = 0; at < events->len;) {
+        const char *p = events->data + at, *lf = memchr(p, '\n', events->len - at);
         if (take_event(schemas, cdc_span(p, (size_t)(lf - p)), error) != 0)
             return -1;
+        at += (size_t)(lf - p) + 1;
     }
     return 0;
 }

@@ -242,6 +242,8 @@ static int show_help(const struct program *program, struct cdc_error *error)
     cdc_buf_printf(&out, "usage: %s %s\n%s\n", program->name, program->synopsis, program->summary);
     cdc_options_help(&out, program->options);
     cdc_options_help(&out, program->more_options);
+    if (program->more_help != NULL)
+        program->more_help(&out);
     cdc_options_help(&out, common_table);
     cdc_buf_printf(&out, "\nExit status: %s; see %s(1).\n", program->exit_statuses, program->name);
     return program_write(&out, error);
@@ -329,6 +331,11 @@ int program_main(struct program *program, int argc, char **argv)
     show_error(program, &error);
     /* A run that failed without an error would be a bug; it must not end with 0. */
     return error.status != 0 ? error.status : CDC_EXIT_INTERNAL;
+}
+
+const char *program_tool(const struct program *program)
+{
+    return program->tool != NULL ? program->tool : program->name;
 }
 
 const char *program_default(const char *value, const char *variable, const char *fallback)

@@ -44,7 +44,7 @@ void sink_options_init(struct sink_options *options)
 }
 
 /* Before any file is made: a usage error leaves nothing behind. */
-static int check(const struct sink_options *options, struct cdc_error *error)
+int sink_program_check(const struct sink_options *options, struct cdc_error *error)
 {
     bool dead_letter = strcmp(options->on_error, "dead-letter") == 0;
 
@@ -83,37 +83,57 @@ static void report_unseen(const struct program *program, const char *path, const
     free(folder);
 }
 
+/* The path of --offset-file or --state-dir. A sink learns the pipeline's name from the lines only, and may take those of several: it is
+ * not in the path. RETURNS NEW; NULL: neither was given, or without memory (then *error has it). */
+static char *path_given(struct program *program, const struct sink_options *options, const char *dir,
+                        struct cdc_error *error)
+{
+    if (options->offset_file == NULL && dir == NULL)
+        return NULL;
+    char *path =
+        options->offset_file != NULL ? strdup(options->offset_file) : cdc_state_path(dir, program_tool(program), NULL);
+    if (path == NULL)
+        cdc_error_memory(error);
+    return path;
+}
+
+bool sink_program_has_offsets(struct program *program, const struct sink_options *options)
+{
+    struct cdc_error ignored = {0};
+    char *path = path_given(program, options, program_default(options->state_dir, "CDC_STATE_DIR", NULL), &ignored);
+    bool there = path != NULL && access(path, F_OK) == 0;
+
+    free(path);
+    return there;
+}
+
 /* --offset-file names the file; --state-dir a folder where the source looks for its sinks; else the sink's own default. */
 struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options,
                                                   const char *default_path, struct cdc_error *error)
 {
     const char *dir = program_default(options->state_dir, "CDC_STATE_DIR", NULL);
 
-    if (check(options, error) != 0)
+    if (sink_program_check(options, error) != 0)
         return NULL;
     if (options->offset_file != NULL && dir != NULL)
         report_unseen(program, options->offset_file, dir);
-    if (options->offset_file != NULL)
-        return cdc_offset_file_open(options->offset_file, program->name, error);
-    if (dir != NULL) {
-        if (program_make_folder(program, dir, error) != 0)
-            return NULL;
-        /* Without the pipeline's name: a sink learns it from the lines only, and may take the lines of several. */
-        char *path = cdc_state_path(dir, program->name, NULL);
-        if (path == NULL) {
-            cdc_error_memory(error);
-            return NULL;
-        }
-        struct cdc_offset_file *file = cdc_offset_file_open(path, program->name, error);
+    if (options->offset_file == NULL && dir != NULL && program_make_folder(program, dir, error) != 0)
+        return NULL;
+    if (options->offset_file != NULL || dir != NULL) {
+        char *path = path_given(program, options, dir, error);
+        struct cdc_offset_file *file = path != NULL ? cdc_offset_file_open(path, program_tool(program), error) : NULL;
         free(path);
         return file;
     }
     if (default_path != NULL)
-        return cdc_offset_file_open(default_path, program->name, error);
+        return cdc_offset_file_open(default_path, program_tool(program), error);
     cdc_log_write(
         &program->log, CDC_LOG_WARNING,
-        "no --offset-file or --state-dir: the position is not kept, a restart takes in again what it is given");
-    return cdc_offset_file_memory(program->name, error);
+        options->destination_keeps
+            ? "no --offset-file or --state-dir: a source does not find what is stored, and does not wait for it"
+            : "no --offset-file or --state-dir: the position is not kept, a restart takes in again what it is "
+              "given");
+    return cdc_offset_file_memory(program_tool(program), error);
 }
 
 int sink_program_loop(struct program *program, const struct sink_options *options, struct cdc_offset_file *offsets,
@@ -124,6 +144,8 @@ int sink_program_loop(struct program *program, const struct sink_options *option
         .max_line = (size_t)options->max_line,
         .batch_events = options->batch_events,
         .batch_ms = (int64_t)(options->batch_time * 1000),
+        .batch_bytes = options->batch_bytes,
+        .offset_ms = options->offset_ms,
         .max_events = options->max_events,
         .idle_exit = options->idle_exit,
         .on_error = options->on_error,
@@ -131,7 +153,7 @@ int sink_program_loop(struct program *program, const struct sink_options *option
         .replay = options->replay,
         .retry_max = options->retry_max,
         .metrics_file = program->metrics_file,
-        .tool = program->name,
+        .tool = program_tool(program),
     };
     return cdc_sink_run(ops, sink, &settings, offsets, &program->control, &program->log, error);
 }

@@ -108,10 +108,10 @@ static int split_acks(const struct cdc_option_list *ack, struct source_positions
 static int open_in_folder(struct program *program, const char *folder, const char *name, struct source_positions *p,
                           struct cdc_error *error)
 {
-    char *path = cdc_state_path(folder, program->name, name);
+    char *path = cdc_state_path(folder, program_tool(program), name);
     if (!path)
         return cdc_error_memory(error);
-    p->offsets = cdc_offset_file_open(path, program->name, error);
+    p->offsets = cdc_offset_file_open(path, program_tool(program), error);
     free(path);
     return p->offsets ? 0 : -1;
 }
@@ -120,13 +120,13 @@ static int open_offsets(struct program *program, const struct source_options *op
                         enum source_keep keep, struct source_positions *p, struct cdc_error *error)
 {
     if (options->offset_file)
-        p->offsets = cdc_offset_file_open(options->offset_file, program->name, error);
+        p->offsets = cdc_offset_file_open(options->offset_file, program_tool(program), error);
     /* A snapshot's state is worth a file even if nobody asked: without it, an interrupted one could not be told from
      * none. */
     else if (!p->state_dir && keep == SOURCE_KEEP_HERE)
         return open_in_folder(program, ".", name, p, error);
     else if (!p->state_dir)
-        p->offsets = cdc_offset_file_memory(program->name, error);
+        p->offsets = cdc_offset_file_memory(program_tool(program), error);
     else if (program_make_folder(program, p->state_dir, error) < 0)
         return -1;
     else
@@ -190,11 +190,11 @@ int source_program_look(struct program *program, const struct source_options *op
 {
     const struct cdc_offset *ignored;
     *p = (struct source_positions){.state_dir = program_default(options->state_dir, "CDC_STATE_DIR", NULL)};
-    p->offsets = cdc_offset_file_memory(program->name, error);
+    p->offsets = cdc_offset_file_memory(program_tool(program), error);
     if (!p->offsets || split_acks(&options->ack, p, error) < 0)
         return -1;
     const char *folder = p->state_dir ? p->state_dir : keep == SOURCE_KEEP_HERE ? "." : NULL;
-    char *path = !options->offset_file && folder ? cdc_state_path(folder, program->name, name) : NULL;
+    char *path = !options->offset_file && folder ? cdc_state_path(folder, program_tool(program), name) : NULL;
     int result = 0;
     if (!options->offset_file && folder && !path)
         result = cdc_error_memory(error);
@@ -227,7 +227,8 @@ int source_program_check_end(struct program *program, struct cdc_findings *findi
 {
     struct cdc_buf object = CDC_BUF_INIT, out = CDC_BUF_INIT;
     struct cdc_error failed = {0};
-    int status = cdc_findings_end(findings, program->name, name, error, &object) < 0 ? cdc_error_memory(&failed) : 0;
+    int status =
+        cdc_findings_end(findings, program_tool(program), name, error, &object) < 0 ? cdc_error_memory(&failed) : 0;
     cdc_findings_free(findings);
     if (status == 0 && json)
         cdc_buf_append_buf(&out, &object);
@@ -271,7 +272,7 @@ static int run_stream(struct source_run *run, const struct source_options *optio
                       void *context, struct cdc_error *error)
 {
     struct program *program = run->program;
-    const struct cdc_source_settings settings = {.tool = program->name,
+    const struct cdc_source_settings settings = {.tool = program_tool(program),
                                                  .name = run->name,
                                                  .output_fd = STDOUT_FILENO,
                                                  .confirm = run->positions.confirm,
@@ -327,11 +328,16 @@ int source_program_stream(struct program *program, const struct source_options *
     struct source_run run = {.program = program, .name = name, .metrics = {.lag_bytes = -1, .lag_ms = -1}};
     struct source_positions *p = &run.positions;
     int result = source_program_open(program, options, name, keep, p, error);
+    if (kind->relay) {
+        cdc_acks_free(p->acks);
+        p->acks = NULL;
+    }
     int stopped = result == 0 ? wait_for_sinks(program, p, name, error) : 0;
     if (result == 0)
         result = stopped < 0 ? -1 : 0;
     if (result == 0 && stopped == 0)
-        result = cdc_start_decide(&run.start, p->offsets, p->acks, p->state_dir, name, STDOUT_FILENO, error);
+        result = cdc_start_decide(&run.start, p->offsets, p->acks, kind->relay ? NULL : p->state_dir, name,
+                                  STDOUT_FILENO, error);
     if (result == 0 && stopped == 0)
         result = run_stream(&run, options, kind, context, error);
     /* After the stream: the connector BORROWS what the start has (visible, own). */

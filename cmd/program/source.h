@@ -73,6 +73,9 @@ struct source_kind {
     /* Makes the source; it may BORROW run and context until close. RETURNS NEW; NULL with error. */
     void *(*open)(void *context, struct source_run *run, struct cdc_error *error);
     void (*close)(void *source); /* NULL: nothing happens */
+    /* Its lines are those of other sources, under whose names the sinks acknowledge them (cdc/relay.h): positions.acks is NULL for
+     * it, and confirm says all the same whether sinks are asked. */
+    bool relay;
 };
 /* The whole stream of the pipeline `name`: opens what it keeps, decides where to begin, runs to the end, and reports.
  */

@@ -35,6 +35,8 @@ void cdc_findings_json(struct cdc_findings *findings, const char *name, struct c
 /* code stays the same from release to release; table and cure may be NULL. */
 void cdc_findings_add(struct cdc_findings *findings, enum cdc_log_level level, const char *code, const char *table,
                       const char *text, const char *cure);
+/* Is there one of the level ERROR? */
+bool cdc_findings_have_error(const struct cdc_findings *findings);
 /* The whole object, without a line break at its end. error: what the check ended with, which is a finding of its own where there
  * is no other error; its status is "exit_status". name may be NULL. 0 or -1 without memory. */
 int cdc_findings_end(struct cdc_findings *findings, const char *tool, const char *name, const struct cdc_error *error,

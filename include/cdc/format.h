@@ -48,6 +48,8 @@ void cdc_format_reader_free(struct cdc_format_reader *reader);
  * format, or lacks what is needed). A line without bytes (p NULL) is the end of the input. */
 int cdc_format_read(struct cdc_format_reader *reader, struct cdc_span line, struct cdc_buf *out,
                     struct cdc_error *error);
+/* With CDC_FORMAT_POSITION_LINE: the line that comes next has this number. Numbers grow. */
+void cdc_format_reader_seek(struct cdc_format_reader *reader, uint64_t number);
 uint64_t cdc_format_reader_losses(const struct cdc_format_reader *reader, struct cdc_buf *out);
 
 #endif

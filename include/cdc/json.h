@@ -31,10 +31,16 @@ enum cdc_json_type cdc_json_type(struct cdc_span value);
 /* True when the span is absent or the JSON null. */
 bool cdc_json_is_null(struct cdc_span value);
 
+/* A member; its name is the text between the quotes. */
+struct cdc_json_pair {
+    struct cdc_span name, value;
+};
+
 /* Walks an object or an array that was validated before, with or without space around it. What comes from outside may be of any type: an array has no
  * members, an object no elements, and any other value neither. */
 struct cdc_json_iter {
     const char *p, *end;
+    const struct cdc_json_pair *pair, *pairs_end; /* of an object whose members are known (event.h); else NULL */
 };
 void cdc_json_iter_begin(struct cdc_json_iter *iter, struct cdc_span container);
 /* name is the text between the quotes, escapes as they stand. false at the end. */

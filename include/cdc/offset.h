@@ -72,7 +72,7 @@ int cdc_offset_read_tool(const char *path, char **tool, struct cdc_error *error)
 
 /* -- acknowledgements: libcdc/position/acks.c -- */
 struct cdc_acks; /* what the sinks of one source have stored */
-/* files: n paths; state_dir: also every offset file of a sink (*.offset, of a tool "cdc-sink-*") in it; may be NULL.
+/* files: n paths; state_dir: also every offset file of a sink (*.offset, of a tool "cdc-sink-*" or "cdc-log-append") in it; may be NULL.
  * RETURNS NEW. */
 struct cdc_acks *cdc_acks_new(const char *name, const char *const *files, size_t n, const char *state_dir,
                               struct cdc_error *error);

@@ -47,13 +47,23 @@ struct cdc_sink_ops {
     int (*settle)(void *sink, struct cdc_error *error);
     /* Each line is kept beside those before it, and takes the place of none: a refused one may be taken in after newer ones of its row. */
     bool history;
+    /* It keeps the stream itself, byte for byte: event is given commits, heartbeats and lines of an unknown op as well, in their order,
+     * and schema lines like all others: not again when they are at or before the offset, and as a part of the transaction that they
+     * stand in. */
+    bool verbatim;
+    /* event is given commits and heartbeats as well, in their order; all else is as without it. */
+    bool boundaries;
 };
 
 struct cdc_sink_settings {
     int input_fd;
     size_t max_line;
-    int64_t batch_events;    /* deliver at the latest after that many change lines, at a transaction's end */
-    int64_t batch_ms;        /* and after that time */
+    int64_t batch_events; /* deliver at the latest after that many change lines, at a transaction's end */
+    int64_t batch_ms;     /* and after that time */
+    /* The destination knows by itself how far it is, and tells it at the start (cdc_offset_file_know): then the offset file is for the
+     * sources alone, and is written this often at most. 0: at each delivery. */
+    int64_t offset_ms;
+    int64_t batch_bytes;     /* and after so many bytes of lines; 0: any number */
     int64_t max_events;      /* stop after that many change lines, at a transaction's end; 0: never */
     double idle_exit;        /* seconds without input; 0: never */
     const char *on_error;    /* "stop", "skip" or "dead-letter" */

@@ -43,6 +43,10 @@ struct cdc_source_ops {
     /* Has it read all that was there when the connection was made? A database may be silent for long before the first change
      * of a large transaction, so idle_exit counts from then on. May be NULL itself: always. */
     bool (*caught_up)(void *source);
+    /* Of a source whose lines are those of others (relay.h), with CDC_CONFIRM_ACKS: the newest of its own positions up to which the
+     * sinks have stored everything, BORROWED until the next call; NULL: none that was not told before. cdc_source_run is given no acks
+     * then. May be NULL itself. 0 or -1. */
+    int (*acked)(void *source, const struct cdc_offset **offset, struct cdc_error *error);
 };
 
 enum cdc_confirm_mode {

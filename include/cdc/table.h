@@ -18,8 +18,9 @@ struct cdc_column {
 
 struct cdc_table {
     struct cdc_table_id id;
-    char *target;               /* its name at the destination, NUL-terminated */
-    bool owned;                 /* the name belongs to this table; false: to nobody yet, so nothing of it is there */
+    char *of;     /* the source that owns the target: id.name, of a partition (source.partition_of) the whole */
+    char *target; /* its name at the destination, NUL-terminated */
+    bool owned;   /* the name belongs to this table; false: to nobody yet, so nothing of it is there */
     struct cdc_column *columns; /* of the newest schema line; NULL before one */
     size_t n_columns;
     bool

@@ -7,8 +7,8 @@
  *
  * the view has spans: op_text is c, name is shop, key is {"id":1}. Rows are not looked into: whoever needs a column
  * walks there. */
+#include "libcdc/event/familiar.h"
 #include "libcdc/json/json_scan.h"
-#include <cdc/event.h>
 
 static const struct {
     const char *text;
@@ -42,6 +42,7 @@ enum want {
     WANT_ANY,
     WANT_STRING,
     WANT_OBJECT_OR_NULL,
+    WANT_ROW, /* an object or null, too */
     WANT_ARRAY,
     WANT_INTEGER,
     WANT_COUNT,
@@ -61,15 +62,16 @@ struct field {
     }
 
 /* In the order of the contract. */
+enum { FIELD_SEQ = 2, FIELD_SOURCE = 4, FIELD_KEY, FIELD_TABLE = 4 /* in source */ };
 static const struct field line_fields[] = {
     FIELD("op", op_text, WANT_STRING),
     FIELD("pos", pos, WANT_STRING),
     FIELD("seq", seq, WANT_INTEGER),
     FIELD("ts_ms", ts_ms, WANT_INTEGER),
     FIELD("source", source, WANT_SOURCE),
-    FIELD("key", key, WANT_OBJECT_OR_NULL),
-    FIELD("before", before, WANT_OBJECT_OR_NULL),
-    FIELD("after", after, WANT_OBJECT_OR_NULL),
+    FIELD("key", key, WANT_ROW),
+    FIELD("before", before, WANT_ROW),
+    FIELD("after", after, WANT_ROW),
     FIELD("unchanged", unchanged, WANT_ARRAY),
     FIELD("json_null", json_null, WANT_ARRAY),
     FIELD("json_null_old", json_null_old, WANT_ARRAY),
@@ -101,6 +103,7 @@ static bool type_fits(enum want want, struct cdc_span value)
     switch (want) {
     case WANT_STRING: return first == '"';
     case WANT_SOURCE: return first == '{';
+    case WANT_ROW:
     case WANT_OBJECT_OR_NULL: return first == '{' || first == 'n';
     case WANT_ARRAY: return first == '[';
     /* commit lines only: how many lines the transaction has; it stays text, since a filter replaces it in place. */
@@ -155,7 +158,7 @@ static int wrong_type(const struct field *field, struct cdc_error *error)
     return cdc_error_set(error, CDC_EXIT_DATA, "field %.*s has the wrong type", (int)field->token_n - 1, field->token);
 }
 
-static int store(struct cdc_event *event, const struct field *field, struct cdc_span value, struct cdc_error *error)
+static int store_any(struct cdc_event *event, const struct field *field, struct cdc_span value, struct cdc_error *error)
 {
     void *target = (char *)event + field->offset;
 
@@ -175,6 +178,23 @@ static int store(struct cdc_event *event, const struct field *field, struct cdc_
     if (field->want == WANT_STRING)
         value = cdc_span(value.p + 1, value.n - 2);
     memcpy(target, &value, sizeof value);
+    return 0;
+}
+
+/* What most members are is stored without a call. */
+static inline int store(struct cdc_event *event, const struct field *field, struct cdc_span value,
+                        struct cdc_error *error)
+{
+    bool is_string = field->want == WANT_STRING && *value.p == '"';
+    bool is_row = field->want == WANT_ROW && (*value.p == '{' || *value.p == 'n');
+
+    if (field->want == WANT_NOTHING)
+        return 0;
+    if (!is_string && !is_row && field->want != WANT_ANY)
+        return store_any(event, field, value, error);
+    if (is_string)
+        value = cdc_span(value.p + 1, value.n - 2);
+    memcpy((char *)event + field->offset, &value, sizeof value);
     return 0;
 }
 
@@ -223,7 +243,19 @@ static inline const char *take_name(const char *p, const char *end, struct membe
     if (members->next == members->n || !begins_with(p, end, &members->fields[members->next]))
         return take_other_name(p, end, members, field, fault);
     *field = &members->fields[members->next++];
-    return json_skip_space(p + (*field)->token_n, end);
+    p += (*field)->token_n;
+    return p < end && (unsigned char)*p > ' ' ? p : json_skip_space(p, end);
+}
+
+/* p: at a value. Most members are strings, or positive integers: no switch on the type for them. */
+static inline const char *scan_member(const char *p, const char *end, int depth, struct json_fault *fault)
+{
+    if (p < end && *p == '"')
+        return json_scan_string(p + 1, end, fault);
+    const char *after = json_skip_integer(p, end);
+    if (after != NULL && after < end && (*after == ',' || *after == '}'))
+        return after;
+    return json_scan_value(p, end, depth, fault);
 }
 
 /* "source" again, as the last of several counts: nothing of the first stays. */
@@ -236,71 +268,177 @@ static void forget_source(struct cdc_event *event)
 /* What a parse has come to so far. */
 struct parse {
     struct cdc_event *event;
-    bool wrong_type; /* with the error; it is none where the op turns out to be unknown */
+    struct cdc_event_parser *parser; /* NULL: the line is the only one */
+    const char *head; /* where "seq" stands, as long as only what belongs to the head has come; else NULL */
+    size_t head_next; /* the field that has to come next */
+    bool wrong_type;  /* with the error; it is none where the op turns out to be unknown */
     struct cdc_error *error;
 };
 
-/* One pass over the members of the line (or of its source, in_source): validates and stores. p: after the opening
- * brace. Returns the byte after the closing one, or NULL with the error set. */
-static const char *parse_object(struct parse *parse, const char *p, const char *end, bool in_source)
+/* After a value: to the next name. The closing brace instead: *ended, and the byte after it. NULL with the error set. */
+static inline const char *take_mark(const struct parse *parse, const char *p, const char *end, bool *ended)
 {
-    struct cdc_event *event = parse->event;
-    struct cdc_error *error = parse->error;
-    const char *line = event->line.p;
-    struct members members = {
-        in_source ? source_fields : line_fields,
-        in_source ? sizeof source_fields / sizeof source_fields[0] : sizeof line_fields / sizeof line_fields[0], 0};
+    *ended = false;
+    if (end - p >= 2 && p[0] == ',' && p[1] == '"')
+        return p + 1;
+    p = json_skip_space(p, end);
+    if (p == end || (*p != ',' && *p != '}'))
+        return bad_json(parse->event->line.p, p, "',' or '}' was expected", parse->error), NULL;
+    *ended = *p++ == '}';
+    return *ended ? p : json_skip_space(p, end);
+}
+
+/* The names, if the source begins as that of the line that is expected. */
+static const char *skip_names(const struct parse *parse, const char *brace, const char *end, struct members *members)
+{
+    const char *after = parse->parser != NULL ? familiar_skip_names(parse->parser, brace, end, parse->event) : NULL;
+
+    if (after == NULL)
+        return NULL;
+    parse->parser->names_end = after;
+    members->next = FIELD_TABLE + 1;
+    return after;
+}
+
+static void note_names_end(const struct parse *parse, const struct field *field, const char *p)
+{
+    const struct cdc_event *event = parse->event;
+
+    if (parse->parser != NULL && field == &source_fields[FIELD_TABLE])
+        parse->parser->names_end = event->snapshot.p == NULL && event->tx_id.p == NULL ? p : NULL;
+}
+
+/* The members of source, whose brace is at p: as parse_line. */
+static const char *parse_source(struct parse *parse, const char *brace, const char *end)
+{
+    struct members members = {source_fields, sizeof source_fields / sizeof source_fields[0], 0};
     struct json_fault fault = {NULL, NULL};
+    bool ended = false;
+    const char *p = skip_names(parse, brace, end, &members);
+
+    if (p != NULL && ((p = take_mark(parse, p, end, &ended)) == NULL || ended))
+        return p;
+    if (p == NULL) {
+        p = json_skip_space(brace + 1, end);
+        if (p < end && *p == '}')
+            return p + 1;
+    }
+    for (;;) {
+        const struct field *field;
+        const char *start = take_name(p, end, &members, &field, &fault);
+        p = start != NULL ? scan_member(start, end, 2, &fault) : NULL;
+        if (p == NULL)
+            return bad_json(parse->event->line.p, fault.where, fault.why, parse->error), NULL;
+        /* Debezium writes null into its source where it knows nothing. */
+        if (field != NULL && *start != 'n') {
+            /* The first one is the error; what comes after it may be the op, which decides whether it is one. */
+            if (store(parse->event, field, cdc_span(start, (size_t)(p - start)), parse->error) != 0) {
+                if (!parse->wrong_type)
+                    cdc_error_prefix(parse->error, "source");
+                parse->wrong_type = true;
+            }
+            note_names_end(parse, field, p);
+        }
+        if ((p = take_mark(parse, p, end, &ended)) == NULL || ended)
+            return p;
+    }
+}
+
+/* The value of a member of the line; NULL with the error set. */
+static inline const char *take_value(struct parse *parse, const struct field *field, const char *start, const char *end)
+{
+    struct json_fault fault = {NULL, NULL};
+    const char *p = NULL;
+
+    if (field != NULL && field->want == WANT_SOURCE && start < end && *start == '{') {
+        forget_source(parse->event);
+        if (parse->parser != NULL)
+            parse->parser->names_end = NULL;
+        return parse_source(parse, start, end);
+    }
+    if (field != NULL && field->want == WANT_ROW && end - start > 4 && memcmp(start, "null", 4) == 0)
+        return start + 4;
+    if (field != NULL && field->want == WANT_ROW && parse->parser != NULL && start < end && *start == '{')
+        p = familiar_scan_row(parse->parser, (unsigned)(field - &line_fields[FIELD_KEY]), start, end);
+    if (p == NULL)
+        p = scan_member(start, end, 1, &fault);
+    return p != NULL ? p : (bad_json(parse->event->line.p, fault.where, fault.why, parse->error), NULL);
+}
+
+/* "seq", "ts_ms" and "source", if they are those of the line that is expected; and where they begin. */
+static inline const char *skip_head(struct parse *parse, const char *p, const char *end, struct members *members)
+{
+    if (parse->parser == NULL || members->next != FIELD_SEQ)
+        return NULL;
+    const char *after = familiar_skip_head(parse->parser, p, end, parse->event);
+    parse->head = after == NULL ? p : NULL;
+    parse->head_next = FIELD_SEQ;
+    if (after != NULL)
+        members->next = FIELD_SOURCE + 1;
+    return after;
+}
+
+/* A member has been stored. */
+static inline void note_head(struct parse *parse, const struct members *members, const struct field *field,
+                             const char *p)
+{
+    if (parse->head == NULL)
+        return;
+    if (field == NULL || field != &members->fields[parse->head_next]) {
+        parse->head = NULL;
+    } else if (parse->head_next++ == FIELD_SOURCE) {
+        if (!parse->wrong_type)
+            familiar_learn_head(parse->parser, parse->head, p, parse->event);
+        parse->head = NULL;
+    }
+}
+
+/* One pass over the members of the line: validates and stores. p: after the opening brace. Returns the byte after the closing one, or
+ * NULL with the error set. */
+static const char *parse_line(struct parse *parse, const char *p, const char *end)
+{
+    struct members members = {line_fields, sizeof line_fields / sizeof line_fields[0], 0};
+    struct json_fault fault = {NULL, NULL};
+    bool ended;
 
     p = json_skip_space(p, end);
     if (p < end && *p == '}')
         return p + 1;
     for (;;) {
-        const struct field *field;
-        const char *start = take_name(p, end, &members, &field, &fault);
-        if (start == NULL)
-            return bad_json(line, fault.where, fault.why, error), NULL;
-        /* Most members are strings: no switch on the type for them. */
-        if (start < end && *start == '"')
-            p = json_scan_string(start + 1, end, &fault);
-        else if (field != NULL && field->want == WANT_SOURCE && start < end && *start == '{')
-            p = (forget_source(event), parse_object(parse, start + 1, end, true));
-        else
-            p = json_scan_value(start, end, in_source ? 2 : 1, &fault);
-        if (p == NULL)
-            return fault.why != NULL ? bad_json(line, fault.where, fault.why, error) : 0, NULL;
-        if (field != NULL) {
-            struct cdc_span value = {start, (size_t)(p - start)};
-            /* Debezium writes null into its source where it knows nothing. */
-            bool nothing = in_source && *start == 'n';
+        const char *after = skip_head(parse, p, end, &members);
+        if (after == NULL) {
+            const struct field *field;
+            const char *start = take_name(p, end, &members, &field, &fault);
+            if (start == NULL)
+                return bad_json(parse->event->line.p, fault.where, fault.why, parse->error), NULL;
+            if ((after = take_value(parse, field, start, end)) == NULL)
+                return NULL;
             /* The first one is the error; what comes after it may be the op, which decides whether it is one. */
-            if (!nothing && store(event, field, value, error) != 0) {
-                if (in_source && !parse->wrong_type)
-                    cdc_error_prefix(error, "source");
+            if (field != NULL &&
+                store(parse->event, field, cdc_span(start, (size_t)(after - start)), parse->error) != 0)
                 parse->wrong_type = true;
-            }
+            note_head(parse, &members, field, after);
         }
-        p = json_skip_space(p, end);
-        if (p == end || (*p != ',' && *p != '}'))
-            return bad_json(line, p, "',' or '}' was expected", error), NULL;
-        if (*p++ == '}')
+        if ((p = take_mark(parse, after, end, &ended)) == NULL || ended)
             return p;
-        p = json_skip_space(p, end);
     }
 }
 
-int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct cdc_error *error)
+/* With the size known, compilers write an instruction that takes as long as all the rest of a familiar line. */
+static const volatile size_t event_size = sizeof(struct cdc_event);
+
+static int parse_event(struct parse *parse, const char *line, size_t n)
 {
+    struct cdc_event *event = parse->event;
+    struct cdc_error *error = parse->error;
     const char *end = line + n;
     const char *p = json_skip_space(line, end);
-    /* cppcheck-suppress ctuuninitvar ; set below */
-    struct parse parse = {event, false, error};
 
-    memset(event, 0, sizeof *event);
+    memset(event, 0, event_size);
     event->line = cdc_span(line, n);
     if (p == end || *p != '{')
         return cdc_error_set(error, CDC_EXIT_DATA, "the line is not a JSON object");
-    p = parse_object(&parse, p + 1, end, false);
+    p = parse_line(parse, p + 1, end);
     if (p == NULL)
         return -1;
     p = json_skip_space(p, end);
@@ -310,12 +448,48 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
     if (event->op_text.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "the line has no \"op\"");
     event->op = op_of(event->op_text);
-    if (parse.wrong_type && event->op != CDC_OP_UNKNOWN)
+    if (parse->wrong_type && event->op != CDC_OP_UNKNOWN)
         return -1;
     /* Of a newer version, which may use a name for something else. */
-    if (parse.wrong_type)
+    if (parse->wrong_type)
         cdc_error_clear(error);
     return 0;
+}
+
+int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct cdc_error *error)
+{
+    struct parse parse = {.event = event, .error = error};
+
+    return parse_event(&parse, line, n);
+}
+
+int cdc_event_parser_next(struct cdc_event_parser *parser, struct cdc_event *event, const char *line, size_t n,
+                          struct cdc_error *error)
+{
+    struct parse parse = {.event = event, .parser = parser, .error = error};
+
+    familiar_begin_line(parser);
+    int result = parse_event(&parse, line, n);
+    event->rows = parser->rows;
+    return result;
+}
+
+const struct cdc_event_row *cdc_event_row_of(const struct cdc_event *event, struct cdc_span row)
+{
+    for (unsigned i = 0; event->rows != NULL && row.p != NULL && i < CDC_EVENT_ROWS; i++)
+        if (event->rows[i].p == row.p)
+            return &event->rows[i];
+    return NULL;
+}
+
+void cdc_event_iter_begin(struct cdc_json_iter *iter, const struct cdc_event *event, struct cdc_span row)
+{
+    const struct cdc_event_row *known = cdc_event_row_of(event, row);
+
+    if (known != NULL)
+        *iter = (struct cdc_json_iter){row.p, row.p, known->pairs, known->pairs + known->n};
+    else
+        cdc_json_iter_begin(iter, row);
 }
 
 bool cdc_event_has_row(const struct cdc_event *event)
@@ -363,11 +537,13 @@ int cdc_event_of_table(const struct cdc_event *event, const char *schema, const 
 
 bool cdc_event_is_of_read(const struct cdc_event *event)
 {
+    if (event->op == CDC_OP_SCHEMA)
+        return cdc_span_is(event->read, "end");
+    if (event->op != CDC_OP_TRUNCATE)
+        return false;
     struct cdc_span snapshot = cdc_json_string_raw(event->snapshot);
-
-    return (event->op == CDC_OP_TRUNCATE && (cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live") ||
-                                             (snapshot.n > 0 && !cdc_span_is(snapshot, "false")))) ||
-           (event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end"));
+    return cdc_span_is(event->read, "begin") || cdc_span_is(event->read, "live") ||
+           (snapshot.n > 0 && !cdc_span_is(snapshot, "false"));
 }
 
 size_t cdc_event_placeholder(const char *p, const struct cdc_event *event, struct cdc_span *raw)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Open addressing, at most half full, so that a probe is short; lines of one table come in runs, so the last one is asked first. */
+/* Open addressing, at most half full, so that a probe is short; lines of one table come in runs, and those of several in turns, so
+ * the one that came next the last time is asked first. */
 #include "libcdc/event/line_tables.h"
 
 #include <stdlib.h>
@@ -28,10 +29,15 @@ static struct names names_of(const struct line_tables *tables, const struct cdc_
     return names;
 }
 
+static inline bool is_same(struct cdc_span a, struct cdc_span b)
+{
+    return cdc_span_equal(a, b) || cdc_json_raw_equal(a, b);
+}
+
 static bool is_of(const struct line_table *table, const struct names *names)
 {
     return cdc_span_equal(table->table, names->table) && cdc_span_equal(table->schema, names->schema) &&
-           cdc_json_raw_equal(table->name, names->name) && cdc_json_raw_equal(table->db, names->db);
+           is_same(table->name, names->name) && is_same(table->db, names->db);
 }
 
 static struct line_table **find_slot(struct line_table **slots, size_t capacity, const struct names *names)
@@ -115,8 +121,9 @@ void *line_table_of(struct line_tables *tables, const struct cdc_event *event, b
 
     if (is_new != NULL)
         *is_new = false;
-    if (tables->last != NULL && is_of(tables->last, &names))
-        return tables->last;
+    struct line_table *last = tables->last;
+    if (last != NULL && last->next != NULL && is_of(last->next, &names))
+        return tables->last = last->next;
     if (tables->n * 2 >= tables->capacity && grow(tables) != 0) {
         cdc_error_memory(error);
         return NULL;
@@ -129,6 +136,8 @@ void *line_table_of(struct line_tables *tables, const struct cdc_event *event, b
         if (is_new != NULL)
             *is_new = true;
     }
+    if (last != NULL)
+        last->next = *slot;
     return tables->last = *slot;
 }
 

@@ -11,6 +11,7 @@ struct line_table {
         table; /* as they stand in the lines; MySQL has databases where PostgreSQL has schemas; owned */
     struct cdc_span plain_schema, plain_table; /* unescaped; owned */
     struct cdc_span name, db; /* of the source, as they stood in its first line; owned. Empty without of_source */
+    struct line_table *next;  /* whose line came after one of this table, the last time */
 };
 
 /* Begin with {.size, .of_source, .release, .fill, .context}: the size of the step's own struct, whose first member is a struct line_table

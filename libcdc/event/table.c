@@ -29,6 +29,7 @@ static void free_columns(struct cdc_column *columns, size_t n)
 static void free_table(struct cdc_table *table)
 {
     cdc_table_id_free(&table->id);
+    free(table->of);
     free_columns(table->columns, table->n_columns);
     free(table->key);
     free(table->target);
@@ -123,7 +124,7 @@ static void link_table(struct cdc_tables *tables, struct cdc_table *table)
 static const struct cdc_table *other_owner(const struct cdc_tables *tables, const struct cdc_table *table)
 {
     for (const struct cdc_table *other = *target_bucket(tables, table); other != NULL; other = other->next_target)
-        if (other != table && other->owned && strcmp(other->target, table->target) == 0)
+        if (other != table && other->owned && strcmp(other->target, table->target) == 0 && !target_same(other, table))
             return other;
     return NULL;
 }
@@ -198,7 +199,10 @@ static int fill(struct cdc_tables *tables, struct cdc_table *table, const struct
         return -1;
     if (table->target == NULL)
         return cdc_error_memory(error);
-    return take_part(&table->id.name, event->name, error) == 0 && take_part(&table->id.db, event->db, error) == 0 &&
+    struct cdc_span of = cdc_json_member_raw(event->source, "partition_of");
+    return take_part(&table->of, of.p != NULL ? of : event->name, error) == 0 &&
+                   take_part(&table->id.name, event->name, error) == 0 &&
+                   take_part(&table->id.db, event->db, error) == 0 &&
                    take_part(&table->id.schema, event->schema, error) == 0
                ? take_part(&table->id.table, event->table, error)
                : -1;
@@ -242,7 +246,9 @@ struct cdc_table *cdc_tables_of(struct cdc_tables *tables, const struct cdc_even
 
 int cdc_tables_claim(struct cdc_tables *tables, struct cdc_table *table, struct cdc_error *error)
 {
-    if (tables->ops->claim != NULL && tables->ops->claim(tables->sink, table->target, &table->id, error) != 0)
+    struct cdc_table_id owner = target_owner(table);
+
+    if (tables->ops->claim != NULL && tables->ops->claim(tables->sink, table->target, &owner, error) != 0)
         return -1;
     table->owned = true;
     return 0;
@@ -356,7 +362,8 @@ struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_
 
     if (table == NULL)
         return NULL;
-    read.id = table->id; /* BORROWED, as is the next one: for the check, and for messages */
+    read.id = table->id; /* BORROWED, as are the next ones: for the check, and for messages */
+    read.of = table->of;
     read.target = table->target;
     if (read_definition(tables, &read, event, error) != 0) {
         free_columns(read.columns, read.n_columns);

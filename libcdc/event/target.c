@@ -21,6 +21,21 @@ static bool same(const struct cdc_table_id *a, const struct cdc_table_id *b)
            strcmp(a->name, b->name) == 0;
 }
 
+struct cdc_table_id target_owner(const struct cdc_table *table)
+{
+    struct cdc_table_id id = table->id;
+
+    id.name = table->of;
+    return id;
+}
+
+bool target_same(const struct cdc_table *a, const struct cdc_table *b)
+{
+    struct cdc_table_id one = target_owner(a), other = target_owner(b);
+
+    return same(&one, &other);
+}
+
 static int two_tables(const struct cdc_target_ops *ops, const char *target, const struct cdc_table_id *owner,
                       const struct cdc_table_id *id, struct cdc_error *error)
 {
@@ -52,7 +67,8 @@ int target_check(const struct cdc_target_ops *ops, void *sink, struct cdc_table 
     int result = ops->owner(sink, table->target, &owner, error);
     if (result == 1) {
         result = 0;
-        table->owned = same(&owner, &table->id);
+        struct cdc_table_id id = target_owner(table);
+        table->owned = same(&owner, &id);
         if (!table->owned)
             result = two_tables(ops, table->target, &owner, &table->id, error);
     }

@@ -26,7 +26,7 @@ static bool in_key(const struct cdc_event *event, struct cdc_span raw)
                 return true;
         return false;
     }
-    cdc_json_iter_begin(&iter, event->key);
+    cdc_event_iter_begin(&iter, event, event->key);
     while (cdc_json_next_member(&iter, &name, &value))
         if (cdc_json_raw_equal(name, raw))
             return true;
@@ -54,20 +54,70 @@ void columns_append_name(struct cdc_buf *out, const struct plan *plan, struct cd
     cdc_buf_byte(out, '"');
 }
 
-void columns_append_row(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
-                        struct cdc_span row)
+static bool is_renamed(const struct plan *plan, struct cdc_span raw)
+{
+    for (size_t i = 0; i < plan->n_renames; i++)
+        if (cdc_json_raw_is(raw, plan->renames[i].from))
+            return true;
+    return false;
+}
+
+/* What columns_keep says of each member. Rows of one shape have the same names, so with the names of the key being the same, too, this is
+ * asked for the first of them alone. NULL: for this row, member by member. */
+static const struct row_choice *choice_of(const struct plan *plan, const struct cdc_event *event,
+                                          const struct cdc_event_row *row)
+{
+    const struct cdc_event_row *key = cdc_event_row_of(event, event->key);
+    uint64_t key_shape = key != NULL ? key->shape : cdc_json_is_null(event->key) ? UINT64_MAX : 0;
+
+    if (row->shape == 0 || key_shape == 0 || row->n > ROW_CHOICE_MAX || event->op == CDC_OP_SCHEMA)
+        return NULL;
+    struct row_choice *choice = &plan->chosen[row - event->rows];
+    if (choice->shape == row->shape && choice->key_shape == key_shape)
+        return choice;
+    *choice = (struct row_choice){row->shape, key_shape, 0, 0};
+    for (size_t i = 0; i < row->n; i++) {
+        choice->stays |= (uint64_t)columns_keep(plan, event, row->pairs[i].name) << i;
+        choice->renamed |= (uint64_t)is_renamed(plan, row->pairs[i].name) << i;
+    }
+    return choice;
+}
+
+/* Members that stay as they are and stand side by side are copied at once. */
+static void append_chosen(struct cdc_buf *out, const struct plan *plan, const struct cdc_event_row *row,
+                          const struct row_choice *choice)
+{
+    uint64_t as_is = choice->stays & ~choice->renamed;
+    bool first = true;
+
+    for (size_t i = 0, last; i < row->n; i = last + 1) {
+        const struct cdc_json_pair *member = &row->pairs[last = i];
+        if ((choice->stays >> i & 1) == 0)
+            continue;
+        if (!first)
+            cdc_buf_byte(out, ',');
+        first = false;
+        if ((as_is >> i & 1) == 0) {
+            columns_append_name(out, plan, member->name);
+            cdc_buf_byte(out, ':');
+            cdc_buf_span(out, member->value);
+            continue;
+        }
+        while (last + 1 < row->n && (as_is >> (last + 1) & 1) != 0)
+            last++;
+        const char *begin = member->name.p - 1, *end = row->pairs[last].value.p + row->pairs[last].value.n;
+        cdc_buf_append(out, begin, (size_t)(end - begin));
+    }
+}
+
+static void append_members(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                           struct cdc_span row)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;
     bool first = true;
 
-    /* null, as "before" of an insert. */
-    if (cdc_json_type(row) != CDC_JSON_OBJECT) {
-        cdc_buf_span(out, row);
-        return;
-    }
-    cdc_buf_byte(out, '{');
-    cdc_json_iter_begin(&iter, row);
+    cdc_event_iter_begin(&iter, event, row);
     while (cdc_json_next_member(&iter, &name, &value)) {
         if (!columns_keep(plan, event, name))
             continue;
@@ -78,8 +128,26 @@ void columns_append_row(struct cdc_buf *out, const struct plan *plan, const stru
         cdc_buf_byte(out, ':');
         cdc_buf_span(out, value);
     }
+}
+
+void columns_append_row(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                        struct cdc_span row)
+{
+    /* null, as "before" of an insert. */
+    if (cdc_json_type(row) != CDC_JSON_OBJECT) {
+        cdc_buf_span(out, row);
+        return;
+    }
+    cdc_buf_byte(out, '{');
+    size_t begin = out->len;
+    const struct cdc_event_row *known = cdc_event_row_of(event, row);
+    const struct row_choice *choice = known != NULL ? choice_of(plan, event, known) : NULL;
+    if (choice != NULL)
+        append_chosen(out, plan, known, choice);
+    else
+        append_members(out, plan, event, row);
     if (plan->routed != NULL && !plan->routed->unique) {
-        cdc_buf_text(out, first ? "" : ",");
+        cdc_buf_text(out, out->len == begin ? "" : ",");
         cdc_buf_append_buf(out, &plan->routed->member);
     }
     cdc_buf_byte(out, '}');

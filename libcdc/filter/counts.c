@@ -7,14 +7,22 @@
 
 static bool is_count_of(const struct counts *counts, size_t i, const struct cdc_event *event)
 {
-    return i < counts->n && cdc_json_raw_equal(counts->items[i].name, event->name);
+    return i < counts->n && cdc_span_equal(counts->items[i].name, event->name);
+}
+
+/* Spelled in another way, perhaps. */
+static bool is_named_so(const struct counts *counts, size_t i, const struct cdc_event *event)
+{
+    return cdc_json_raw_equal(counts->items[i].name, event->name);
 }
 
 struct line_count *counts_of(struct counts *counts, const struct cdc_event *event, struct cdc_error *error)
 {
     size_t i = counts->last;
 
-    for (i = is_count_of(counts, i, event) ? i : 0; i < counts->n && !is_count_of(counts, i, event);)
+    if (is_count_of(counts, i, event))
+        return &counts->items[i];
+    for (i = 0; i < counts->n && !is_named_so(counts, i, event);)
         i++;
     if (i == counts->n) {
         struct line_count *items = realloc(counts->items, (i + 1) * sizeof *items);

@@ -41,6 +41,13 @@ struct routed {
     struct cdc_buf together; /* the columns of all tables of that name, without brackets, its own first */
 };
 
+/* Which members of a row stay, by their names and those of the key, each a bit. */
+struct row_choice {
+    uint64_t shape, key_shape; /* cdc/event.h; 0: nothing was chosen yet */
+    uint64_t stays, renamed;
+};
+#define ROW_CHOICE_MAX 64 /* members */
+
 /* What happens to the lines of one table. */
 struct plan {
     struct line_table names; /* FIRST */
@@ -52,6 +59,7 @@ struct plan {
     size_t n_renames;
     char *new_schema, *new_table; /* NULL: unchanged */
     struct routed *routed;        /* NULL: --route does not name it */
+    struct row_choice *chosen;    /* of the newest key, before and after; owned */
 };
 
 /* The plans of all tables that came so far. */

@@ -245,7 +245,8 @@ static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, str
     /* A table that no --columns names keeps all of its columns. */
     plan->keeps_some = plan->keep.n > 0;
     plan->edits_rows = plan->keeps_some || plan->drop.n > 0 || plan->n_renames > 0;
-    return 0;
+    plan->chosen = calloc(CDC_EVENT_ROWS, sizeof *plan->chosen);
+    return plan->chosen != NULL ? 0 : -1;
 }
 
 static void release(struct line_table *names)
@@ -259,6 +260,7 @@ static void release(struct line_table *names)
     free(plan->new_schema);
     free(plan->new_table);
     route_free(plan->routed);
+    free(plan->chosen);
 }
 
 /* -- two tables with one name ---------------------------------------------------- */

@@ -37,13 +37,16 @@ static void append_struct_name(struct cdc_buf *out, const struct format_table *t
     cdc_buf_byte(out, '"');
 }
 
-static void append_row_schema(struct cdc_buf *out, const struct format_table *table, const char *field)
+/* is_old: of the row before, of which the log may have the key alone. */
+static void append_row_schema(struct cdc_buf *out, const struct format_table *table, const char *field, bool is_old)
 {
     cdc_buf_lit(out, "{\"type\":\"struct\",\"fields\":[");
     for (size_t i = 0; i < table->n; i++) {
+        struct format_column column = table->columns[i];
+        column.nullable |= is_old && !column.key;
         if (i > 0)
             cdc_buf_byte(out, ',');
-        debezium_append_field(out, &table->columns[i]);
+        debezium_append_field(out, &column);
     }
     cdc_buf_lit(out, "],\"optional\":true,");
     append_struct_name(out, table, "Value");
@@ -89,9 +92,9 @@ static void make_value_schema(struct cdc_buf *out, const struct format_table *ta
                                            {NULL, NULL, NULL}};
 
     cdc_buf_lit(out, "{\"type\":\"struct\",\"fields\":[");
-    append_row_schema(out, table, "before");
+    append_row_schema(out, table, "before", true);
     cdc_buf_byte(out, ',');
-    append_row_schema(out, table, "after");
+    append_row_schema(out, table, "after", false);
     cdc_buf_byte(out, ',');
     append_source_schema(out, is_postgres);
     cdc_buf_lit(out, ",{\"type\":\"struct\",\"fields\":[{\"type\":\"string\",\"optional\":false,\"field\":\"id\"},"
@@ -200,7 +203,7 @@ static void begin_message(struct line *line, struct cdc_span row)
 {
     struct cdc_buf *out = line->out;
     unsigned asked = line->writer->parts;
-    bool schemas = asked & PART_SCHEMAS, keyed = row.p != NULL && line->table != NULL && line->table->n_key > 0;
+    bool schemas = asked & PART_SCHEMAS, keyed = row.p != NULL && line->table->n_key > 0;
 
     if (!(asked & (PART_KEY | PART_TOMBSTONES)))
         return;

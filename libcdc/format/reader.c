@@ -418,6 +418,11 @@ static int end_of_input(struct cdc_format_reader *reader, struct cdc_buf *out, s
     return 0;
 }
 
+void cdc_format_reader_seek(struct cdc_format_reader *reader, uint64_t number)
+{
+    reader->line = number - 1;
+}
+
 int cdc_format_read(struct cdc_format_reader *reader, struct cdc_span line, struct cdc_buf *out,
                     struct cdc_error *error)
 {

@@ -131,18 +131,18 @@ void cdc_findings_add(struct cdc_findings *findings, enum cdc_log_level level, c
     cdc_buf_byte(out, '}');
 }
 
-static bool has_error(const struct cdc_findings *findings)
+bool cdc_findings_have_error(const struct cdc_findings *findings)
 {
     static const char severity[] = "\"severity\":\"error\"";
-    const struct cdc_buf *list = &findings->list;
-    return list->len > 0 && memmem(list->data, list->len, severity, sizeof severity - 1) != NULL;
+    const struct cdc_buf *list = findings != NULL ? &findings->list : NULL;
+    return list != NULL && list->len > 0 && memmem(list->data, list->len, severity, sizeof severity - 1) != NULL;
 }
 
 int cdc_findings_end(struct cdc_findings *findings, const char *tool, const char *name, const struct cdc_error *error,
                      struct cdc_buf *out)
 {
     close_object(findings, NULL);
-    if (error->status != 0 && !has_error(findings))
+    if (error->status != 0 && !cdc_findings_have_error(findings))
         cdc_findings_add(findings, CDC_LOG_ERROR, "check", NULL, error->text, error->hint);
     cdc_buf_lit(out, "{\"tool\":");
     append_text(out, tool);

@@ -64,6 +64,8 @@ bool cdc_json_is_null(struct cdc_span value)
 void cdc_json_iter_begin(struct cdc_json_iter *iter, struct cdc_span container)
 {
     enum cdc_json_type type = cdc_json_type(container);
+
+    iter->pair = iter->pairs_end = NULL;
     if (type != CDC_JSON_OBJECT && type != CDC_JSON_ARRAY) {
         iter->p = iter->end = container.p;
         return;
@@ -97,6 +99,14 @@ bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value)
 
 bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, struct cdc_span *value)
 {
+    if (iter->pair != NULL) {
+        if (iter->pair == iter->pairs_end)
+            return false;
+        *name = iter->pair->name;
+        *value = iter->pair->value;
+        iter->pair++;
+        return true;
+    }
     if (!next_start(iter))
         return false;
     const char *start = iter->p;

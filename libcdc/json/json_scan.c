@@ -154,13 +154,6 @@ const char *json_scan_odd_string(const char *p, const char *end, struct json_fau
     }
 }
 
-static inline const char *scan_digits(const char *p, const char *end)
-{
-    while (p < end && (unsigned char)(*p - '0') <= 9)
-        p++;
-    return p;
-}
-
 /* -? (0 | 1-9 digits) (. digits)? (e +-? digits)?   so 01, 1., .5, +1 and NaN are refused. */
 static inline const char *scan_number(const char *p, const char *end, struct json_fault *fault)
 {
@@ -169,12 +162,12 @@ static inline const char *scan_number(const char *p, const char *end, struct jso
     if (*p == '-')
         p++;
     const char *digits = p;
-    p = scan_digits(p, end);
+    p = json_skip_digits(p, end);
     if (p == digits || (*digits == '0' && p - digits > 1))
         return fail(fault, "bad number", start);
     if (p < end && *p == '.') {
         digits = ++p;
-        p = scan_digits(p, end);
+        p = json_skip_digits(p, end);
         if (p == digits)
             return fail(fault, "bad number", start);
     }
@@ -183,7 +176,7 @@ static inline const char *scan_number(const char *p, const char *end, struct jso
         if (p < end && (*p == '+' || *p == '-'))
             p++;
         digits = p;
-        p = scan_digits(p, end);
+        p = json_skip_digits(p, end);
         if (p == digits)
             return fail(fault, "bad number", start);
     }

@@ -139,10 +139,21 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
     return -1;
 }
 
+/* Another one that has the file open may have left a part of a letter since, where the disk was full: ours must not be on its line.
+ * 1, 0, -1. */
+static int is_torn(const struct dead_letter *file, struct cdc_error *error)
+{
+    off_t size = lseek(file->fd, 0, SEEK_END);
+    char last = '\n';
+
+    return size < 0 || (size > 0 && pread(file->fd, &last, 1, size - 1) < 0) ? io_error(file, error) : last != '\n';
+}
+
+/* After a line feed, which is written where it is needed. */
 static void begin_letter(struct dead_letter *file, const char *reason)
 {
     file->buf.len = 0;
-    cdc_buf_lit(&file->buf, "{\"reason\":");
+    cdc_buf_lit(&file->buf, "\n{\"reason\":");
     cdc_json_append_message(&file->buf, reason);
     cdc_buf_lit(&file->buf, ",\"line\":");
 }
@@ -154,8 +165,12 @@ static int end_letter(struct dead_letter *file, struct cdc_error *error)
         return cdc_error_memory(error);
     if (follow_path(file, error) != 0)
         return -1;
+    int torn = is_torn(file, error);
+    if (torn < 0)
+        return -1;
+    size_t from = torn ? 0 : 1;
     /* Written at once, so that `tail -f` shows it; durable with dead_letter_sync, once for a whole delivery. */
-    if (cdc_file_write(file->fd, file->buf.data, file->buf.len) != 0)
+    if (cdc_file_write(file->fd, file->buf.data + from, file->buf.len - from) != 0)
         return io_error(file, error);
     file->dirty = true;
     return 0;

@@ -325,9 +325,6 @@ static int wait_again(struct refused *refused, uint64_t number, struct cdc_error
 static char *part_of(const struct refused_table *table, const struct cdc_event *event)
 {
     struct cdc_span line = cdc_span(table->line.data, table->line.len), part = cdc_json_member(line, "part");
-
-    if (part.p == NULL || cdc_json_type(part) != CDC_JSON_OBJECT)
-        return NULL;
     char *column = cdc_json_member_text(part, "column");
     struct cdc_span value = column != NULL ? cdc_part_of_row(event, column) : cdc_span(NULL, 0);
     free(column);

@@ -30,14 +30,17 @@ struct cdc_sink_loop {
     const struct cdc_log *log;
     struct cdc_metrics metrics;
     struct cdc_line_reader *reader;
+    struct cdc_event_parser *parser;
     uint64_t number, offset; /* of the line that is being taken in */
     struct streams streams;
     struct dead_letter *dead_letter;
     struct refused *refused;
     struct replay *replay; /* NULL: lines come from the input */
-    uint64_t batch_changes, run_changes, dropped;
+    uint64_t batch_changes, batch_bytes, run_changes, dropped;
     int64_t batch_start, stop_deadline;
-    int64_t idle_since; /* nothing was there to read, and nothing else to do; 0: the newest turn had something */
+    int64_t next_offset; /* when the offset file may be written again */
+    bool offset_waits;   /* it is behind the destination */
+    int64_t idle_since;  /* nothing was there to read, and nothing else to do; 0: the newest turn had something */
     bool reported_unknown, finished, delivery_failed;
     bool leaving;  /* a change was left for the next run: so is all that comes after it */
     bool in_event; /* the destination failed within a line, and may have done a part of it */
@@ -56,6 +59,18 @@ static int sync_refused(struct cdc_sink_loop *loop, struct cdc_error *error)
     return dead_letter_sync(loop->dead_letter, error) == 0 ? refused_sync(loop->refused, error) : -1;
 }
 
+/* Of a delivery, unless it was written a moment ago: then a pause or the end does it. */
+static int save_offsets(struct cdc_sink_loop *loop, bool now, struct cdc_error *error)
+{
+    int64_t clock = loop->settings->offset_ms > 0 ? cdc_clock_ms() : 0;
+
+    loop->offset_waits = !now && clock < loop->next_offset;
+    if (loop->offset_waits)
+        return 0;
+    loop->next_offset = clock + loop->settings->offset_ms;
+    return cdc_offset_file_save(loop->offsets, error);
+}
+
 /* The order is the guarantee: destination durable, refused lines durable (a delivery may refuse some), then the offset.
  * A destination that holds the offset itself moves it in its own delivery, so what was refused before that is durable
  * first. */
@@ -65,11 +80,11 @@ static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
         return -1;
     loop->delivery_failed = loop->stored = true;
     if (sync_refused(loop, error) != 0 || loop->ops->deliver(loop->sink, loop->offsets, error) != 0 ||
-        sync_refused(loop, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
+        sync_refused(loop, error) != 0 || save_offsets(loop, false, error) != 0)
         return -1;
     loop->delivery_failed = false;
     streams_delivered(&loop->streams);
-    loop->batch_changes = 0;
+    loop->batch_changes = loop->batch_bytes = 0;
     loop->batch_start = 0;
     return 0;
 }
@@ -104,6 +119,7 @@ static int go_back(struct cdc_sink_loop *loop, struct cdc_error *error)
 static bool batch_is_full(const struct cdc_sink_loop *loop)
 {
     return loop->batch_changes >= (uint64_t)loop->settings->batch_events ||
+           (loop->settings->batch_bytes > 0 && loop->batch_bytes >= (uint64_t)loop->settings->batch_bytes) ||
            (loop->batch_start != 0 && cdc_clock_ms() - loop->batch_start >= loop->settings->batch_ms) ||
            loop->control->stop || loop->finished;
 }
@@ -195,12 +211,15 @@ static int take_change(struct cdc_sink_loop *loop, struct sink_stream *stream, c
         return -1;
     loop->stored |= loop->ops->discard == NULL; /* a part may be out before the delivery */
     stream->open_lines++;
+    loop->batch_changes++;
+    loop->batch_bytes += event->line.n + 1;
+    if (loop->batch_start == 0)
+        loop->batch_start = cdc_clock_ms();
+    if (event->op == CDC_OP_SCHEMA || event->op == CDC_OP_UNKNOWN)
+        return 0;
     stream->lines++;
     loop->run_changes++;
     loop->metrics.changes++;
-    loop->batch_changes++;
-    if (loop->batch_start == 0)
-        loop->batch_start = cdc_clock_ms();
     return 0;
 }
 
@@ -253,7 +272,11 @@ static int take_schema(struct cdc_sink_loop *loop, struct sink_stream *stream, c
 static int take_boundary(struct cdc_sink_loop *loop, struct sink_stream *stream, const struct cdc_event *event,
                          struct cdc_error *error)
 {
-    if (event->op == CDC_OP_HEARTBEAT && stream->open_lines > 0 && (!event->has_seq || event->seq < stream->seq))
+    bool of_another =
+        event->op == CDC_OP_HEARTBEAT && stream->open_lines > 0 && (!event->has_seq || event->seq < stream->seq);
+    if ((loop->ops->verbatim || loop->ops->boundaries) && hand_over(loop, event, error) != 0)
+        return -1;
+    if (of_another)
         return 0;
     loop->metrics.commits++;
     stream_close_boundary(stream);
@@ -283,7 +306,7 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
 {
     if (loop->leaving)
         return 0;
-    if (event->op == CDC_OP_UNKNOWN)
+    if (event->op == CDC_OP_UNKNOWN && (!loop->ops->verbatim || event->pos.n == 0))
         return pass_over_unknown(loop);
     if (event->pos.p == NULL || event->pos.n == 0)
         return bad_line(loop, event->line, "the line has no \"pos\"", error);
@@ -300,7 +323,7 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     bool again = cdc_span_compare(event->pos, cdc_span(stream->pos.data, stream->pos.len)) <= 0;
     if (stream_check_origin(stream, event, again, error) != 0)
         return -1;
-    if (event->op == CDC_OP_SCHEMA)
+    if (event->op == CDC_OP_SCHEMA && !loop->ops->verbatim)
         return take_schema(loop, stream, event, again, error);
     if (again) {
         loop->metrics.duplicates++;
@@ -327,15 +350,16 @@ static int refuse_too_long(struct cdc_sink_loop *loop, struct cdc_error *error)
 static int take_line(struct cdc_sink_loop *loop, struct cdc_span line, bool too_long, struct cdc_error *error)
 {
     struct cdc_event event;
-    struct cdc_error why = {0};
+    struct cdc_error why;
 
+    cdc_error_clear(&why);
     loop->number = cdc_line_reader_number(loop->reader);
     loop->offset = cdc_line_reader_offset(loop->reader);
     loop->metrics.lines_in++;
     loop->metrics.bytes_in += line.n + 1;
     if (too_long)
         return refuse_too_long(loop, error);
-    if (cdc_event_parse(&event, line.p, line.n, &why) != 0)
+    if (cdc_event_parser_next(loop->parser, &event, line.p, line.n, &why) != 0)
         return bad_line(loop, line, why.text, error);
     return take_event(loop, &event, error);
 }
@@ -434,6 +458,10 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
             return true;
         wait = left < wait ? left : wait;
     }
+    if (loop->offset_waits) {
+        int64_t left = loop->next_offset - now;
+        wait = left <= 0 ? 0 : left < wait ? left : wait;
+    }
     cdc_line_reader_wait(loop->reader, loop->control->stop ? -1 : loop->control->wake_fd, (int)wait);
     return false;
 }
@@ -454,7 +482,7 @@ static int finish(struct cdc_sink_loop *loop, bool end_of_input, struct cdc_erro
     bool partial_line = end_of_input && cdc_line_reader_leftover(loop->reader) > 0;
     bool partial_transaction = !nothing_open(loop);
 
-    if (keep_what_is_complete(loop, error) != 0)
+    if (keep_what_is_complete(loop, error) != 0 || (loop->offset_waits && save_offsets(loop, true, error) != 0))
         return -1;
     if (!end_of_input || (!partial_line && !partial_transaction))
         return 0;
@@ -475,6 +503,8 @@ static int stop_at_bad_line(struct cdc_sink_loop *loop, const struct cdc_error *
     if (of_the_line && !loop->delivery_failed && keep_what_is_complete(loop, &other) != 0 && !loop->delivery_failed &&
         go_back(loop, &other) == 0 && at_boundary(loop))
         (void)deliver(loop, &other);
+    if (loop->offset_waits)
+        (void)save_offsets(loop, true, &other);
     return -1;
 }
 
@@ -507,7 +537,8 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
         /* A pause in the input: what is complete goes out now, however small the batch. A row is stored within
          * milliseconds while little happens, and in batches of --batch-events while much does. */
         if (got == CDC_LINE_AGAIN) {
-            if ((at_boundary(loop) ? deliver(loop, error) : pause_input(loop, error)) != 0)
+            if ((at_boundary(loop) ? deliver(loop, error) : pause_input(loop, error)) != 0 ||
+                (loop->offset_waits && save_offsets(loop, false, error) != 0))
                 return -1;
             if (wait_for_input(loop))
                 return finish(loop, false, error);
@@ -598,7 +629,9 @@ static int run_replay(struct cdc_sink_loop *loop, struct cdc_error *error)
 static int run_input(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     loop->reader = cdc_line_reader_new(loop->settings->input_fd, loop->settings->max_line, error);
-    if (loop->reader == NULL || dead_letter_open(&loop->dead_letter, loop->settings->dead_letter, error) != 0 ||
+    loop->parser = cdc_event_parser_new(error);
+    if (loop->reader == NULL || loop->parser == NULL ||
+        dead_letter_open(&loop->dead_letter, loop->settings->dead_letter, error) != 0 ||
         open_refused(loop, error) != 0 || show_that_we_are_there(loop, error) != 0)
         return -1;
     return run(loop, error);
@@ -651,6 +684,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     refused_free(loop.refused);
+    cdc_event_parser_free(loop.parser);
     cdc_line_reader_free(loop.reader);
     cdc_buf_free(&loop.held.bytes);
     streams_free(&loop.streams);

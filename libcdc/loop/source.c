@@ -86,6 +86,9 @@ static const char *state_of(const struct source_loop *loop)
 {
     const struct cdc_offset *boundary = loop->ops->boundary(loop->source);
 
+    /* Of a relay the state is the position itself: each has its own. */
+    if (loop->ops->acked != NULL)
+        return NULL;
     if (boundary != NULL && boundary->state != NULL)
         return boundary->state;
     return loop->ops->state != NULL ? loop->ops->state(loop->source) : NULL;
@@ -148,6 +151,16 @@ static bool was_read(const struct source_loop *loop, const struct cdc_offset *ac
            (start->kind == CDC_START_SNAPSHOT && !after(acked, &start->from));
 }
 
+/* The same, told by the source itself. */
+static int confirm_relayed(struct source_loop *loop, struct cdc_error *error)
+{
+    const struct cdc_offset *acked = NULL;
+
+    if (loop->ops->acked(loop->source, &acked, error) != 0)
+        return -1;
+    return acked != NULL ? confirm(loop, acked, error) : 0;
+}
+
 /* The sinks decide: what the slowest of them has stored may be forgotten by the database. */
 static int confirm_acked(struct source_loop *loop, int64_t now, struct cdc_error *error)
 {
@@ -200,7 +213,7 @@ static int confirm_step(struct source_loop *loop, bool last, struct cdc_error *e
         return 0;
     loop->next_confirm = now + CONFIRM_MS;
     if (loop->settings->confirm == CDC_CONFIRM_ACKS)
-        return confirm_acked(loop, now, error);
+        return loop->ops->acked != NULL ? confirm_relayed(loop, error) : confirm_acked(loop, now, error);
     if (confirm_written(loop, error) != 0)
         return -1;
     if (cdc_writer_pending(loop->writer) == 0 && loop->resume.pos != NULL && after(&loop->resume, &loop->confirmed))

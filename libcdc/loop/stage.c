@@ -18,6 +18,7 @@ struct stage_loop {
     struct cdc_control *control;
     const struct cdc_log *log;
     struct cdc_line_reader *reader;
+    struct cdc_event_parser *parser;
     struct cdc_writer *writer;
     struct dead_letter *dead_letter;
     struct cdc_metrics metrics;
@@ -99,7 +100,7 @@ static int take_text(struct stage_loop *loop, struct cdc_span text, bool only_of
     size_t before = out->len;
     struct cdc_event event;
 
-    if (cdc_event_parse(&event, text.p, text.n, why) != 0)
+    if (cdc_event_parser_next(loop->parser, &event, text.p, text.n, why) != 0)
         return -1;
     if ((only_of_stream && !is_of_stream(&event)) || take_event(loop, &event, out, why) == 0)
         return 0;
@@ -139,8 +140,9 @@ static int take_whole(struct stage_loop *loop, struct cdc_span line, struct cdc_
     struct cdc_buf *out = cdc_writer_buf(loop->writer);
     size_t before = out->len;
     uint64_t lines_out = loop->metrics.lines_out;
-    struct cdc_error why = {0};
+    struct cdc_error why;
 
+    cdc_error_clear(&why);
     if (loop->ops->convert == NULL)
         return take_text(loop, line, false, &why) == 0 ? 0 : judge(loop, line, true, &why, error);
     if (take_converted(loop, line, error) == 0)
@@ -272,7 +274,8 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
     /* cppcheck-suppress autoVariables ; for as long as the loop runs */
     control->context = &loop.report;
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
-    if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0 &&
+    loop.parser = loop.reader != NULL ? cdc_event_parser_new(error) : NULL;
+    if (loop.parser != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0 &&
         (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL) {
         loop_report_removed(log, loop.writer);
         result = run(&loop, error);
@@ -283,6 +286,7 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
         ops->report(stage, log);
     cdc_writer_free(loop.writer);
     dead_letter_close(loop.dead_letter);
+    cdc_event_parser_free(loop.parser);
     cdc_line_reader_free(loop.reader);
     cdc_buf_free(&loop.converted);
     return result;

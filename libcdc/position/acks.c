@@ -114,6 +114,12 @@ static int add_other(struct cdc_acks *acks, const char *path)
     return 0;
 }
 
+/* What cdc-log appends is stored as well; what it reads is a source. */
+static bool is_sink(const char *tool)
+{
+    return strncmp(tool, "cdc-sink-", 9) == 0 || strcmp(tool, "cdc-log-append") == 0;
+}
+
 /* The folder holds the offset files of all tools of the pipeline: what the source itself or a snapshot has is no ack. Whose
  * a file is stands in it, since --offset-file gives it any name: with two sinks of one kind,
  *
@@ -128,7 +134,7 @@ static int consider(struct cdc_acks *acks, const char *path, struct cdc_error *e
     int found = cdc_offset_read_tool(path, &tool, error);
     if (found <= 0)
         return found; /* gone since the folder was read */
-    int added = strncmp(tool, "cdc-sink-", 9) == 0 ? add_path(acks, path) : add_other(acks, path);
+    int added = is_sink(tool) ? add_path(acks, path) : add_other(acks, path);
     free(tool);
     return added == 0 ? 0 : cdc_error_memory(error);
 }

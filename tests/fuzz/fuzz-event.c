@@ -54,6 +54,28 @@ static void filter(const struct cdc_event *event)
     cdc_filter_free(stage);
 }
 
+/* The lines of a stream, each of which must be what it is alone. */
+static void parse_stream(const char *text, size_t n)
+{
+    struct cdc_event_parser *parser = cdc_event_parser_new(NULL);
+    const char *end = text + n;
+
+    for (const char *line = text, *lf; parser != NULL && line < end; line = lf + 1) {
+        struct cdc_event alone, event;
+        struct cdc_error why = {0}, other = {0};
+        lf = memchr(line, '\n', (size_t)(end - line));
+        lf = lf != NULL ? lf : end;
+        size_t length = (size_t)(lf - line);
+        int result = cdc_event_parse(&alone, line, length, &why);
+        if (cdc_event_parser_next(parser, &event, line, length, &other) != result || strcmp(why.text, other.text) != 0)
+            abort();
+        event.rows = NULL;
+        if (result == 0 && memcmp(&alone, &event, sizeof event) != 0)
+            abort();
+    }
+    cdc_event_parser_free(parser);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
@@ -61,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool ours = cdc_json_validate(text, size, NULL) == 0;
 
     compare(text, size, ours);
+    parse_stream(text, size);
     if (ours) {
         struct cdc_span value = cdc_span(text, size);
         while (value.n > 0 && (unsigned char)value.p[0] <= ' ')

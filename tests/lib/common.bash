@@ -7,7 +7,7 @@ CDC_BUILD=$(cd "$CDC_ROOT" && realpath -m "${CDC_BUILD:-build}")
 BIN=$CDC_BUILD/bin
 LIB=$CDC_ROOT/tests/lib
 # A build without a connector names the tools it has.
-read -ra TOOLS <<<"${CDC_TOOLS:-pg-cdc mysql-binlog cdc-snapshot cdc-filter cdc-sink-sqlite cdc-sink-http}"
+read -ra TOOLS <<<"${CDC_TOOLS:-pg-cdc mysql-binlog cdc-snapshot cdc-filter cdc-sink-sqlite cdc-sink-http cdc-log cdc-sink-kafka kafka-cdc}"
 case :$PATH: in *:"$BIN":*) ;; *) PATH=$BIN:$PATH ;; esac
 export CDC_ROOT CDC_BUILD BIN PATH LC_ALL=C.UTF-8 TZ=UTC
 # The machine's settings must not change a result. 78 and 79 are ours, leaks are checked by valgrind and unit tests.

@@ -95,6 +95,8 @@ crash_all() {
         [ "$(grep -cx "$victim" "$DIR/kills")" -ge "$CRASH_KILLS" ] || fail "too few kills hit $victim"
     done
 }
+# Tables that are read again while the log goes on: a position of the log that is confirmed says nothing of them.
+none_is_read_again() { jq -e '[.offsets[].state.again // [] | .[] | select(.written == null)] == []' "$STATE/pg-cdc-$NAME.offset" >/dev/null; }
 # The same line once more, until everything is through; then a clean stop.
 crash_finish() {
     local status=0
@@ -104,6 +106,9 @@ crash_finish() {
     wait_until -t 120 has_member "$SPAWNED" pg-cdc
     wait_until -t 120 slot_exists "$SLOT"
     wait_confirmed "$SLOT" 180
+    none_is_read_again || echo "# a table is still to be read again" >&3
+    wait_until -t 120 none_is_read_again
+    wait_confirmed "$SLOT" 60
     kill -TERM "$(member "$SPAWNED" pg-cdc)"
     status_of "$SPAWNED" 60 || status=$?
     is "exit status of the line after SIGTERM to its source" 0 "$status"

@@ -12,10 +12,12 @@ FAULT_KINDS=(read write sync rename open connect memory)
 # At most so many places of each kind, evenly spread: all of them where there are fewer.
 FAULT_PLACES=${CDC_FAULT_PLACES:-8}
 FAULTS=$CDC_BUILD/tests/faults.so
+# Set by a suite that runs as root: the command that takes root's capabilities away, so that the tool obeys modes as others do.
+OBEYING=()
 
 # faulty TOOL...: with the fault of FAULT_CALL, FAULT_AT and FAULT_HOW, if they are set.
 faulty() {
-    t env LD_PRELOAD="$FAULTS" FAULTS_COUNTS="$DIR/counts" FAULTS_TRACE="$DIR/trace" ${FAULT_CALL:+FAULTS_CALL="$FAULT_CALL" FAULTS_AT="$FAULT_AT" FAULTS_HOW="$FAULT_HOW"} \
+    t "${OBEYING[@]}" env LD_PRELOAD="$FAULTS" FAULTS_COUNTS="$DIR/counts" FAULTS_TRACE="$DIR/trace" ${FAULT_CALL:+FAULTS_CALL="$FAULT_CALL" FAULTS_AT="$FAULT_AT" FAULTS_HOW="$FAULT_HOW"} \
         ${SHADOW:+FAULTS_ROOT="$ROOT" FAULTS_SHADOW="$SHADOW"} "$@"
 }
 # The number of calls of each kind in the last run, in the order of FAULT_KINDS.
@@ -96,4 +98,18 @@ snapshot_rows() {
 stream_rows() {
     whole_lines "$ROOT/out" &&
         is rows "$1" "$(jq -r --argjson c "$CASE" 'select(.op | IN("c", "d")) | select((.key.id / 100 | floor) == $c) | "\(.pos) \(.op):0\(.key.id % 100)"' "$ROOT/out" | sort -u | cut -d' ' -f2 | xargs)"
+}
+
+# -- standing still, for what others do meanwhile ------------------------------------
+
+# stop_at KIND N TOOL...: in the background, until its Nth call of that kind, where it stands still, or until its end. As spawn.
+stop_at() {
+    spawn env LD_PRELOAD="$FAULTS" FAULTS_COUNTS="$DIR/counts" FAULTS_CALL="$1" FAULTS_AT="$2" FAULTS_HOW=stop "${@:3}"
+    wait_until stands "$SPAWNED"
+}
+stands() { ! [ -e "/proc/$1/stat" ] || [[ $(cat "/proc/$1/stat") =~ \)\ [TZ] ]]; }
+# go_on PID: its exit status.
+go_on() {
+    kill -CONT "$1"
+    status_of "$1"
 }

@@ -9,6 +9,7 @@
  *   FAULTS_HOW=error     it fails, once, with what a disk or a peer would say (the default)
  *              short     half of it is done (read and write)
  *              kill      the process gets SIGKILL instead of the call
+ *              stop      the process gets SIGSTOP before the call, which is made as ever once it goes on
  *   FAULTS_TRACE=FILE    where in the program the fault struck is written to FILE
  *   FAULTS_ROOT=DIR      with FAULTS_SHADOW=DIR: of the files below ROOT, what was synced is kept in SHADOW: the bytes of a
  *                        file as of its last fsync, the names in a folder as of the folder's. tests/lib/power-cut.py makes
@@ -48,7 +49,7 @@ static struct counts private_counts;
 static struct counts *counts = &private_counts;
 static int fault_kind = -1;
 static unsigned long long fault_at;
-static enum { FAIL, SHORTEN, KILL } fault_how;
+static enum { FAIL, SHORTEN, KILL, STOP } fault_how;
 static char root[PATH_MAX], shadow[PATH_MAX];
 static const char *trace;
 static uintptr_t text_begin, text_end; /* of the program itself */
@@ -87,6 +88,7 @@ __attribute__((constructor)) static void begin(void)
     if (dir != NULL && copy != NULL && (realpath(dir, root) == NULL || realpath(copy, shadow) == NULL))
         abort();
     fault_how = how != NULL && strcmp(how, "kill") == 0    ? KILL
+                : how != NULL && strcmp(how, "stop") == 0  ? STOP
                 : how != NULL && strcmp(how, "short") == 0 ? SHORTEN
                                                            : FAIL;
     fault_at = at != NULL ? strtoull(at, NULL, 10) : 0;
@@ -116,7 +118,9 @@ static bool due(enum kind kind)
     if (fault_how == KILL)
         kill(getpid(), SIGKILL);
     tell_where();
-    return true;
+    if (fault_how == STOP)
+        kill(getpid(), SIGSTOP);
+    return fault_how != STOP;
 }
 
 static bool is_socket(int fd)
@@ -281,6 +285,8 @@ static void keep_folder(int fd, const char *id)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         int file = (int)syscall(SYS_openat, fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+        if (file < 0 && errno == ENOENT)
+            continue; /* another thread has removed it meanwhile */
         if (file < 0 || !file_id(file, entry_id, sizeof entry_id))
             abort();
         syscall(SYS_close, file);
@@ -292,7 +298,7 @@ static void keep_folder(int fd, const char *id)
     shadow_done(to, path);
 }
 
-static void keep(int fd)
+static void keep_one(int fd)
 {
     struct stat st;
     char id[96];
@@ -302,6 +308,16 @@ static void keep(int fd)
         keep_folder(fd, id);
     else if (S_ISREG(st.st_mode))
         keep_file(fd, id);
+}
+
+static void keep(int fd)
+{
+    static atomic_flag keeping = ATOMIC_FLAG_INIT;
+
+    while (atomic_flag_test_and_set(&keeping)) /* two threads may sync the same folder */
+        ;
+    keep_one(fd);
+    atomic_flag_clear(&keeping);
 }
 
 static int sync_call(long number, int fd)
@@ -357,13 +373,18 @@ int fdatasync(int fd)
     return sync_call(SYS_fdatasync, fd);
 }
 
-int rename(const char *from, const char *to)
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
 {
     if (due(RENAME)) {
         errno = EIO;
         return -1;
     }
-    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+    return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+}
+
+int rename(const char *from, const char *to)
+{
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 /* ---- open, and memory ---- */

@@ -13,7 +13,8 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                without an answer), `cut` (cut inside the answer),
                `slow` (never answers), `endless STATUS` (a body without an
                end), `stuck STATUS` (a body that stops in its middle), `raw TEXT` (TEXT without any HTTP, and cut), `head STATUS`
-               (a part of the header, and cut), `stray STATUS` (an answer
+               (a part of the header, and cut), `till STATUS BODY` (a
+               body that the end of the connection ends), `stray STATUS` (an answer
                without a body, and then some bytes all the same), `twice STATUS`
                (one answer more than there were requests, once FOLDER/again is there, which becomes FOLDER/answered), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
@@ -124,6 +125,11 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif words[0] == "head":
             self.wfile.write(f"HTTP/1.1 {words[1]} OK\r\nServer: x\r\nX-Half: ".encode())
+            self.close_connection = True
+        elif words[0] == "till":
+            self.send_response(int(words[1]))
+            self.end_headers()
+            self.wfile.write(" ".join(words[2:]).encode())
             self.close_connection = True
         elif words[0] == "slow":
             threading.Event().wait()

@@ -487,8 +487,18 @@ def go_on(options, migrations, line, rng, model):
     line.paused.clear()
 
 
+def wait_for_slot(server):
+    """PostgreSQL may lose track of tables that are rewritten while a slot is made ("could not map filenode"): no line can go on from that."""
+    deadline = time.monotonic() + 120
+    while server.postgres and time.monotonic() < deadline:
+        if server.run("select 1 from pg_replication_slots where slot_name = 'cdc_mig' and confirmed_flush_lsn is not null")[0].strip():
+            return
+        time.sleep(0.05)
+
+
 def run(options, server, model, rng, line, stop):
     line.thread.start()
+    wait_for_slot(server)
     with open(os.path.join(options.dir, "statements.sql"), "w", encoding="utf-8", errors="surrogateescape") as log, \
             open(os.path.join(options.dir, "traffic.err"), "w", encoding="utf-8") as errors:
         migrations = Migrations(server, model, rng, log, options.only)

@@ -17,7 +17,7 @@ static struct {
     const char *omitted; /* a table */
     const char *dropped; /* a column that the copy keeps */
     const char *type;    /* of any column; NULL: not known */
-    int in_place, key, computes;
+    int in_place, key, computes, bytes;
     const char *cannot;       /* an operation that fails */
     const char *not_in_place; /* a table */
 } copy_is;
@@ -102,17 +102,23 @@ static int computes(void *context, const char *db, const char *table, struct cdc
     return say("computes", db, table, NULL, copy_is.computes, error);
 }
 
+static int may_be_bytes(void *context, const char *db, const char *table, const char *column, struct cdc_error *error)
+{
+    (void)context;
+    return say("bytes", db, table, column, copy_is.bytes, error);
+}
+
 static char *type_of(void *context, const char *db, const char *table, const char *column, bool *nullable)
 {
     (void)context;
     struct cdc_error ignored = {0};
     say("type", db, table, column, 0, &ignored);
-    *nullable = false;
+    *nullable = true;
     return copy_is.type ? strdup(copy_is.type) : NULL;
 }
 
-static const struct my_copy_ops ops = {stale_all,   begins,      is_omitted, omitted_of, withhold, stale,
-                                       drop_column, was_dropped, empty,      keeps_key,  computes, type_of};
+static const struct my_copy_ops ops = {stale_all,   begins, is_omitted, omitted_of, withhold,     stale,  drop_column,
+                                       was_dropped, empty,  keeps_key,  computes,   may_be_bytes, type_of};
 
 /* -- a decoder -- */
 
@@ -257,22 +263,33 @@ static void test_columns(void)
     copy_is.dropped = NULL;
     copy_is.type = "int(11)";
     is_told("alter table t modify c bigint", "type d.t c;|");
-    is_told("alter table t modify c bigint not null", "type d.t c;|");
+    is_told("alter table t modify c bigint not null", "type d.t c;key d.t;" MARKED("t", CHANGED) "||75");
+    copy_is.key = 1;
+    is_told("alter table t modify c bigint not null", "type d.t c;key d.t;|");
+    copy_is.key = -1;
+    is_told("alter table t modify c bigint not null", "type d.t c;key d.t;||0");
+    copy_is.key = 0;
     is_told("alter table t modify c varchar(9)", "type d.t c;" MARKED("t", CHANGED) "||75");
     copy_is.type = "varchar(20)";
+    copy_is.bytes = 1;
+    is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;" MARKED("t", CHANGED) "||75");
+    is_told("alter table t modify c varchar(50) charset latin1", "type d.t c;|");
+    copy_is.bytes = -1;
+    is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;||0");
+    copy_is.bytes = 0;
     copy_is.computes = 1; /* MariaDB has the values of such columns in no line */
-    is_told("alter table t modify c varchar(50)", "type d.t c;|");
+    is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;|");
     flavor = MY_FLAVOR_MYSQL;
     fresh();
-    is_told("alter table t modify c varchar(50)", "type d.t c;computes d.t;" OF_MYSQL("t", CHANGED) "||75");
+    is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;computes d.t;" OF_MYSQL("t", CHANGED) "||75");
     copy_is.computes = -1;
-    is_told("alter table t modify c varchar(50)", "type d.t c;computes d.t;||0");
+    is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;computes d.t;||0");
     copy_is.computes = 0;
-    is_told("alter table t modify c varchar(50)", "type d.t c;computes d.t;|");
+    is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;computes d.t;|");
     copy_is.type = "enum('a')";
-    is_told("alter table t modify c enum('a','b')", "type d.t c;computes d.t;|");
+    is_told("alter table t modify c enum('a','b')", "type d.t c;bytes d.t c;computes d.t;|");
     copy_is.type = "set('a')";
-    is_told("alter table t modify c set('a','b')", "type d.t c;computes d.t;|");
+    is_told("alter table t modify c set('a','b')", "type d.t c;bytes d.t c;computes d.t;|");
     copy_is.type = "int";
     is_told("alter table t modify c bigint", "type d.t c;|");
     flavor = MY_FLAVOR_MARIADB;

@@ -94,6 +94,24 @@ static void test_hostile_fields(void)
     }
 }
 
+/* Each of no bytes. */
+static bool takes_labels(unsigned n)
+{
+    struct cdc_error error = {0};
+    struct cdc_buf fields = CDC_BUF_INIT;
+    cdc_buf_printf(&fields, "0b022d2d06fd%02x%02x%02xfd%02x%02x%02x", (n + 4) & 0xff, (n + 4) >> 8 & 0xff,
+                   (n + 4) >> 16, n & 0xff, n >> 8 & 0xff, n >> 16);
+    for (unsigned i = 0; i < n; i++)
+        cdc_buf_lit(&fields, "00");
+    cdc_buf_byte(&fields, '\0');
+    struct my_table *table = table_with(fields.data, "0800", 1, &error);
+    bool taken = table != NULL;
+    check(taken || error.status == CDC_EXIT_PROTOCOL, "labels");
+    my_table_free(table);
+    cdc_buf_free(&fields);
+    return taken;
+}
+
 static int make_table(struct cdc_buf *out, struct cdc_error *error)
 {
     struct cdc_bytes map =
@@ -436,6 +454,8 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_damaged_fields();
     test_hostile_fields();
+    check(takes_labels(65535), "as many labels as there can be");
+    check(!takes_labels(65536), "one more");
     failures += (int)memory_sweep("a table", make_table);
     test_ambiguous_types();
     test_hiding();

@@ -45,7 +45,7 @@ static void read_mget(struct cdc_span text, bool unused, char *out)
     (void)unused;
     *out = '\0';
     if (es_answer_mget(&documents, text, &error) == 0)
-        while (es_answer_next_document(&documents, &document, &error) == 1) {
+        while (es_answer_next_document(&documents, cdc_span("1", 1), &document, &error) == 1) {
             strcat(out, words[document.state]);
             if (document.state == ES_FOUND)
                 sprintf(out + strlen(out), "-%lld-%.*s ", (long long)document.version, (int)document.source.n,
@@ -185,6 +185,7 @@ static void test_bulk(void)
                                       "{\"items\":[{}]}",
                                       "{\"items\":[{\"index\":[]}]}",
                                       "{\"items\":[{\"index\":{\"status\":\"200\"}}]}",
+                                      "{\"items\":[{\"index\":{\"status\":201,\"error\":{}}}]}",
                                       "{\"items\":[{\"index\":{\"status\":200}}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         says(read_bulk, bad[i], false, "error");

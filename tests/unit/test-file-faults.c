@@ -215,6 +215,24 @@ static bool one_letter(void)
     return file_is("dead", LETTER);
 }
 
+/* The disk was full when another sink wrote its letter, and has room again. */
+static void check_torn_by_another(void)
+{
+    struct cdc_error error = {0};
+    struct dead_letter *file = NULL;
+    unlink(path_of("dead"));
+    check(dead_letter_open(&file, path_of("dead"), &error) == 0 &&
+              dead_letter_write(file, cdc_span("{}", 2), "why", &error) == 0,
+          "a letter is written");
+    FILE *other = fopen(path_of("dead"), "a");
+    check(other != NULL && fputs("{\"reason\":\"torn\",\"li", other) >= 0 && fclose(other) == 0,
+          "half a letter is written");
+    check(dead_letter_write(file, cdc_span("{}", 2), "why", &error) == 0 && dead_letter_sync(file, &error) == 0,
+          "a letter is written after half a one");
+    check(file_is("dead", LETTER "{\"reason\":\"torn\",\"li\n" LETTER), "a letter is no part of a torn one");
+    dead_letter_close(file);
+}
+
 /* -- a line after what a kill has left of one -- */
 
 static void begin_torn(void)
@@ -350,6 +368,7 @@ int main(void)
         return 1;
     umask(077);
     test_no_position();
+    check_torn_by_another();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         failures += calls_sweep(&cases[i]) != 0;
     char command[64];

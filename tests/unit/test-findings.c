@@ -85,6 +85,17 @@ static void test_error(void)
           "\"table\":null,\"text\":\"cannot connect\",\"cure\":\"start it\"}]}");
     cdc_buf_free(&object);
     cdc_findings_free(&findings);
+    findings = (struct cdc_findings){.rows = NULL};
+    object = (struct cdc_buf)CDC_BUF_INIT;
+    cdc_findings_add(&findings, CDC_LOG_WARNING, "w", NULL, "no \"severity\":\"error\"", NULL);
+    failures += cdc_findings_end(&findings, "t", NULL, &error, &object) != 0;
+    check(
+        "an error after a warning", &object,
+        "{\"tool\":\"t\",\"name\":null,\"exit_status\":69,\"findings\":[{\"code\":\"w\",\"severity\":\"warning\","
+        "\"table\":null,\"text\":\"no \\\"severity\\\":\\\"error\\\"\",\"cure\":null},{\"code\":\"check\",\"severity\":"
+        "\"error\",\"table\":null,\"text\":\"cannot connect\",\"cure\":\"start it\"}]}");
+    cdc_buf_free(&object);
+    cdc_findings_free(&findings);
     cdc_findings_object(NULL, "x");
     cdc_findings_row(NULL, "x");
     cdc_findings_text(NULL, "x", "y");

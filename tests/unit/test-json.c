@@ -380,8 +380,13 @@ static void test_utf8(void)
         }
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
             int n = snprintf(text, sizeof text, "\"%.*s%s\"", before, "aaaaaaaaaaaaaaaaaaaa", bad[i]);
-            check(cdc_json_validate(text, (size_t)n, NULL) != 0 && !cdc_utf8_valid(bad[i], strlen(bad[i])),
+            struct cdc_error error = {0};
+            char where[40];
+            snprintf(where, sizeof where, "bad JSON at byte %d: ", before + 1);
+            check(cdc_json_validate(text, (size_t)n, &error) != 0 && !cdc_utf8_valid(bad[i], strlen(bad[i])),
                   "bad UTF-8");
+            check(strncmp(error.text, where, strlen(where)) == 0,
+                  "it is at the first byte that belongs to no character");
         }
     }
 }

@@ -171,6 +171,103 @@ static bool is_decoded(void)
     return done;
 }
 
+/* Events of any size, which begin and end anywhere in what is read at once: a row after each. */
+static void test_sizes(void)
+{
+    struct cdc_error error = {0};
+    begin_file("10.11.6-MariaDB");
+    begin_transaction(6);
+    for (unsigned i = 1; i <= 30; i++) {
+        start();
+        for (unsigned n = 0; n < i * 9973; n++)
+            put('x', 1);
+        add_event(MY_EVENT_MARIADB_ANNOTATE_ROWS);
+        add_rows(i, 1);
+    }
+    end_transaction();
+    write_file(path);
+    check(run(&error) == 0, error.text);
+    read_output();
+    const char *at = text.data;
+    for (unsigned i = 1; at && i <= 30; i++) {
+        char row[40];
+        snprintf(row, sizeof row, "\"after\":{\"a\":%u}}", i);
+        at = strstr(at, row);
+    }
+    check(at && count("\"after\"") == 30, "rows between events of any size");
+}
+
+/* Of d.tNUMBER(a int). */
+static void add_map(unsigned number)
+{
+    char name[16];
+    int n = snprintf(name, sizeof name, "t%u", number);
+    start();
+    put(number, 6);
+    put_hex("0100016400");
+    put((uint64_t)n, 1);
+    put_text(name);
+    put_hex("000103000004020161");
+    add_event(MY_EVENT_TABLE_MAP);
+}
+
+static void add_row_of(unsigned number)
+{
+    start();
+    put(number, 6);
+    put_hex("010001ff00");
+    put(number, 4);
+    add_event(MY_EVENT_WRITE_ROWS_V1);
+}
+
+/* A statement that names many tables before its rows, some of which are known, and some not: the known ones stay. */
+static void test_tables(void)
+{
+    struct cdc_error error = {0};
+    begin_file("10.11.6-MariaDB");
+    begin_transaction(6);
+    for (unsigned i = 1; i <= 50; i++) {
+        add_map(i);
+        add_row_of(i);
+    }
+    end_transaction();
+    begin_transaction(7);
+    for (unsigned i = 1; i <= 1000; i++)
+        add_map(i);
+    for (unsigned i = 1; i <= 50; i++)
+        add_row_of(i);
+    end_transaction();
+    write_file(path);
+    check(run(&error) == 0, "many tables");
+    if (error.status)
+        printf("# %s\n", error.text);
+    read_output();
+    check(count("\"after\"") == 100 && count("\"op\":\"schema\"") == 50, "a schema line of each, once, and its rows");
+}
+
+/* A row of t(a geometry) after one that is whole: what of its value cannot be is refused, and nothing of it is a line. */
+static void test_damaged_value(void)
+{
+    struct cdc_error error = {0};
+    begin_file("10.11.6-MariaDB");
+    begin_transaction(6);
+    start();
+    put_hex("120000000000010001640001740001ff01020004020161");
+    add_event(MY_EVENT_TABLE_MAP);
+    start();
+    put_hex("120000000000010001ff"
+            "000500000000000a"
+            "0002000102");
+    add_event(MY_EVENT_WRITE_ROWS_V1);
+    end_transaction();
+    write_file(path);
+    check(run(&error) < 0 && error.status == CDC_EXIT_PROTOCOL && strstr(error.text, "a geometry without its SRID"),
+          "a value that is damaged");
+    read_output();
+    check(count("\n") == count("}\n") && count("\"after\"") <= 1 && count("\"op\":\"commit\"") == 0,
+          "nothing of its row is a line");
+}
+
 /* -- differences of documents -- */
 
 #define ROWS                                                                                                           \
@@ -254,6 +351,9 @@ int main(void)
     two_files = false;
     stays = true;
     failures += (int)calls_sweep(&(struct calls_case){"savepoints", large_transaction, run, is_decoded, NULL});
+    test_sizes();
+    test_damaged_value();
+    test_tables();
     test_partial();
     unlink(path);
     unlink(next_path);

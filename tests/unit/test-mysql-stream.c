@@ -38,10 +38,10 @@ static void add_event(uint8_t type, uint32_t end, uint16_t flags)
     cdc_buf_free(&content);
 }
 
-static void add_format(const char *version)
+static void add_format_of(unsigned format, const char *version)
 {
     start();
-    put(4, 2);
+    put(format, 2);
     put_text(version);
     while (body.len < 52)
         put(0, 1);
@@ -52,6 +52,11 @@ static void add_format(const char *version)
     put(0, 1);
     put(0, 4);
     add_event(MY_EVENT_FORMAT, 256, 0);
+}
+
+static void add_format(const char *version)
+{
+    add_format_of(4, version);
 }
 
 /* A row 5 of t(a int), of which the log has the name, or has not. */
@@ -679,10 +684,10 @@ static void add_query(const char *sql, uint32_t end)
 }
 
 /* 1 to 3 at the head, 4 a transaction, 5 a DDL statement, 6 two statements without an end yet. */
-static void make_mysql_log(void)
+static void make_mysql_log(unsigned format)
 {
     n_dump = 0;
-    add_format("8.0.35");
+    add_format_of(format, "8.0.35");
     start();
     put(1, 8);
     put_hex(SID);
@@ -703,21 +708,26 @@ static void make_mysql_log(void)
     add_query("ROLLBACK", 700);
 }
 
-static void gtids_are(const char *what, uint64_t position, bool gtid_mode, const char *want)
+static void begin_session(struct my_session *session, bool gtid_mode)
 {
-    struct my_session session;
-    const struct my_session_settings settings = {.url = "mysql://u:p@127.0.0.1/d?ssl-mode=DISABLED",
-                                                 .tool = "mysql-binlog"};
-    const struct my_coord coord = {"b.000007", position};
-    struct cdc_error error = {0};
-    struct cdc_buf got = CDC_BUF_INIT;
-    char *gtids = NULL;
+    static const struct my_session_settings settings = {.url = "mysql://u:p@127.0.0.1/d?ssl-mode=DISABLED",
+                                                        .tool = "mysql-binlog"};
     fake.answers = server;
     fake.dump = dump;
     fake.n_dump = n_dump;
     memset(fake_sessions, 0, sizeof fake_sessions);
-    my_session_init(&session, &settings, 7);
-    session.server = (struct my_server){.flavor = MY_FLAVOR_MYSQL, .gtid = gtid_mode};
+    my_session_init(session, &settings, 7);
+    session->server = (struct my_server){.flavor = MY_FLAVOR_MYSQL, .gtid = gtid_mode};
+}
+
+static void gtids_are(const char *what, uint64_t position, bool gtid_mode, const char *want)
+{
+    struct my_session session;
+    const struct my_coord coord = {"b.000007", position};
+    struct cdc_error error = {0};
+    struct cdc_buf got = CDC_BUF_INIT;
+    char *gtids = NULL;
+    begin_session(&session, gtid_mode);
     if (my_log_gtids_at(&session, &coord, &gtids, &error) < 0)
         cdc_buf_printf(&got, "%d %s", error.status, error.text);
     else
@@ -728,9 +738,38 @@ static void gtids_are(const char *what, uint64_t position, bool gtid_mode, const
     my_session_close(&session);
 }
 
+/* 0: the log was read; else the status. */
+static int look_at_event(uint64_t from, uint64_t to, const struct fake_answer *answers)
+{
+    struct my_session session;
+    const struct my_coord begin = {"b.000007", from}, end = {"b.000007", to};
+    struct cdc_error error = {0};
+    uint32_t sum;
+    begin_session(&session, true);
+    fake.first = answers;
+    int result = my_log_event_sum(&session, &begin, &end, &sum, &error);
+    fake.first = NULL;
+    my_session_close(&session);
+    return result < 0 ? error.status : 0;
+}
+
+/* A server that cannot be asked has not said that no such event stands there. */
+static void test_event_sum(void)
+{
+    static const struct fake_answer away[] = {A("SET ", 0, "!1053 Server shutdown in progress"), {0}};
+    make_mysql_log(4);
+    check(look_at_event(400, 420, NULL) == 0, "an event is looked at");
+    check(look_at_event(401, 420, NULL) == 0, "none is there");
+    check(look_at_event(400, 420, away) == CDC_EXIT_UNAVAILABLE, "the server cannot be asked for it");
+    make_mysql_log(3);
+    check(look_at_event(400, 420, NULL) == 0, "what is there is no log");
+}
+
 static void test_gtids_at(void)
 {
-    make_mysql_log();
+    make_mysql_log(3);
+    gtids_are("a format that nobody knows", 450, true, "76 the binary log has version 3, header size 19: not known");
+    make_mysql_log(4);
     gtids_are("at the head", 4, true, UUID ":1-3");
     gtids_are("before a transaction", 300, true, UUID ":1-3");
     gtids_are("after its GTID", 350, true, "79 b.000007:350 is not where a transaction begins");
@@ -783,7 +822,7 @@ static void test_files(void)
     struct cdc_error error = {0};
     FILE *file = fdopen(mkstemp(path), "w");
     uint64_t end = 4;
-    make_mysql_log();
+    make_mysql_log(4);
     fwrite("\xfe"
            "bin",
            1, 4, file);
@@ -818,6 +857,7 @@ int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_gtids_at();
+    test_event_sum();
     test_files();
     test_kept();
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)

@@ -50,12 +50,12 @@ static void converts(const char *what, const char *from, const char *to)
     struct cdc_buf scratch = CDC_BUF_INIT;
     struct cdc_error error = {0};
     static const char ascii[] = "abc";
-    struct pg_cell cells[] = {{ascii, 3, 't', false},
-                              {from, (uint32_t)strlen(from), 't', false},
-                              {from, (uint32_t)strlen(from), 'b', false},
-                              {NULL, 0, 'n', false},
-                              {NULL, 0, 'u', false},
-                              {from, (uint32_t)strlen(from), 't', false}};
+    struct pg_cell cells[] = {{ascii, 3, 't', false, false},
+                              {from, (uint32_t)strlen(from), 't', false, false},
+                              {from, (uint32_t)strlen(from), 'b', false, false},
+                              {NULL, 0, 'n', false, false},
+                              {NULL, 0, 'u', false, false},
+                              {from, (uint32_t)strlen(from), 't', false, false}};
     int result = pg_encoding_convert_row(&encoding, &scratch, cells, 6, &error);
     bool good = result == 0 && cells[0].p == ascii && cells[0].n == 3 && !cells[0].raw && cells[2].p == from &&
                 !cells[2].raw && cells[3].n == 0;
@@ -108,7 +108,7 @@ static void test_known(void)
     check(euc.n_slots >= 2 * euc.n_known && euc.n_slots <= 4 * euc.n_known, "there is room, and not too much");
     asking_fails = true;
     struct cdc_buf scratch = CDC_BUF_INIT;
-    struct pg_cell cell = {"\x8E\xA1", 2, 't', false};
+    struct pg_cell cell = {"\x8E\xA1", 2, 't', false, false};
     check(pg_encoding_convert_row(&encoding, &scratch, &cell, 1, &error) == -1 &&
               error.status == CDC_EXIT_UNAVAILABLE && !cell.raw,
           "nobody answers");
@@ -118,7 +118,7 @@ static void test_known(void)
     check(pg_encoding_convert_row(&encoding, &scratch, &cell, 1, &error) == 0 &&
               cdc_span_is(cdc_span(cell.p, cell.n), "8EA1"),
           "who had no answer is asked again");
-    cell = (struct pg_cell){"\xA1", 1, 't', false};
+    cell = (struct pg_cell){"\xA1", 1, 't', false, false};
     check(pg_encoding_convert_row(NULL, &scratch, &cell, 1, &error) == 0 && !cell.raw && cell.n == 1, "UTF-8");
     char *name = pg_encoding_name(NULL, "\xA1", &error);
     check(name && strcmp(name, "\xA1") == 0, "a name in UTF-8");
@@ -129,7 +129,7 @@ static void test_known(void)
 static int without_memory(struct cdc_buf *out, struct cdc_error *error)
 {
     struct cdc_buf scratch = CDC_BUF_INIT;
-    struct pg_cell cells[] = {{"\xA1\xA2", 2, 't', false}, {"\xA1\xFF", 2, 't', false}};
+    struct pg_cell cells[] = {{"\xA1\xA2", 2, 't', false, false}, {"\xA1\xFF", 2, 't', false, false}};
     begin(2, 2);
     memory_begin();
     int result = pg_encoding_convert_row(&encoding, &scratch, cells, 2, error);

@@ -412,6 +412,64 @@ static const struct script scripts[] = {
      "20999 tick: 0\n"
      "lag 0 bytes, 0 ms\n"
      "  status r 0 0 0 at 20999\n"},
+    /* a partition that comes into the publication is selected by the name of its table */
+    {"exact",
+     "answers tick +1 tick",
+     {A("SELECT p.oid AS publication",
+        "publication|written|is|whole|newest|ids|via_root|kind|of|row|schema|name|partitioned|root_schema|root|made_"
+        "with\n"
+        "16396|725|10 f t t t t t|725 1 5|730|727|t|s|2200|16397|public|t|f|~|~|f\n"
+        "16396|725|10 f t t t t t|725 1 5|730|727|t|r|16500|16501|parts|t_1|f|public|t|f\n"
+        "16396|725|10 f t t t t t|725 1 5|730|727|t|r|16600|16601|t|u_1|f|t|public|f")},
+     "0 tick: 0\n"
+     "  status r 0 0 0 at 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "  log: table \"parts\".\"t_1\" was not in publication \"cdc_p\" before, or not selected: rows that it had are in "
+     "no line, and a copy lacks them; if there are any, take a new snapshot\n"
+     "1 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 1\n"},
+    /* the walsender waits for standbys: it is told when that takes ten seconds, and once */
+    {"",
+     "answers tick +1 tick +2000 tick +1 tick +2000 tick +1 tick +5000 tick +1 tick +5000 tick +1 tick +5000 tick +1 "
+     "tick",
+     {A("AS server_end", "concat_ws|stands\n1|t")},
+     "0 tick: 0\n"
+     "  status r 0 0 0 at 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "1 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "2001 tick: 0\n"
+     "  status r 0 0 0 at 2001\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "2002 tick: 0\n"
+     "4002 tick: 0\n"
+     "  status r 0 0 0 at 4002\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "4003 tick: 0\n"
+     "9003 tick: 0\n"
+     "  status r 0 0 0 at 9003\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "9004 tick: 0\n"
+     "14004 tick: 0\n"
+     "  status r 0 0 0 at 14004, a reply is asked for\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "  log: the server sends nothing: it waits for the standbys whose slots synchronized_standby_slots names; start "
+     "them, or take them out (--check says which)\n"
+     "14005 tick: 0\n"
+     "19005 tick: 0\n"
+     "  status r 0 0 0 at 19005\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "19006 tick: 0\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 19006\n"},
     /* keepalives, and answers to those that ask for one */
     {"",
      "k2000 read k3000! read tick +99 k3000! read tick +1 tick +100 k3000! read state",

@@ -101,17 +101,17 @@ static const struct fake_answer again[] = {
     {"pg_current_wal_flush_lsn", "flushed\nt", false},
     {NULL, NULL, false}};
 
+/* What MEMBERS say of the publication. */
+#define PUBLICATION                                                                                                    \
+    "{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t t\",\"whole\":\"725 1 5\",\"has\":\"s2200:16397\"}"
 /* After one that has read some rows. */
 static const char *state =
-    "{\"identity\":" IDENTITY ",\"consistent_point\":\"0/1543DD0\",\"attempt\":1,\"publication\":" HAD
+    "{\"identity\":" IDENTITY ",\"consistent_point\":\"0/1543DD0\",\"attempt\":1,\"publication\":" PUBLICATION
     ",\"written\":null,\"finished\":false}";
 /* Of an attempt whose rows sinks have stored in part: views, and what was read in them up to which line. */
 #define KEPT(read)                                                                                                     \
-    "{\"identity\":" IDENTITY                                                                                          \
-    ",\"consistent_point\":\"0/1543DD0\",\"attempt\":1,\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f "  \
-    "t "                                                                                                               \
-    "t t t t\",\"whole\":\"725 1 5\",\"has\":\"s2200:16397\"},\"written\":null,\"finished\":false,\"read\":{" read     \
-    "}}"
+    "{\"identity\":" IDENTITY ",\"consistent_point\":\"0/1543DD0\",\"attempt\":1,\"publication\":" PUBLICATION         \
+    ",\"written\":null,\"finished\":false,\"read\":{" read "}}"
 #define VIEWS "\"views\":[{\"xids\":\"720:720:\"},{\"lsn\":\"0/1543DD4\",\"xids\":\"723:724:723\"}]"
 #define FORM "6239E6F9BC6D66E8"
 #define PART(upto, line) PART_OF(FORM, "0", "1", upto, line)
@@ -259,6 +259,9 @@ static const struct run runs[] = {
      "1 SET TRANSACTION SNAPSHOT '00000004-00000004-1'\n"
      "1 SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::in ... rt_lsn() END AS lsn, "
      "pg_current_snapshot() AS xids\n"
+     "1 SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', ... mespace WHERE p.pubname = $1 ORDER BY "
+     "e.kind, e.of\n"
+     "1 cdc_p\n"
      "1 SET lock_timeout = 10000\n"
      "1 WITH p AS MATERIALIZED (SELECT c.oid, t.rowfilter AS filter, t.attna ...  n.nspname <> 'information_schema')) "
      "ORDER BY 2, 3\n"
@@ -634,8 +637,9 @@ static void test_others(void)
 static void test_last_attempt(void)
 {
     const char *kept = state;
-    state = "{\"identity\":" IDENTITY ",\"consistent_point\":\"0/1543DD0\",\"attempt\":65535,\"publication\":" HAD
-            ",\"written\":null,\"finished\":false}";
+    state =
+        "{\"identity\":" IDENTITY ",\"consistent_point\":\"0/1543DD0\",\"attempt\":65535,\"publication\":" PUBLICATION
+        ",\"written\":null,\"finished\":false}";
     check_other(&(struct other){second_attempt,
                                 {A("nothing", NULL)},
                                 CDC_EXIT_CONFIG,

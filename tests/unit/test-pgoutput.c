@@ -429,6 +429,14 @@ static void test_message(void)
     expect_error("a message that is cut");
 }
 
+/* In the schema line that is among the lines. */
+static void expect_type(const char *what, const char *column, const char *type)
+{
+    char want[100];
+    snprintf(want, sizeof want, "\"name\":\"%s\",\"type\":\"%s\"", column, type);
+    check(memmem(lines.data, lines.len, want, strlen(want)) != NULL, what, lines.data, want);
+}
+
 static void test_types(void)
 {
     fresh(NULL);
@@ -444,12 +452,19 @@ static void test_types(void)
     put_string("public");
     put_string("int4");
     must_feed();
-    relation_message(1, "public", "t", 'd', "id*:20001,e:20002");
+    start('Y');
+    put(20003, 4);
+    put_string("My \"types\"");
+    put_string("_mood");
     must_feed();
-    change_message('I', 1, 0, NULL, "t1|t2");
+    relation_message(1, "public", "t", 'd', "id*:20001,e:20002,m:20003");
     must_feed();
+    change_message('I', 1, 0, NULL, "t1|t2|t{}");
+    must_feed();
+    expect_type("a type by its schema and name", "e", "public.int4");
+    expect_type("an array, and a name that needs quotes", "m", "\\\"My \\\"\\\"types\\\"\\\"\\\".mood[]");
     expect_changes("a domain is written like what it is made of, a type of that name elsewhere is not",
-                   HEAD("c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"e\":\"2\"}}\n");
+                   HEAD("c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"e\":\"2\",\"m\":[]}}\n");
 }
 
 static void test_heartbeat(void)

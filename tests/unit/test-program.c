@@ -281,8 +281,17 @@ static bool fake_between(void *source)
     (void)source;
     return true;
 }
-static const struct cdc_source_ops fake_ops = {fake_connect, fake_disconnect, fake_descriptor, fake_read, fake_tick,
-                                               fake_confirm, fake_boundary,   fake_between,    NULL,      NULL,
+static const struct cdc_source_ops fake_ops = {fake_connect,
+                                               fake_disconnect,
+                                               fake_descriptor,
+                                               fake_read,
+                                               fake_tick,
+                                               fake_confirm,
+                                               fake_boundary,
+                                               fake_between,
+                                               NULL,
+                                               NULL,
+                                               NULL,
                                                NULL};
 
 static int opened;
@@ -301,7 +310,7 @@ static void fake_close(void *source)
     free(source);
 }
 
-static const struct source_kind kind = {&fake_ops, fake_open, fake_close};
+static const struct source_kind kind = {&fake_ops, fake_open, fake_close, false};
 
 /* Standard output is a file for as long as it runs. */
 static int run_stream(struct cdc_error *error)

@@ -97,6 +97,8 @@ static void test_one_table(struct cdc_writer *writer)
     says("", "not at once");
     look(&progress, 4000, 25);
     says("2 s.t: 30 of about 120 rows, 25 %, 0 B, 10 rows/s, 0 B/s, 9 s left|", "how far it is");
+    /* As many looks as there are: rates are of whole seconds, not of moments in which nothing has come. */
+    look(&progress, 4000, 0);
     look(&progress, 4999, 0);
     says("", "once a second");
     look(&progress, 5000, 89);

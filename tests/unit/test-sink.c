@@ -42,6 +42,7 @@ struct fake {
     const char *slow_at; /* 15 s go by with the line of this pos */
     struct cdc_buf said; /* warnings, with " / " between them */
     uint64_t skipped;
+    bool verbatim; /* the destination keeps the stream itself */
 };
 
 static const char *path_of(const char *name)
@@ -120,6 +121,12 @@ static int fake_boundary(void *sink, struct cdc_error *error)
 
 static const struct cdc_sink_ops ops = {
     .event = fake_event, .deliver = fake_deliver, .discard = fake_discard, .boundary = fake_boundary};
+static const struct cdc_sink_ops verbatim_ops = {.event = fake_event,
+                                                 .deliver = fake_deliver,
+                                                 .discard = fake_discard,
+                                                 .boundary = fake_boundary,
+                                                 .history = true,
+                                                 .verbatim = true};
 
 /* -- the input -- */
 
@@ -132,22 +139,23 @@ static void line_of(struct fake *fake, const char *name, const char *op, const c
 }
 
 /* "c1 c2 k3": lines of that op and pos; k a commit, h a heartbeat, ? an op of the future, s a schema, e one that ends a read, ! a bad
- * line, | half a line; with ' they are of a second source, with * of another server. seq counts commits; h< has the one before. */
+ * line, | half a line; with ' they are of a second source, with * of another server. seq counts commits; h< has the one before, n and
+ * E, as c and e, the next one. */
 static void script(struct fake *fake, const char *text)
 {
     int seq[2] = {1, 1};
     for (const char *at = text; *at != '\0'; at += strcspn(at, " "), at += strspn(at, " ")) {
         char pos[8] = {0};
-        const char *op = *at == 'k'   ? "commit"
-                         : *at == 'h' ? "heartbeat"
-                         : *at == '?' ? "future"
-                         : *at == 's' ? "schema"
-                         : *at == 'e' ? "schema\",\"read\":\"end"
-                                      : "c";
+        const char *op = *at == 'k'                 ? "commit"
+                         : *at == 'h'               ? "heartbeat"
+                         : *at == '?'               ? "future"
+                         : *at == 's'               ? "schema"
+                         : *at == 'e' || *at == 'E' ? "schema\",\"read\":\"end"
+                                                    : "c";
         size_t n = strcspn(at, " ");
         int second = memchr(at, '\'', n) != NULL;
         strncpy(pos, at + 1, strspn(at + 1, "0123456789"));
-        seq[second] += *at == 'n'; /* of the next transaction, though no line ended the last one */
+        seq[second] += *at == 'n' || *at == 'E'; /* of the next transaction, though no line ended the last one */
         if (*at == '!')
             cdc_buf_lit(&fake->input, "{\"op\":}\n");
         else if (*at == '|')
@@ -196,9 +204,9 @@ static int run(struct fake *fake, const char *text)
     write_input(fake);
     fake->file = cdc_offset_file_open(path_of("sink.offset"), "cdc-sink-t", &fake->error);
     fake->settings.input_fd = open(path_of("input"), O_RDONLY | O_CLOEXEC);
-    int result = fake->file == NULL
-                     ? -1
-                     : cdc_sink_run(&ops, fake, &fake->settings, fake->file, &fake->control, &log, &fake->error);
+    int result = fake->file == NULL ? -1
+                                    : cdc_sink_run(fake->verbatim ? &verbatim_ops : &ops, fake, &fake->settings,
+                                                   fake->file, &fake->control, &log, &fake->error);
     close(fake->settings.input_fd);
     cdc_offset_file_free(fake->file);
     cdc_buf_free(&fake->input);
@@ -287,6 +295,11 @@ static void test_batches(void)
     check(run(&fake, "c1 c2 n3 c4 n5") == CDC_EXIT_TEMPORARY, "the last one is not proved complete");
     diary_is(&fake, "e1 e2 D(2) e3 e4 D(4<2) e5 x ");
     stored_is("east", "4 2 4");
+    forget();
+    prepare(&fake, "without commit lines, the end of a read ends the transaction before it");
+    check(run(&fake, "c1 c2 E3") == CDC_EXIT_TEMPORARY, "exit 75");
+    diary_is(&fake, "e1 e2 b e3 x D(2) ");
+    stored_is("east", "2 1 2");
 }
 
 static void test_quiet(void)
@@ -312,6 +325,23 @@ static void test_quiet(void)
 }
 
 /* -- sources -- */
+
+/* A log gets every line once, and none that stands after the end of what is stored. */
+static void test_verbatim(void)
+{
+    struct fake fake;
+    forget();
+    prepare(&fake, "a destination that keeps the stream gets boundaries, schema lines and ops of the future");
+    fake.verbatim = true;
+    check(run(&fake, "s1 c2 ?3 k4 h5 s6 c7") == CDC_EXIT_TEMPORARY, "exit 75");
+    diary_is(&fake, "e1 e2 e3 e4 b e5 b e6 e7 x D(5) ");
+    stored_is("east", "5 2 1");
+    prepare(&fake, "each of them once");
+    fake.verbatim = true;
+    check(run(&fake, "s1 c2 ?3 k4 h5 s6 c7 k8 s9") == CDC_EXIT_TEMPORARY, "a schema line alone is no boundary");
+    diary_is(&fake, "e6 e7 e8 b e9 x D(8<5) ");
+    stored_is("east", "8 2 2");
+}
 
 static void test_two_sources(void)
 {
@@ -680,6 +710,7 @@ int main(void)
     test_truncated();
     test_batches();
     test_quiet();
+    test_verbatim();
     test_two_sources();
     test_blocked();
     test_origin();

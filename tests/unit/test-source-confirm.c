@@ -163,9 +163,10 @@ static bool fake_caught_up(void *source)
     return cdc_clock_ms() >= fake->behind_until;
 }
 
-static const struct cdc_source_ops ops = {fake_connect,  fake_disconnect, fake_descriptor, fake_read, fake_tick,
-                                          fake_confirm,  fake_boundary,   fake_between,    NULL,      NULL,
-                                          fake_caught_up};
+static const struct cdc_source_ops ops = {fake_connect,  fake_disconnect, fake_descriptor,
+                                          fake_read,     fake_tick,       fake_confirm,
+                                          fake_boundary, fake_between,    NULL,
+                                          NULL,          fake_caught_up,  NULL};
 
 /* -- what a script does -- */
 

@@ -117,8 +117,17 @@ static bool fake_between(void *source)
     return true;
 }
 
-static const struct cdc_source_ops fake_ops = {fake_connect, fake_disconnect, fake_descriptor, fake_read, fake_tick,
-                                               fake_confirm, fake_boundary,   fake_between,    NULL,      NULL,
+static const struct cdc_source_ops fake_ops = {fake_connect,
+                                               fake_disconnect,
+                                               fake_descriptor,
+                                               fake_read,
+                                               fake_tick,
+                                               fake_confirm,
+                                               fake_boundary,
+                                               fake_between,
+                                               NULL,
+                                               NULL,
+                                               NULL,
                                                NULL};
 
 static void run_fake(struct fake *fake)

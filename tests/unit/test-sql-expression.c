@@ -241,6 +241,10 @@ static void test_decimals(void)
     is("CAST(12.9 AS INTEGER)", "12");
     is("CAST('-12.9' AS BIGINT)", "-12");
     fails("CAST(t AS NUMERIC)", 65, "is no number");
+    fails("CAST('12e' AS NUMERIC)", 78, "is no number");
+    fails("CAST('12e+' AS NUMERIC)", 78, "is no number");
+    fails("CAST('12e1.5' AS NUMERIC)", 78, "is no number");
+    fails("CAST('12ex' AS NUMERIC)", 78, "is no number");
     holds("nan = nan", true);
     holds("nan > 1e300", true);
     is("nan + 1", "\"NaN\"");

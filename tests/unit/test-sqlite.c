@@ -106,6 +106,10 @@ static void more_lines(void)
     line("u", "w", ROW("{\"id\":3}", "{\"id\":2,\"v\":\"two\"}", "{\"id\":3,\"v\":\"two\"}"));
     line("d", "w", ROW("{\"id\":3}", "{\"id\":3,\"v\":\"three\"}", "null"));
     commit();
+    /* The row that it meets waits, and is back when it goes on. */
+    line("u", "w", ROW("{\"id\":3}", "{\"id\":2,\"v\":\"uno\"}", "{\"id\":3,\"v\":\"uno\"}"));
+    line("u", "w", ROW("{\"id\":4}", "{\"id\":3,\"v\":\"uno\"}", "{\"id\":4,\"v\":\"uno\"}"));
+    commit();
     line("schema", "f", SCHEMA(COLUMN("id", "text") "," COLUMN("word", "text") "," COLUMN("more", "text"), "\"id\""));
     line("u", "f", ROW("{\"id\":\"1\"}", "null", "{\"id\":\"1\",\"word\":\"cherry\",\"more\":\"red\"}"));
     line("schema", "f",

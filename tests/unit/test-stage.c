@@ -25,7 +25,8 @@ static void check(bool ok, const char *what)
 struct fake {
     const char *fail_at;
     int fail_status;
-    const char *stop_at; /* a signal comes with that line */
+    const char *stop_at;   /* a signal comes with that line */
+    const char *remove_at; /* the output file is removed then */
     struct cdc_control control;
 };
 
@@ -34,6 +35,11 @@ static int fake_event(void *stage, const struct cdc_event *event, struct cdc_buf
     struct fake *fake = stage;
     if (fake->stop_at != NULL && cdc_span_is(event->pos, fake->stop_at))
         fake->control.stop = 1;
+    if (fake->remove_at != NULL && cdc_span_is(event->pos, fake->remove_at)) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/out", dir);
+        unlink(path);
+    }
     if (fake->fail_at != NULL && cdc_span_is(event->pos, fake->fail_at)) {
         cdc_buf_lit(out, "half a li");
         cdc_error_set(error, fake->fail_status, "refused");
@@ -157,6 +163,7 @@ int main(void)
     }
     leaves((struct fake){.stop_at = "b"}, false, "a b c D e F", "a\nb\nc\nD\n", 0, "");
     leaves((struct fake){.stop_at = "B"}, false, "a B c D", "a\nB\n", 0, "");
+    leaves((struct fake){.remove_at = "b"}, false, "a b C", "a\nb\nC\n", CDC_EXIT_IO, "was removed");
     failures += calls_sweep(&(struct calls_case){"a stage", begin_stage, run_stage, is_passed_on, NULL}) != 0;
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");

@@ -91,6 +91,40 @@ static struct cdc_table *find(struct cdc_tables *tables, const char *op, const c
     return found;
 }
 
+/* Partitions are sources of their own, and say whose they are. */
+static void test_partitions(void)
+{
+    static const char form[] =
+        "{\"op\":\"c\",\"pos\":\"1\",\"source\":{\"name\":\"%s\"%s,\"schema\":\"s\",\"table\":\"t\"}}";
+    static const struct {
+        const char *name, *of;
+        bool same;
+    } rows[] = {{"eu/shop/1", ",\"partition_of\":\"eu\"", true},
+                {"eu/shop/2", ",\"partition_of\":\"eu\"", true},
+                {"eu", "", true},
+                {"eu/shop/3", "", false},
+                {"us/shop/1", ",\"partition_of\":\"us\"", false}};
+    struct destination destination = {NULL, {NULL, NULL, NULL, NULL}, 0};
+    struct cdc_tables tables;
+
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &durable, &destination);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct cdc_error error = {0};
+        struct cdc_event line;
+        char text[300];
+        int n = snprintf(text, sizeof text, form, rows[i].name, rows[i].of);
+        check(cdc_event_parse(&line, text, (size_t)n, &error) == 0, error.text);
+        struct cdc_table *table = cdc_tables_of(&tables, &line, &error);
+        check((table != NULL) == rows[i].same, "partitions of one source own one name, and other sources do not");
+        if (table != NULL && !table->owned)
+            check(cdc_tables_claim(&tables, table, &error) == 0, "claimed");
+    }
+    check(destination.owner.name != NULL && strcmp(destination.owner.name, "eu") == 0, "for the whole source");
+    cdc_table_id_free(&destination.owner);
+    free(destination.name);
+    cdc_tables_free(&tables);
+}
+
 static void test_owners(void)
 {
     struct destination destination = {NULL, {NULL, NULL, NULL, NULL}, 0};
@@ -315,6 +349,7 @@ int main(void)
     failures += memory_sweep("tables", describe_all) != 0;
     test_selection();
     test_owners();
+    test_partitions();
     test_owners_of_a_run();
     test_spelling();
     test_nul();

@@ -45,7 +45,9 @@ static size_t take_header(char *data, size_t size, size_t n, void *context)
 
     n *= size;
     if (n >= 5 && memcmp(data, "HTTP/", 5) == 0)
-        client->header_whole = false;
+        client->header_whole = client->chunked = false;
+    else if (n >= 18 && strncasecmp(data, "transfer-encoding:", 18) == 0)
+        client->chunked = true;
     else if (n > 0 && (data[0] == '\n' || (n == 2 && memcmp(data, "\r\n", 2) == 0)))
         client->header_whole = true;
     return n;
@@ -73,13 +75,29 @@ static int note_socket(void *context, curl_socket_t socket, curlsocktype purpose
     return http_kept_add(&client->shared->kept, socket) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
 }
 
-/* The connection is chosen, and nothing was sent yet. */
+/* For as long as it has for a request, the peer may be busy with one that was sent up to now. */
+static int64_t busy_from_now(const struct http_client *client)
+{
+    return cdc_clock_ms() + (int64_t)(client->shared->timeout * 1000);
+}
+
+/* One of them is an attempt of the request in hand. */
+static void note_busy(struct http_client *client)
+{
+    client->busy_until = busy_from_now(client);
+}
+
+/* The connection is chosen, and nothing was sent on it yet. A second one for one attempt: the peer has closed the kept one without an
+ * answer, and libcurl sends the request again by itself. */
 static int look_for_stray(void *context, char *peer, char *local, int peer_port, int local_port)
 {
     struct http_client *client = context;
     long connects = 1;
 
     (void)peer, (void)local, (void)peer_port;
+    if (client->chosen)
+        note_busy(client);
+    client->chosen = true;
     curl_easy_getinfo(client->easy, CURLINFO_NUM_CONNECTS, &connects);
     client->stray = connects == 0 && !client->shared->frames && http_kept_has_bytes(&client->shared->kept, local_port);
     return client->stray ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
@@ -186,6 +204,7 @@ int http_client_open(struct http_client *client, const struct http_peer *peer, s
     client->shared = &client->own;
     client->own.timeout = peer->timeout;
     client->own.gzip = peer->gzip;
+    client->own.busy_until = peer->may_be_busy ? busy_from_now(client) : 0;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->own.multi = curl_multi_init()) == NULL)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
     return open_easy(client, error) == 0 ? check_files(&client->peer, error) : -1;
@@ -358,7 +377,7 @@ int http_client_begin(struct http_client *client, const struct http_request *req
     int chosen = choose_node(client, request, error);
 
     client->response.len = 0;
-    client->too_long = client->header_whole = client->done = client->stray = false;
+    client->too_long = client->header_whole = client->done = client->stray = client->chosen = false;
     if (chosen != 1)
         return chosen;
     if (request->attempt != NULL && request->attempt(request->attempt_context, error) != 0)
@@ -560,12 +579,29 @@ static void be_patient(struct http_client *client)
                   client->peer.shown, client->shared->timeout);
 }
 
+/* Only the end of the connection ends its body, and so does a peer that is killed: JSON that has begun, or not even that, and does not
+ * end is a part of an answer. A page of something else is whole, for all that anybody knows. */
+static bool is_cut(const struct http_client *client)
+{
+    const struct cdc_buf *body = &client->response;
+    curl_off_t length = -1;
+
+    curl_easy_getinfo(client->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    if (length >= 0 || client->chunked || client->shared->frames)
+        return false;
+    return body->len == 0 || (*body->data == '{' && cdc_json_validate_envelope(body->data, body->len, NULL) != 0);
+}
+
 /* A status is an answer, however long the rest; where nothing but the status matters, also when the rest never ends. A connection
  * that is cut within the header is the end of an answer without a body to libcurl. */
 static bool is_answered(const struct http_client *client, const struct http_request *request, CURLcode code,
                         long status)
 {
-    return client->header_whole && (code == CURLE_OK || client->too_long || (request->begin_suffices && status >= 200));
+    if (!client->header_whole)
+        return false;
+    if (request->begin_suffices && status >= 200)
+        return true;
+    return client->too_long || (code == CURLE_OK && !(status == 200 && is_cut(client)));
 }
 
 static bool is_lasting(const struct http_client *client, const struct http_request *request)
@@ -666,6 +702,24 @@ static bool is_rest_of_another(struct http_client *client, CURLcode code)
     return client->afresh;
 }
 
+/* An attempt that the peer may be busy with still: there is no answer, or one of something between that did not wait for it. */
+static bool may_go_on(bool answered, CURLcode code, long status)
+{
+    return answered ? status == 408 || status == 502 || status == 504
+                    : code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST;
+}
+
+/* Does the answer pass by itself? A conflict with an attempt before does once the peer has done with that, for which it has as long as
+ * for a request; after that it is one with something else. A run that was killed may have made that attempt: it was so before this
+ * one began. */
+static bool will_pass(const struct http_client *client, const struct http_request *request, long status)
+{
+    int64_t now = cdc_clock_ms();
+    bool busy = now < client->busy_until || now < client->shared->busy_until;
+
+    return is_overload(status) || (status == 409 && request->has_id && busy);
+}
+
 static enum http_outcome send_until_answered(struct http_client *client, const struct http_request *request,
                                              long *status, struct cdc_error *error)
 {
@@ -676,7 +730,7 @@ static enum http_outcome send_until_answered(struct http_client *client, const s
         if (attempt(client, request, &code, status, error) != 0)
             return HTTP_GAVE_UP;
         bool answered = is_answered(client, request, code, *status);
-        if (answered && (!is_overload(*status) || is_lasting(client, request))) {
+        if (answered && (!will_pass(client, request, *status) || is_lasting(client, request))) {
             if (!is_refused_packed(client, *status))
                 return finish(client, request, *status);
             client->plain = true;
@@ -688,6 +742,8 @@ static enum http_outcome send_until_answered(struct http_client *client, const s
             return HTTP_GAVE_UP;
         if (!answered && code == CURLE_OPERATION_TIMEDOUT && request->timeout == 0)
             be_patient(client);
+        if (may_go_on(answered, code, *status))
+            note_busy(client);
         say_why(client, answered, code, *status, why, sizeof why);
         bool elsewhere = request->node == 0 && (!answered || *status >= 500) && move_on(client, answered, why);
         if (request->once)
@@ -708,6 +764,7 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
     client->tried = 0;
     enum http_outcome outcome = send_until_answered(client, request, status, error);
     client->plain = false;
+    client->busy_until = 0;
     return outcome;
 }
 

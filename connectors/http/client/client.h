@@ -32,6 +32,7 @@ struct http_peer {
     const char *cert, *key;         /* files with a certificate of our own, and its key; NULL: none */
     bool deny_private;              /* no connection to an address that is not of the public internet */
     bool gzip;                      /* bodies are packed: Content-Encoding */
+    bool may_be_busy;               /* with a request of a run before this one, which had no time to hear of it */
 };
 
 struct http_request {
@@ -54,6 +55,8 @@ struct http_request {
     bool begin_suffices;   /* the status says all: with a whole header the answer counts, though its body is longer
                                     than the limit, does not end in time, or breaks off. The connection is closed then. */
     bool fresh;            /* each attempt over a connection of its own: on a kept one libcurl may send it twice */
+    bool has_id;           /* by which the peer knows it when it comes again (Idempotency-Key): 409 may say that it is
+                                    busy with an attempt before, of this run or of the last one */
     bool once;             /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
     size_t node;           /* only to this one, counted from 1, whether it was looked at or not; 0: to any */
     double timeout;        /* seconds; 0: the peer's */
@@ -74,7 +77,8 @@ struct http_shared {
     void *check_context;
     bool checked[HTTP_NODES_MAX];
     struct http_kept kept;
-    bool frames; /* HTTP/2, by which a peer may send at any time */
+    int64_t busy_until; /* with a request of the last run, whichever that is (cdc_clock_ms); 0: with none */
+    bool frames;        /* HTTP/2, by which a peer may send at any time */
 };
 
 struct http_client {
@@ -92,12 +96,15 @@ struct http_client {
     bool done;                       /* its transfer has ended, with that code */
     int code;
     bool too_long, header_whole;
+    bool chunked;     /* the answer says where its body ends, as one with a length or in frames does */
+    bool chosen;      /* a connection for it was */
     bool stray;       /* the connection that was kept for it had bytes: it was not sent */
     bool afresh;      /* the next attempt goes over a connection of its own */
     char denied[64];  /* the newest address that deny_private has refused in this attempt; "": none */
     bool any_allowed; /* another one was not refused: it may answer the next time */
     struct cdc_buf url;
     struct cdc_retry retry; /* of the request in hand */
+    int64_t busy_until;     /* the peer may be busy with an attempt of it (cdc_clock_ms); 0: it has answered each */
     struct http_gzip gzip;
     struct cdc_buf packed; /* the body that is sent, where it is packed; else it is empty */
     bool plain;            /* the request in hand is not packed: it was refused so */

@@ -184,6 +184,8 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
     /* Neither taken nor refused: no line may go for that. */
     if (json_integer_value(status) < 200 || (json_integer_value(status) >= 300 && json_integer_value(status) < 400))
         return senseless("_bulk has an item whose status is none", error);
+    if (json_is_object(why) && json_integer_value(status) < 300)
+        return senseless("_bulk has an item that is taken, and has an error", error);
     const json_t *id = json_object_get(action, "_id");
     *result = (struct es_result){.status = json_integer_value(status),
                                  .type = text_of(why, "type"),
@@ -282,7 +284,16 @@ static int read_envelope(const json_t *envelope, struct es_document *document, s
     return 0;
 }
 
-int es_answer_next_document(struct cdc_json_iter *documents, struct es_document *document, struct cdc_error *error)
+/* Columns of another row would become those of this one. */
+static bool is_of_another(const json_t *envelope, struct cdc_span id)
+{
+    const json_t *text = json_object_get(envelope, "_id");
+    return id.p != NULL && json_is_string(text) &&
+           !cdc_span_equal(cdc_span(json_string_value(text), json_string_length(text)), id);
+}
+
+int es_answer_next_document(struct cdc_json_iter *documents, struct cdc_span id, struct es_document *document,
+                            struct cdc_error *error)
 {
     struct cdc_span element;
 
@@ -291,6 +302,8 @@ int es_answer_next_document(struct cdc_json_iter *documents, struct es_document 
     *document = (struct es_document){.state = ES_ABSENT};
     json_t *envelope = load_envelope(element, &document->source, error);
     int result = envelope != NULL && read_envelope(envelope, document, error) == 0 ? 1 : -1;
+    if (result == 1 && is_of_another(envelope, id))
+        result = senseless("_mget has another document than was asked for", error);
     json_decref(envelope);
     return result;
 }

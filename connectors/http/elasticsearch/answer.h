@@ -85,8 +85,9 @@ struct es_document {
     char reason[200];    /* of an error */
 };
 int es_answer_mget(struct cdc_json_iter *documents, struct cdc_span body, struct cdc_error *error);
-/* 1: *document is the next one, 0: no more, -1. */
-int es_answer_next_document(struct cdc_json_iter *documents, struct es_document *document, struct cdc_error *error);
+/* id: that was asked for in its place; p NULL: any. 1: *document is the next one, 0: no more, -1. */
+int es_answer_next_document(struct cdc_json_iter *documents, struct cdc_span id, struct es_document *document,
+                            struct cdc_error *error);
 
 /* -- _search with a scroll -- */
 struct es_page {

@@ -226,7 +226,9 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
     if (!event->has_seq)
         return "the line has no \"seq\"";
     if (cdc_json_is_null(event->key))
-        return "the table has no key: a document would have no _id; give the table a primary key, or exclude it";
+        return "the table has no key: a document would have no _id; give the table a primary key, or leave it out (-T "
+               "of the "
+               "source or of cdc-filter)";
     sink->scratch.len = 0;
     if (!es_document_id(item->table, event->key, &sink->scratch))
         return "the key is incomplete";
@@ -288,6 +290,21 @@ static bool is_new(const struct cdc_table *source)
     return !table->identified || table->no_index || !table->settled;
 }
 
+/* The line alone does not tell a reader of the message which table it is of. */
+static int reject_row(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
+                      const char *why, struct cdc_error *error)
+{
+    const struct cdc_table_id *id = &table->id;
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    cdc_buf_printf(&text, "table %s.%s: %s", id->schema[0] != '\0' ? id->schema : id->db, id->table, why);
+    cdc_buf_byte(&text, '\0');
+    int result =
+        text.failed ? cdc_error_memory(error) : cdc_sink_reject(sink->client->context, event->line, text.data, error);
+    cdc_buf_free(&text);
+    return result;
+}
+
 static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *event, struct cdc_table *table,
                                 struct cdc_error *error)
 {
@@ -300,7 +317,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (sink->scratch.failed || sink->rest.failed)
         return cdc_error_memory(error), HTTP_TAKEN_FAILED;
     if (why != NULL)
-        return cdc_sink_reject(sink->client->context, event->line, why, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
+        return reject_row(sink, event, table, why, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
     /* A row may have to go over a newer document, after the batch was sent: not after a later line of it. */
     if (((struct es_table *)table)->read_in == batch->number && event->op != CDC_OP_READ)
         return HTTP_TAKEN_NOT_YET;

@@ -15,10 +15,11 @@
 /* Was all taken? Twenty bytes say so for ten thousand items. Which were not is asked with the same request again, since
  * versions make that harmless. */
 #define ES_BULK_PATH "/_bulk?filter_path=errors"
-#define ES_BULK_ITEMS_PATH ES_BULK_PATH ",items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard"
+#define ES_BULK_ITEMS_PATH                                                                                             \
+    ES_BULK_PATH ",items.*._id,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard"
 #define ES_BULK_CREATE_PATH ES_BULK_ITEMS_PATH ",items.*.result,items.*.failure_store"
 /* And what became of them, of indexes with an ingest pipeline, or of which that is not known yet. */
-#define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._id,items.*._version,items.*.result"
+#define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._version,items.*.result"
 
 /* -- index.c: names of indexes -- */
 /* option: for the message. USAGE. */
@@ -66,6 +67,7 @@ struct es_item {
     /* Before it leaves its old _id (twice.c): a document of the transaction, of before it, or it is known to be one of two. */
     enum es_look { ES_NO_LOOK, ES_LOOK_OTHER, ES_LOOK_OLDER, ES_IS_TWICE } look;
     enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE, ES_SENT_CREATE } sent; /* in the request in hand */
+    bool sent_old;                                                                /* that is under its old id */
     bool written; /* its document has been sent, and was not refused */
     bool refused; /* it was told */
     bool there;   /* ES_CREATE: an older index of the stream has it */
@@ -377,8 +379,11 @@ bool es_places_watched(const struct es_table *table);
 /* Do the settings of an index name one? */
 bool es_places_has_pipeline(struct cdc_span settings);
 /* The answer to an item that was taken. 0; 1: it was dropped; CONFIG where another document was written than the line's. */
-int es_places_check(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,
-                    struct cdc_error *error);
+int es_places_check(const struct es_item *item, const struct es_result *result, struct cdc_error *error);
+/* An answer is about the item in whose place it is. Where something between has mixed them up, another row would be refused than the one
+ * that the index lacks. 0; PROTOCOL; CONFIG where a pipeline has made another _id. */
+int es_places_check_id(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,
+                       struct cdc_error *error);
 /* Its index has that name and those settings. CONFIG where its documents were written elsewhere. */
 int es_places_learn(struct es_table *table, struct cdc_span raw_name, struct cdc_span settings,
                     struct cdc_error *error);

@@ -27,6 +27,13 @@ bool es_merge_needs_base(const struct es_batch *batch, const struct es_item *ite
     return item->kind == ES_MERGE && !item->base_read && item->place == 0;
 }
 
+/* Where its document is looked for. */
+static struct cdc_span address_of(const struct es_batch *batch, const struct es_item *item)
+{
+    bool old = batch->looking ? item->old_n > 0 : item->base_old;
+    return old ? es_batch_old_id(batch, item) : es_batch_id(batch, item);
+}
+
 /* The request for the documents that items from `from` on need, at most `most`. Returns how many. */
 static size_t build_mget(struct es_sink *sink, size_t from, size_t most)
 {
@@ -43,8 +50,7 @@ static size_t build_mget(struct es_sink *sink, size_t from, size_t most)
         cdc_buf_text(body, n++ == 0 ? "{\"_index\":\"" : ",{\"_index\":\"");
         cdc_buf_text(body, item->table->target);
         cdc_buf_lit(body, "\",");
-        bool old = batch->looking ? item->old_n > 0 : item->base_old;
-        es_routing_append_members(body, old ? es_batch_old_id(batch, item) : es_batch_id(batch, item));
+        es_routing_append_members(body, address_of(batch, item));
         cdc_buf_byte(body, '}');
     }
     cdc_buf_lit(body, "]}");
@@ -101,23 +107,30 @@ static int take_documents(struct es_sink *sink, size_t from, size_t n, struct cd
 {
     struct cdc_json_iter documents;
     struct es_document document;
-    int got;
+    int got = 1, more = 0;
 
     if (es_answer_mget(&documents, cdc_span(sink->client->response.data, sink->client->response.len), error) != 0)
         return -1;
-    for (size_t i = from; (got = es_answer_next_document(&documents, &document, error)) == 1; i++, n--) {
-        /* The same items in the same order as in build_mget. */
-        while (i < sink->batch.lines.n && !es_merge_needs_base(&sink->batch, &sink->batch.items[i]))
-            i++;
-        if (n == 0 || i == sink->batch.lines.n)
+    /* The same items in the same order as in build_mget. */
+    for (size_t i = from; n > 0 && i < sink->batch.lines.n; i++) {
+        struct es_item *item = &sink->batch.items[i];
+        if (!es_merge_needs_base(&sink->batch, item))
+            continue;
+        struct cdc_span id = es_routing_id(address_of(&sink->batch, item));
+        if ((got = es_answer_next_document(&documents, id, &document, error)) != 1)
             break;
-        int result = take_document(&sink->batch, &sink->batch.items[i], &document, error);
+        int result = take_document(&sink->batch, item, &document, error);
         if (result != 0)
             return result;
+        n--;
     }
-    if (got == 1 || n > 0)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _mget has another number of documents");
-    return got;
+    if (got == 1)
+        more = es_answer_next_document(&documents, cdc_span(NULL, 0), &document, error);
+    if (got < 0 || more < 0)
+        return -1;
+    return got == 1 && more == 0
+               ? 0
+               : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _mget has another number of documents");
 }
 
 void es_merge_forget(struct es_batch *batch, size_t from)

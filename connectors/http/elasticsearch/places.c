@@ -27,8 +27,20 @@ static int is_elsewhere(const struct es_table *table, const char *what, struct c
         "take that out of the pipeline, and start again: it must leave _id, _index, _routing and _version as they are");
 }
 
-int es_places_check(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,
-                    struct cdc_error *error)
+int es_places_check_id(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,
+                       struct cdc_error *error)
+{
+    bool old = item->sent == ES_SENT_DELETE && item->sent_old;
+    struct cdc_span id = old ? es_batch_old_id(batch, item) : es_batch_id(batch, item);
+
+    if (result->id.p == NULL || cdc_span_equal(result->id, es_routing_id(id)))
+        return 0;
+    if (item->sent == ES_SENT_INDEX && es_places_watched((const struct es_table *)item->table))
+        return is_elsewhere((const struct es_table *)item->table, "under another _id", error);
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has an item of another document in its place");
+}
+
+int es_places_check(const struct es_item *item, const struct es_result *result, struct cdc_error *error)
 {
     struct es_table *table = (struct es_table *)item->table;
 
@@ -42,8 +54,6 @@ int es_places_check(const struct es_batch *batch, const struct es_item *item, co
         return is_elsewhere(table, "with another _version", error);
     if (result->status >= 300)
         return 0;
-    if (result->id.p != NULL && !cdc_span_equal(result->id, es_routing_id(es_batch_id(batch, item))))
-        return is_elsewhere(table, "under another _id", error);
     if (result->index == NULL || (table->place != NULL && strcmp(result->index, table->place) == 0))
         return 0;
     if (table->place != NULL)

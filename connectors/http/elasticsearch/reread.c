@@ -419,7 +419,8 @@ static int take_look(struct es_sink *sink, size_t from, size_t n, struct cdc_err
     for (size_t i = from; n > 0; i++) {
         if (!sink->batch.items[i].behind)
             continue;
-        if ((got = es_answer_next_document(&documents, &document, error)) != 1)
+        if ((got = es_answer_next_document(&documents, es_routing_id(es_batch_id(&sink->batch, &sink->batch.items[i])),
+                                           &document, error)) != 1)
             break;
         int result = decide(sink, i, &document, error);
         if (result != 0)

@@ -39,6 +39,7 @@ static void append_delete(struct es_sink *sink, struct es_item *item, struct cdc
 {
     es_document_action(&sink->body, "delete", item->table->target, id, seq, NULL);
     item->sent = ES_SENT_DELETE;
+    item->sent_old = id.p != es_batch_id(&sink->batch, item).p;
 }
 
 /* The line goes to the dead letters once, also where both its document and the delete of its old one are refused. */
@@ -196,7 +197,7 @@ static int settle_done(struct es_sink *sink, size_t index, struct es_result *res
         item->newer = result->newer;
         return 0;
     }
-    int dropped = item->sent == ES_SENT_CREATE ? result->dropped : es_places_check(&sink->batch, item, result, error);
+    int dropped = item->sent == ES_SENT_CREATE ? result->dropped : es_places_check(item, result, error);
 
     if (dropped > 0) {
         result->type = "dropped";
@@ -250,7 +251,7 @@ static enum settled settle(struct es_sink *sink, size_t index, bool alone, struc
     int got = es_answer_next_result(answer, item->sent == ES_SENT_DELETE, &result, error);
     if (got == 0)
         cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
-    if (got <= 0)
+    if (got <= 0 || es_places_check_id(&sink->batch, item, &result, error) != 0)
         return SETTLED_FAILED;
     switch (result.verdict) {
     case ES_DONE: return settle_done(sink, index, &result, error) == 0 ? SETTLED : SETTLED_FAILED;

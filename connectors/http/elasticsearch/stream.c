@@ -477,7 +477,7 @@ static int take_found(struct es_sink *sink, const struct es_table *table, const 
         struct es_item *item = &sink->batch.items[i];
         if (!is_open(item, table))
             continue;
-        int got = es_answer_next_document(&documents, &document, error);
+        int got = es_answer_next_document(&documents, es_routing_id(es_batch_id(&sink->batch, item)), &document, error);
         if (got == 0)
             return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _mget has another number of documents");
         if (got < 0)

@@ -182,6 +182,7 @@ static int prepare(struct delivery *delivery, size_t from, size_t to, struct cdc
         .body = delivery->sent,
         .response_limit = ANSWER_KEEP,
         .begin_suffices = true,
+        .has_id = true,
         .more_headers = {delivery->id.data, delivery->stamp, delivery->idempotency.data,
                          webhook->keys != NULL ? delivery->signature.data : NULL},
         .attempt = stamp,

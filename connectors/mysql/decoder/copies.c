@@ -163,7 +163,8 @@ static int drop_column(const struct my_decoder *decoder, const struct my_effect 
     return result;
 }
 
-/* *of_log: what is not of the log may be of now, as with MySQL and FULL metadata: enum('z'). */
+/* In the very spelling: MODIFY C renames a column c to that. *of_log: what is not of the log may be of now, as with MySQL and FULL
+ * metadata: enum('z'). */
 static const struct my_column *find_column(const struct my_decoder *decoder, const char *db, const char *table,
                                            const char *name, bool *of_log)
 {
@@ -172,7 +173,7 @@ static const struct my_column *find_column(const struct my_decoder *decoder, con
         if (!known || !known->selected || strcmp(known->name, table) != 0 || strcmp(known->db, db) != 0)
             continue;
         for (size_t c = 0; c < known->n_columns; c++)
-            if (known->columns[c].name && strcasecmp(known->columns[c].name, name) == 0) {
+            if (known->columns[c].name && strcmp(known->columns[c].name, name) == 0) {
                 *of_log = known->has_names && decoder->flavor == MY_FLAVOR_MYSQL;
                 return &known->columns[c];
             }
@@ -204,6 +205,23 @@ static int is_computed(const struct my_decoder *decoder, const char *db, const c
                : 0;
 }
 
+/* What the statement may do beside what it says: another key, bytes for a text. 1, 0, -1 */
+static int has_other_effect(const struct my_decoder *decoder, const struct my_event_query *query,
+                            const struct my_effect *effect, const char *db, const char *table, const char *column,
+                            const char *type, bool nullable, struct cdc_error *error)
+{
+    const struct my_copy_ops *copy = decoder->settings.copy;
+    int keeps_key = my_retype_changes_null(nullable, query, effect->definition)
+                        ? copy->keeps_key(decoder->settings.context, db, table, error)
+                        : 1;
+    if (keeps_key <= 0)
+        return keeps_key < 0 ? -1 : 1;
+    int bytes = my_retype_takes_default_charset(query, effect->definition)
+                    ? copy->may_be_bytes(decoder->settings.context, db, table, column, error)
+                    : 0;
+    return bytes != 0 ? bytes : is_computed(decoder, db, table, type, error);
+}
+
 /* By its last row, or what is kept of the table. 1, 0, -1 */
 static int keeps_values(const struct my_decoder *decoder, const struct my_event_query *query,
                         const struct my_effect *effect, const char *db, const char *table, struct cdc_error *error)
@@ -219,10 +237,10 @@ static int keeps_values(const struct my_decoder *decoder, const struct my_event_
     else if (name)
         type = decoder->settings.copy->type_of(decoder->settings.context, db, table, name, &nullable);
     int keeps = type && my_retype_keeps_values(type, nullable, query, effect->definition);
-    int computed = keeps ? is_computed(decoder, db, table, type, error) : 0;
+    int other = keeps ? has_other_effect(decoder, query, effect, db, table, name, type, nullable, error) : 0;
     free(name);
     free(type);
-    return computed < 0 ? -1 : keeps && !computed;
+    return other < 0 ? -1 : keeps && !other;
 }
 
 /* 1: no row that is there is another one; 0; -1. */

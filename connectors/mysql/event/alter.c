@@ -2,8 +2,9 @@
 /* What ALTER TABLE does to columns, and to the values in rows that are there:
  *     ADD c INT                           NULL in all of them, which is what a copy has
  *     ADD c INT DEFAULT 7, ADD c INT NOT NULL, ADD c TIMESTAMP ...     a value
+ *     ADD c INT, ALTER c SET DEFAULT 7                                 the same
  *     MODIFY c BIGINT                     maybe others: retype.h tells where the type of before is known
- *     CHANGE c d INT, RENAME COLUMN       under another name
+ *     CHANGE c d INT, RENAME COLUMN       under another name, if it is only C: a copy may tell the two apart
  * An example of what no line tells, though each part alone is harmless: DROP c, and later ADD c INT. Whoever keeps the copy keeps
  * the names of columns that were dropped. */
 #include "connectors/mysql/event/effect_internal.h"
@@ -100,6 +101,7 @@ static int add_column(struct my_effect_reader *reader, struct cdc_error *error)
     if (named <= 0)
         return named;
     const struct definition definition = read_definition(reader);
+    reader->adds_column = true;
     bool value =
         definition.value || definition.not_null || definition.generated || (definition.timestamp && !definition.null);
     if (definition.key)
@@ -170,7 +172,7 @@ static int change(struct my_effect_reader *reader, bool names_twice, struct cdc_
     const struct definition definition = read_definition(reader);
     const struct cdc_span old = {reader->column.data, reader->column.len},
                           new = {reader->other_column.data, reader->other_column.len};
-    if (names_twice && (old.n != new.n || !my_lexer_same_name(old.p, new)) && rename_column(reader, error) < 0)
+    if (names_twice && !cdc_span_equal(old, new) && rename_column(reader, error) < 0)
         return -1;
     if (definition.key)
         return my_effect_tell(reader, MY_EFFECT_VALUES, key_changed, error);
@@ -178,6 +180,16 @@ static int change(struct my_effect_reader *reader, bool names_twice, struct cdc_
         return -1;
     return my_effect_tell_column(reader, MY_EFFECT_COLUMN_CHANGED, "ALTER TABLE may have changed values in rows of",
                                  definition.text, error);
+}
+
+/* ALTER [COLUMN] c SET DEFAULT 5 */
+static int alter_default(struct my_effect_reader *reader, struct cdc_error *error)
+{
+    my_effect_take(reader, "column");
+    my_effect_skip_if_exists(reader);
+    int named = take_name(reader, &reader->column, error);
+    reader->sets_default |= named > 0 && my_effect_take(reader, "set") && my_effect_take(reader, "default");
+    return named < 0 ? -1 : 0;
 }
 
 static int look(struct my_effect_reader *reader, struct cdc_error *error)
@@ -190,6 +202,8 @@ static int look(struct my_effect_reader *reader, struct cdc_error *error)
         return change(reader, false, error);
     if (my_effect_take(reader, "change"))
         return change(reader, true, error);
+    if (my_effect_take(reader, "alter"))
+        return alter_default(reader, error);
     if (my_effect_take(reader, "rename") && my_effect_take(reader, "column")) {
         int named = take_name(reader, &reader->column, error);
         return named > 0 ? rename_column(reader, error) : named;
@@ -198,6 +212,13 @@ static int look(struct my_effect_reader *reader, struct cdc_error *error)
         return my_effect_tell(reader, MY_EFFECT_VALUES,
                               "ALTER TABLE ... CONVERT TO CHARACTER SET may have changed texts of", error);
     return 0;
+}
+
+/* MariaDB: ADD c INT, ALTER c SET DEFAULT 5, in whichever order. */
+int my_effect_of_default(struct my_effect_reader *reader, struct cdc_error *error)
+{
+    static const char what[] = "ALTER TABLE ... ADD COLUMN gave values to rows of";
+    return reader->adds_column && reader->sets_default ? my_effect_tell(reader, MY_EFFECT_VALUES, what, error) : 0;
 }
 
 int my_effect_of_columns(struct my_effect_reader *reader, struct cdc_error *error)

@@ -198,7 +198,7 @@ static int alter(struct my_effect_reader *reader, struct cdc_error *error)
         if (more == 0)
             more = finish(reader, error);
     }
-    return more;
+    return more < 0 ? -1 : my_effect_of_default(reader, error);
 }
 
 /* -- the other statements ------------------------------------------------------------------------------ */

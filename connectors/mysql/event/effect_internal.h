@@ -12,6 +12,7 @@ struct my_effect_reader {
     my_effect_visit *visit;
     void *context;
     enum my_effect_statement by;
+    bool adds_column, sets_default;       /* ALTER TABLE so far */
     struct cdc_buf db, table;             /* that the statement is about */
     struct cdc_buf other_db, other_table; /* that it names besides */
     struct cdc_buf column, other_column;
@@ -54,5 +55,7 @@ int my_effect_tell_column(struct my_effect_reader *reader, enum my_effect_kind k
 /* -- alter.c -- */
 /* Tells what the part of an ALTER TABLE that comes next does to columns and keys. The lexer stays where it is. */
 int my_effect_of_columns(struct my_effect_reader *reader, struct cdc_error *error);
+/* What its parts do to them together, once all were read. */
+int my_effect_of_default(struct my_effect_reader *reader, struct cdc_error *error);
 
 #endif

@@ -126,12 +126,26 @@ static struct type read_type(struct my_lexer *lexer)
 
 /* What follows the type: signs, charset, NULL and the rest. */
 struct rest {
-    bool not_null, null, invents, binary;
+    bool not_null, null, invents, binary, charset;
 };
+
+/* CHARSET x, CHARACTER SET x, COLLATE x */
+static bool names_charset(const struct my_token *before)
+{
+    return my_token_is(before, "set") || my_token_is(before, "charset") || my_token_is(before, "collate");
+}
+
+/* CHARACTER SET 'binary', CHARSET "binary", COLLATE `binary` */
+static bool quotes_binary(const struct my_token *before, const struct my_token *token)
+{
+    bool quoted = token->kind == MY_TOKEN_STRING || token->kind == MY_TOKEN_DOUBLE || token->kind == MY_TOKEN_QUOTED;
+    return quoted && token->text.n == strlen("binary") && my_lexer_same_name(token->text.p, cdc_span_text("binary")) &&
+           names_charset(before);
+}
 
 static struct rest read_rest(struct my_lexer *lexer, struct type *type)
 {
-    struct rest rest = {false, false, false, false};
+    struct rest rest = {false, false, false, false, false};
     struct my_token before = {.kind = MY_TOKEN_END};
     int depth = 0;
     for (struct my_token token = my_lexer_next(lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(lexer)) {
@@ -146,8 +160,8 @@ static struct rest read_rest(struct my_lexer *lexer, struct type *type)
         }
         rest.invents |= my_token_is(&token, "auto_increment") || my_token_is(&token, "as") ||
                         my_token_is(&token, "serial") || my_token_is(&token, "compressed");
-        rest.binary |= my_token_is(&token, "binary") || my_token_is(&token, "byte") ||
-                       (token.kind == MY_TOKEN_STRING && my_token_is(&before, "set"));
+        rest.binary |= my_token_is(&token, "binary") || my_token_is(&token, "byte") || quotes_binary(&before, &token);
+        rest.charset |= names_charset(&before);
         before = token;
     }
     return rest;
@@ -195,7 +209,8 @@ static bool keeps(const struct type *old, const struct type *new, const struct m
                (strict || new->is_unsigned == old->is_unsigned);
     case FAMILY_TEXT: return strict && holds_text(old, new, 4); /* it may get another charset, which nobody says */
     case FAMILY_BYTES: return holds_text(old, new, 1);
-    case FAMILY_LABELS: return strcmp(old->name, new->name) == 0 && begins_with_labels(old, new, lexer);
+    case FAMILY_LABELS: /* another charset may lack a character of a label */
+        return strict && strcmp(old->name, new->name) == 0 && begins_with_labels(old, new, lexer);
     case FAMILY_OTHER:
         return strcmp(old->name, new->name) == 0 && same_numbers(old, new) &&
                (strict || (strcmp(new->name, "char") != 0 && new->is_unsigned == old->is_unsigned));
@@ -203,13 +218,20 @@ static bool keeps(const struct type *old, const struct type *new, const struct m
     }
 }
 
+/* By the rules of the statement that it stands in. */
+static struct my_lexer lexer_of(const struct my_event_query *query, struct cdc_span definition)
+{
+    struct my_lexer lexer = my_lexer_of_query(query);
+    lexer.p = definition.p;
+    lexer.end = definition.p + definition.n;
+    return lexer;
+}
+
 bool my_retype_keeps_values(const char *type, bool nullable, const struct my_event_query *query,
                             struct cdc_span definition)
 {
-    struct my_lexer old_lexer = my_lexer_of(cdc_span_text(type)), lexer = my_lexer_of_query(query);
+    struct my_lexer old_lexer = my_lexer_of(cdc_span_text(type)), lexer = lexer_of(query, definition);
     bool strict = (query->sql_mode & MODE_STRICT) != 0;
-    lexer.p = definition.p;
-    lexer.end = definition.p + definition.n;
     struct type old = read_type(&old_lexer), new = read_type(&lexer);
     const struct my_lexer labels = lexer;
     (void)read_rest(&old_lexer, &old);
@@ -219,4 +241,20 @@ bool my_retype_keeps_values(const char *type, bool nullable, const struct my_eve
     if (nullable && ((rest.not_null && !strict) || (new.name &&strcmp(new.name, "timestamp") == 0 && !rest.null)))
         return false;
     return keeps(&old, &new, &labels, strict);
+}
+
+bool my_retype_changes_null(bool nullable, const struct my_event_query *query, struct cdc_span definition)
+{
+    struct my_lexer lexer = lexer_of(query, definition);
+    struct type type = read_type(&lexer);
+    return read_rest(&lexer, &type).not_null == nullable;
+}
+
+bool my_retype_takes_default_charset(const struct my_event_query *query, struct cdc_span definition)
+{
+    struct my_lexer lexer = lexer_of(query, definition);
+    struct type type = read_type(&lexer);
+    bool text =
+        type.family == FAMILY_TEXT || type.family == FAMILY_LABELS || (type.name && strcmp(type.name, "char") == 0);
+    return text && !read_rest(&lexer, &type).charset;
 }

@@ -45,6 +45,7 @@ int my_scan_error(MYSQL *mysql, const struct my_table *table, struct cdc_error *
     /* ER_TABLE_DEF_CHANGED: the table was altered or truncated after the transaction's snapshot, in which its new
      * form does not exist. Another attempt has another snapshot. */
     case ER_NO_SUCH_TABLE:
+    case ER_BAD_DB_ERROR:
     case ER_BAD_FIELD_ERROR:
     case ER_TABLE_DEF_CHANGED:
         cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", what, mysql_error(mysql));

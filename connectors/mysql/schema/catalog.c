@@ -250,15 +250,21 @@ int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cd
     return result ? keeps : -1;
 }
 
+/* Does the query, which counts, and to which the table's names are added, count any? 1, 0, -1 */
+static int is_counted(MYSQL *sql, const char *head, const char *db, const char *name, struct cdc_error *error)
+{
+    MYSQL_RES *result = ask_of(sql, head, db, name, error);
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    bool any = row && number_of(row[0]) > 0;
+    mysql_free_result(result);
+    return result ? any : -1;
+}
+
 int my_catalog_is_no_table(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
 {
     static const char head[] =
         "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE IN ('VIEW', 'SEQUENCE') AND TABLE_SCHEMA = ";
-    MYSQL_RES *result = ask_of(sql, head, db, name, error);
-    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
-    bool other = row && number_of(row[0]) > 0;
-    mysql_free_result(result);
-    return result ? other : -1;
+    return is_counted(sql, head, db, name, error);
 }
 
 /* Rights are looked at before the table is: one that is locked is not refused. */
@@ -302,6 +308,27 @@ int my_catalog_computes(MYSQL *sql, const char *db, const char *name, struct cdc
     bool computes = row && !is(row[0], "0") && number_of(row[1]) > 0;
     mysql_free_result(result);
     return result ? computes : -1;
+}
+
+static int is_binary_by_default(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+{
+    static const char head[] =
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_COLLATION = 'binary' AND TABLE_SCHEMA = ";
+    return is_counted(sql, head, db, name, error);
+}
+
+int my_catalog_may_be_bytes(MYSQL *sql, const char *db, const char *name, const char *column, struct cdc_error *error)
+{
+    static const char head[] = "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE IFNULL(CHARACTER_SET_NAME, "
+                               "'binary') = 'binary' AND TABLE_SCHEMA = ";
+    int binary = is_binary_by_default(sql, db, name, error);
+    if (binary != 0)
+        return binary;
+    MYSQL_RES *result = ask_of(sql, head, db, name, error);
+    for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;)
+        binary |= row[0] && strcasecmp(row[0], column) == 0;
+    mysql_free_result(result);
+    return result ? binary : -1;
 }
 
 /* -- of a table that no log was read of ------------------------------------------------------------ */

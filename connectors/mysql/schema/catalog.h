@@ -33,6 +33,8 @@ int my_catalog_is_no_table(MYSQL *sql, const char *db, const char *name, struct 
 int my_catalog_is_refused(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
 /* 1: the table has generated columns now; 0; -1. */
 int my_catalog_computes(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
+/* 1: the table's default charset, or the column's, is `binary` now, or the column has none; 0; -1. */
+int my_catalog_may_be_bytes(MYSQL *sql, const char *db, const char *name, const char *column, struct cdc_error *error);
 
 /* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row
  * has TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME, CREATE_OPTIONS; the

@@ -354,7 +354,7 @@ char *my_columns_type_of(struct cdc_span columns, const char *name, bool *nullab
     cdc_json_iter_begin(&iter, columns);
     while (!type && cdc_json_next_element(&iter, &value)) {
         struct kept kept;
-        if (kept_parse(&kept, value) && strcasecmp(kept.name, name) == 0 && !(kept.flags & MY_COLUMNS_GENERATED)) {
+        if (kept_parse(&kept, value) && strcmp(kept.name, name) == 0 && !(kept.flags & MY_COLUMNS_GENERATED)) {
             type = kept.type;
             kept.type = NULL;
             *nullable = (kept.flags & MY_COLUMNS_NULLABLE) != 0;

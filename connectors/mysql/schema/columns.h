@@ -26,8 +26,7 @@ int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_fl
                      struct cdc_error *error);
 /* A *why that holds whenever the server is asked. */
 extern const char my_columns_hidden_label[];
-/* The type of that column of theirs, whatever the name's case. RETURNS NEW; NULL where there is none that is not generated, and without
- * memory. */
+/* The type of the column of that very name. RETURNS NEW; NULL where there is none that is not generated, and without memory. */
 char *my_columns_type_of(struct cdc_span columns, const char *name, bool *nullable);
 /* Could a column of that type's name have been logged with this type? Only what matters for values is looked at. */
 bool my_columns_type_fits(const struct my_column *column, const char *type);

@@ -567,6 +567,13 @@ static int computes(void *source, const char *db, const char *table, struct cdc_
     return sql ? my_catalog_computes(sql, db, table, error) : -1;
 }
 
+static int may_be_bytes(void *source, const char *db, const char *table, const char *column, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    return sql ? my_catalog_may_be_bytes(sql, db, table, column, error) : -1;
+}
+
 static char *type_of(void *source, const char *db, const char *table, const char *column, bool *nullable)
 {
     struct my_stream *stream = source;
@@ -589,6 +596,7 @@ const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .empty = empty,
                                           .keeps_key = keeps_key,
                                           .computes = computes,
+                                          .may_be_bytes = may_be_bytes,
                                           .type_of = type_of};
 
 /* -- the end of the run ---------------------------------------------------------------------------------- */

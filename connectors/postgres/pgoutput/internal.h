@@ -199,7 +199,7 @@ void pg_parts_free(struct pgoutput *decoder);
 /* The table of a change, or NULL with PROTOCOL when no Relation message described it. */
 struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid, struct cdc_error *error);
 /* To be called at each change, of the table that it names. */
-void pg_relations_changed(struct pg_relations *relations, struct pg_table *table);
+const struct pg_table *pg_relations_changed(struct pg_relations *relations, struct pg_table *table);
 int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error);
 int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_error *error);
 /* The key of a table that was not certain before (unsure_until), for a transaction whose commit record is at lsn. */

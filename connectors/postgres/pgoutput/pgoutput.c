@@ -246,9 +246,13 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
 
 static struct pg_table *row_table(struct pgoutput *decoder, uint32_t oid, struct cdc_error *error)
 {
+    const struct pgoutput_settings *settings = &decoder->settings;
     struct pg_table *table = change_table(decoder, oid, error);
-    if (table && decoder->relations.described[1] != 0)
-        pg_relations_changed(&decoder->relations, table);
+    const struct pg_table *partition =
+        table && decoder->relations.described[1] != 0 ? pg_relations_changed(&decoder->relations, table) : NULL;
+    if (partition && settings->passed_by &&
+        settings->passed_by(settings->describe_context, partition, table, error) < 0)
+        return NULL;
     return table;
 }
 

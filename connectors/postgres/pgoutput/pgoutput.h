@@ -29,6 +29,9 @@ struct pgoutput_settings {
     void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
     /* Each Relation message, before all else: of tables that are not selected, too. May be NULL. 0 or -1 */
     int (*announced)(void *context, const struct pg_table *table, struct cdc_error *error);
+    /* A change of partition comes as one of table, as the server has described both. Called for the first one after that. May be NULL. */
+    int (*passed_by)(void *context, const struct pg_table *partition, const struct pg_table *table,
+                     struct cdc_error *error);
     /* A change of the table is omitted, and the sink of that offset file needs it (pgoutput_set_needed). 1: the table will be read
      * again, and its changes are omitted from now on; 0: it will not, which is an error (CONFIG); -1. NULL: 0 */
     int (*needed)(void *context, const struct pg_table *table, const char *offset_file, struct cdc_error *error);

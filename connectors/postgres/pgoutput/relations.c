@@ -299,7 +299,7 @@ static void count_unlike(const struct pg_relations *relations, struct pg_table *
 /* Before the first change of a partition that comes as another table's the server describes both, that table first:
  *      R t   R t_1   U t ...
  * Two tables are described without a change of the first by TRUNCATE only, whose message names both (and does not call this). */
-void pg_relations_changed(struct pg_relations *relations, struct pg_table *table)
+const struct pg_table *pg_relations_changed(struct pg_relations *relations, struct pg_table *table)
 {
     struct pg_table *partition = relations->described[0] == table->oid && relations->described[1] != table->oid
                                      ? look_up(relations, relations->described[1])
@@ -307,6 +307,7 @@ void pg_relations_changed(struct pg_relations *relations, struct pg_table *table
     if (partition)
         count_unlike(relations, partition, table->oid, relations->is_unlike);
     relations->described[0] = relations->described[1] = 0;
+    return partition;
 }
 
 static void forget_types(struct pg_relations *relations)

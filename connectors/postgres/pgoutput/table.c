@@ -56,14 +56,6 @@ struct pg_composite *pg_table_composite(struct pg_table *table, uint32_t oid)
     return composite;
 }
 
-/* Arrays of enums, domains and extension types: format_type() says "mood[]". */
-static void settle_array(struct pg_column *column)
-{
-    size_t n = column->type_name ? strlen(column->type_name) : 0;
-    if (column->type.kind == PG_TEXT && n > 2 && strcmp(column->type_name + n - 2, "[]") == 0)
-        column->type = (struct pg_type){.kind = PG_ARRAY, .element = PG_TEXT, .delimiter = ','};
-}
-
 static int bad_name(const struct pg_table *table, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "table with oid %u: a name in it is not valid UTF-8", table->oid);
@@ -101,7 +93,6 @@ int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *d
     table->has_json = false;
     for (size_t i = 0; i < table->n_columns; i++) {
         struct pg_column *column = &table->columns[i];
-        settle_array(column);
         /* Neither a primary key nor the index of a replica identity may have NULL. The catalogs cannot say so of a table
          * that was dropped since. */
         column->nullable = column->nullable && !column->key;

@@ -88,7 +88,8 @@ struct pg_cell {
     const char *p;
     uint32_t n;
     char kind;
-    bool raw; /* of kind 't': bytes that are no text in the database's encoding (encoding.h) */
+    bool raw;   /* of kind 't': bytes that are no text in the database's encoding (encoding.h) */
+    bool plain; /* of kind 't': ASCII that JSON has as it is; false: it may be */
 };
 enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
 /* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c:

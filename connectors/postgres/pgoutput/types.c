@@ -2,6 +2,7 @@
 /* The server's text form of a value, as JSON (cdc-event(5), "Values"). */
 #include "connectors/postgres/pgoutput/nested.h"
 #include "connectors/postgres/pgoutput/number.h"
+#include "connectors/postgres/pgoutput/short.h"
 #include "connectors/postgres/pgoutput/table.h"
 
 #include <cdc/json.h>
@@ -408,12 +409,29 @@ static inline bool in_part(const struct pg_column *column, enum pg_row_part part
     return part == PG_ROW_ALL || (part == PG_ROW_KEY ? column->key : column->identity);
 }
 
+/* What most values are. NULL: the value is another one, and nothing is written; else where it ends. There is room. */
+static inline char *append_short(char *p, enum pg_kind kind, const struct pg_cell *cell)
+{
+    size_t n = cell->n;
+    if (kind == PG_TEXT) {
+        *p++ = '"';
+        pg_short_copy(p, cell->p, n);
+        p[n] = '"';
+        return p + n + 1;
+    }
+    if (kind != PG_INTEGER || !pg_short_digits(cell->p, n) || (n > 1 && *cell->p == '0'))
+        return NULL;
+    pg_short_copy(p, cell->p, n);
+    return p + n;
+}
+
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
                    enum pg_row_part part, const struct cdc_value_format *format, struct pg_value_counts *counts)
 {
     const struct pg_value_place place = {format, counts, append_inner, 0};
+    size_t end_of_part = part == PG_ROW_KEY ? table->key_end : table->n_columns;
     char separator = '{';
-    for (size_t i = 0; i < table->n_columns; i++) {
+    for (size_t i = 0; i < end_of_part; i++) {
         const struct pg_column *column = &table->columns[i];
         const struct pg_cell *cell = &cells[i];
         if (cell->kind == 'u' || !in_part(column, part))
@@ -424,10 +442,13 @@ void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const stru
             return;
         char *p = out->data + out->len;
         *p++ = separator;
-        memcpy(p, column->name_json.data, column->name_json.len);
+        pg_short_copy(p, column->name_json.data, column->name_json.len);
         out->len += column->name_json.len + 1;
         separator = ',';
-        if (cell->kind == 'n')
+        char *end = cell->plain ? append_short(out->data + out->len, column->type.kind, cell) : NULL;
+        if (end)
+            out->len = (size_t)(end - out->data);
+        else if (cell->kind == 'n')
             cdc_buf_lit(out, "null");
         else if (cell->raw)
             append_raw(out, cell, counts);

@@ -4,6 +4,7 @@
 
 #include "connectors/postgres/session/query.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,32 +90,75 @@ static size_t unescape(char *field, size_t n)
     return (size_t)(to - field);
 }
 
+/* Which of the n bytes at p, 8 at most, are a tab, or none that JSON has as it is in ASCII: the top bit of their byte, the first
+ * byte the lowest; some others as well, right after one of them. before: that many bytes may be read before p. */
+static inline uint64_t find_special(const char *p, size_t n, size_t before)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    uint64_t word = 0;
+    if (n >= 8)
+        memcpy(&word, p, 8);
+    else if (before >= 8 - n)
+        memcpy(&word, p + n - 8, 8);
+    else
+        memcpy(&word, p, n);
+    word = le64toh(word);
+    if (n < 8 && before >= 8 - n)
+        word >>= 8 * (8 - n);
+    uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
+    uint64_t hits = ((word - ones * 0x20) | (quote - ones) | (backslash - ones) | word) & highs;
+    return n >= 8 ? hits : hits & ((UINT64_C(1) << 8 * n) - 1);
+}
+
+/* A field that ends before `end`. */
+static inline void take_field(struct pg_cell *cell, char *field, const char *end, bool plain, bool escaped)
+{
+    size_t n = (size_t)(end - field);
+    cell->p = field;
+    cell->raw = false;
+    cell->plain = plain;
+    cell->kind = escaped && n == 2 && field[0] == '\\' && field[1] == 'N' ? 'n' : 't';
+    cell->n = (uint32_t)(escaped ? unescape(field, n) : n);
+}
+
 /* The text form: fields parted by tabs, escapes inside them, \N for NULL. Three fields, the second with a tab
  * inside:
  *      1<TAB>a\tb<TAB>\N<LF>
  * A tab or line feed of a value is always escaped, so each raw tab is a border. A value that reads \N is sent as
- * \\N: three bytes, and no NULL. */
+ * \\N: three bytes, and no NULL. Returns the number of fields; one more than there are columns where there are more. */
+static size_t split(const struct pg_scan *scan, char *line, size_t n)
+{
+    size_t found = 0, n_columns = scan->table->n_columns;
+    bool plain = true, escaped = false;
+    char *field = line;
+    for (size_t at = 0; at < n; at += 8) {
+        for (uint64_t hits = find_special(line + at, n - at, at); hits != 0; hits &= hits - 1) {
+            char *p = line + at + __builtin_ctzll(hits) / 8;
+            if (*p != '\t') {
+                plain = false;
+                escaped |= *p == '\\';
+                continue;
+            }
+            if (found >= n_columns)
+                return n_columns + 1;
+            take_field(&scan->cells[found++], field, p, plain, escaped);
+            field = p + 1;
+            plain = true;
+            escaped = false;
+        }
+    }
+    /* A table without columns has empty rows. */
+    if (found >= n_columns)
+        return n == 0 ? 0 : n_columns + 1;
+    take_field(&scan->cells[found++], field, line + n, plain, escaped);
+    return found;
+}
+
 int pg_scan_split(struct pg_scan *scan, char *line, size_t n, struct cdc_error *error)
 {
     const struct pg_table *table = scan->table;
-    char *p = line, *end = p + n;
-    /* Most rows have no backslash at all: one fast search spares a look at each byte of each field. */
-    bool escapes = memchr(p, '\\', n) != NULL;
-    size_t found = 0;
-    for (; found < table->n_columns && p <= end; found++) {
-        struct pg_cell *cell = &scan->cells[found];
-        char *tab = memchr(p, '\t', (size_t)(end - p));
-        size_t length = (size_t)((tab ? tab : end) - p);
-        cell->p = p;
-        cell->raw = false;
-        cell->kind = escapes && length == 2 && p[0] == '\\' && p[1] == 'N' ? 'n' : 't';
-        cell->n = (uint32_t)(escapes ? unescape(p, length) : length);
-        p += length + 1;
-    }
-    /* p stands one after the tab that would follow the last field: at end + 1, or fields are missing or too many. A
-     * table without columns has empty rows. */
-    if (found == table->n_columns && (p == end + 1 || (found == 0 && n == 0)))
-        return pg_encoding_convert_row(scan->encoding, &scan->converted, scan->cells, found, error);
+    if (split(scan, line, n) == table->n_columns)
+        return pg_encoding_convert_row(scan->encoding, &scan->converted, scan->cells, table->n_columns, error);
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the server sent a row with another number of columns",
                          table->schema, table->name);
 }

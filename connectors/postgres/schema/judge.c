@@ -445,6 +445,17 @@ static bool was_detached(const struct pg_judge *judge)
     return !judge->republished && cdc_json_member(judge->before, "links").p && differs(judge, "links");
 }
 
+/* It was in another schema, and is back; or a table above it was, with whose schema it is published:
+ *      ALTER TABLE p SET SCHEMA away; UPDATE p_1 ...; ALTER TABLE p SET SCHEMA s        p_1 is in no line, and is as it was */
+static const char *judge_space(const struct pg_judge *judge)
+{
+    if (cdc_json_member(judge->before, "space").p && differs(judge, "space"))
+        return "it was in another schema, and is back";
+    if (!judge->republished && cdc_json_member(judge->before, "above").p && differs(judge, "above"))
+        return "a partitioned table with whose schema it is published was in another schema";
+    return NULL;
+}
+
 static const char *judge_table(const struct pg_judge *judge)
 {
     if (differs(judge, "oid"))
@@ -457,6 +468,9 @@ static const char *judge_table(const struct pg_judge *judge)
         return "it was detached from a partitioned table, and attached again";
     if (was_renamed(judge))
         return "it was renamed, and renamed back";
+    const char *moved = judge_space(judge);
+    if (moved)
+        return moved;
     if (differs(judge, "key"))
         return "it has another key";
     const char *types = judge_types(judge);

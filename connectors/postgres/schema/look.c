@@ -69,6 +69,21 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
 #define LINKS_BY_SCHEMA                                                                                                \
     " OR EXISTS (SELECT 1 FROM pg_publication_namespace s JOIN pg_class l ON l.relnamespace = s.pnnspid WHERE "        \
     "s.pnpubid = p.oid AND l.oid = x.relid)"
+/* A table's place in its schema: its row is written when the table is made, and when it comes to another schema. The row of its type is,
+ * too, but also when it gets another owner. */
+#define SPACE_OF(oid)                                                                                                  \
+    "(SELECT sd.xmin::text::int8 FROM pg_depend sd WHERE sd.classid = 'pg_class'::regclass AND sd.objid = " oid        \
+    " AND sd.objsubid = 0 AND sd.refclassid = 'pg_namespace'::regclass)"
+/* Of a partition that is published with the schema of a table above it alone: when those tables came there. */
+#define ABOVE_BY_SCHEMA                                                                                                \
+    "(SELECT json_agg(" SPACE_OF("l.oid") " ORDER BY a.up) FROM pg_partition_ancestors(c.oid) WITH ORDINALITY "        \
+                                          "a(relid, up) JOIN pg_class l ON l.oid = a.relid JOIN "                      \
+                                          "pg_publication_namespace s ON s.pnnspid = l.relnamespace "                  \
+                                          "AND s.pnpubid = p.oid WHERE a.up > 1 AND NOT EXISTS (SELECT 1 FROM "        \
+                                          "pg_publication_rel r WHERE r.prpubid = p.oid "                              \
+                                          "AND r.prrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM "                      \
+                                          "pg_publication_namespace o WHERE o.pnpubid = p.oid AND "                    \
+                                          "o.pnnspid = c.relnamespace))"
 #define PARTS_AS_LIST                                                                                                  \
     "(SELECT json_agg(json_build_array(t.inhrelid::text::int8, t.file::text::int8, t.by::text::int8"                   \
     ", t.toast::text::int8) ORDER BY t.inhrelid) FROM " PARTS_OF_C " t)"
@@ -94,15 +109,17 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "f.oid) FILTER (WHERE f.typtype IN ('c', 'e')) AS types, (SELECT x.xmin::text::int8 FROM f fc JOIN pg_attribute "  \
     "x ON x.attrelid = fc.typrelid AND x.attnum > 0 WHERE fc.typtype = 'c' ORDER BY age(x.xmin) LIMIT 1) AS altered, " \
     "CASE WHEN bool_or(f.nested) THEN $3 END AS nested FROM f)"
-#define FORM_OF_C(listed, generated, links)                                                                            \
+#define FORM_OF_C(listed, generated, links, above)                                                                     \
     "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
     ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'links', CASE WHEN c.relispartition AND NOT p.puballtables "           \
-    "THEN " links " END, 'keyed', (SELECT d.xmin::text::int8 " PG_PRIMARY_OF_C "), 'key', " KEY_OF_C                   \
-    ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                                           \
-        listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST                                  \
-                           " END, 'types', coalesce(k.types, '[]'), 'altered', k.altered, 'nested', k.nested)"
-#define SHAPES_SQL(schemas, listed, generated, links, since_18)                                                        \
+    "THEN " links " END, 'above', CASE WHEN c.relispartition THEN " above " END, 'space', " SPACE_OF(                  \
+        "c.oid") ", 'keyed', (SELECT d.xmin::text::int8 " PG_PRIMARY_OF_C "), 'key', " KEY_OF_C                        \
+                 ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                              \
+                     listed,                                                                                           \
+                     generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST                             \
+                                " END, 'types', coalesce(k.types, '[]'), 'altered', k.altered, 'nested', k.nested)"
+#define SHAPES_SQL(schemas, listed, generated, links, above, since_18)                                                 \
     "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "         \
     "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "          \
     "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS "    \
@@ -110,8 +127,8 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, "                     \
     "c.oid::text::int8 AS oid, m.xmin::text::int8 AS made, y.xmin::text::int8 AS named, coalesce(b.by, 0) AS by, "     \
     "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, c.relnatts AS columns, " FORM_OF_C(             \
-        listed, generated,                                                                                             \
-        links) "::text AS is "                                                                                         \
+        listed, generated, links,                                                                                      \
+        above) "::text AS is "                                                                                         \
                "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON "                 \
                "y.oid = c.reltype LEFT JOIN "                                                                          \
                "pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 LEFT JOIN LATERAL " PUBLISHED_BY(               \
@@ -132,9 +149,10 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
 static const char *shapes_sql(PGconn *sql)
 {
     int version = PQserverVersion(sql);
-    return version >= 180000   ? SHAPES_SQL(SCHEMAS, LISTED, GENERATED, LINKS_OF_C(LINKS_BY_SCHEMA), ", p.pubgencols")
-           : version >= 150000 ? SHAPES_SQL(SCHEMAS, LISTED, "false", LINKS_OF_C(LINKS_BY_SCHEMA), "")
-                               : SHAPES_SQL("", "true", "false", LINKS_OF_C(""), "");
+    return version >= 180000
+               ? SHAPES_SQL(SCHEMAS, LISTED, GENERATED, LINKS_OF_C(LINKS_BY_SCHEMA), ABOVE_BY_SCHEMA, ", p.pubgencols")
+           : version >= 150000 ? SHAPES_SQL(SCHEMAS, LISTED, "false", LINKS_OF_C(LINKS_BY_SCHEMA), ABOVE_BY_SCHEMA, "")
+                               : SHAPES_SQL("", "true", "false", LINKS_OF_C(""), "NULL", "");
 }
 
 /* Those under whose names changes come. */

@@ -23,7 +23,7 @@ struct members {
     size_t n, capacity;
     uint32_t publication; /* its oid; 0: there is none, or it is not known */
     char row[24], is[64]; /* the transaction that wrote its row; its owner, and what it publishes */
-    char whole[128];      /* what changes with each alteration, also of tables that are not selected */
+    char whole[192];      /* what changes with each alteration, also of tables that are not selected */
     uint64_t next;        /* the id of the next transaction */
 };
 
@@ -131,9 +131,14 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
     "t ON "                                                                                                            \
     "t.relnamespace = s.pnnspid AND t.relkind IN ('r', 'p') AND t.relpersistence = 'p'"
 
+/* With the partitioned tables in them, whose partitions are published wherever they are: one that is in another schema for a while, and is
+ * back, has another row of where it is. */
 #define WHOLE_SCHEMAS                                                                                                  \
     ", (SELECT concat(count(*), ' ', sum(hashtext(s::text)::bigint)) FROM pg_publication_namespace s WHERE s.pnpubid " \
-    "= p.oid)"
+    "= p.oid), (SELECT concat(count(*), ' ', sum(hashtext(concat(d.objid, ' ', d.xmin))::bigint)) FROM "               \
+    "pg_publication_namespace s JOIN pg_class c ON c.relnamespace = s.pnnspid AND c.relkind = 'p' JOIN pg_depend d "   \
+    "ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.refclassid = "                   \
+    "'pg_namespace'::regclass WHERE s.pnpubid = p.oid)"
 #define SINCE_18 ", p.pubgencols"
 /* Each partition that comes under the name of a partitioned table with publish_via_partition_root, and under its own without. */
 #define PARTITIONS_SQL(schemas)                                                                                        \

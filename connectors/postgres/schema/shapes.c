@@ -104,6 +104,7 @@ int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, int64_t columns, u
     shape->was = shape->gone = NULL;
     shape->columns = columns;
     shape->oid = is.p && cdc_json_int64(cdc_json_member(is, "oid"), &oid) ? (uint32_t)oid : 0;
+    shape->parted = is.p && cdc_json_type(cdc_json_member(is, "parts")) == CDC_JSON_ARRAY;
     shape->at = at;
     shape->own = own;
     return 0;
@@ -117,6 +118,7 @@ void pg_shapes_leave(struct pg_shape *shape, uint64_t at)
     shape->is = shape->gone = NULL;
     shape->columns = -1;
     shape->oid = 0;
+    shape->parted = false;
     shape->at = at;
     shape->own = true;
 }
@@ -545,6 +547,35 @@ const struct pg_shape *pg_shapes_misnamed(const struct pg_shapes *shapes, const 
         if (shape->oid == table->oid)
             return compare(shape, table->schema, table->name) != 0 && (lsn >= shape->at || was_there(shape)) ? shape
                                                                                                              : NULL;
+    }
+    return NULL;
+}
+
+/* [[16390,16390,751,0],...]: each begins with its oid. */
+static bool has_part(const struct pg_shape *shape, uint32_t oid)
+{
+    struct cdc_json_iter parts, fields;
+    struct cdc_span item, value;
+    int64_t part;
+    cdc_json_iter_begin(&parts, cdc_json_member(cdc_span_text(shape->is ? shape->is : ""), "parts"));
+    while (cdc_json_next_element(&parts, &item)) {
+        cdc_json_iter_begin(&fields, item);
+        if (cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &part) && part == (int64_t)oid)
+            return true;
+    }
+    return false;
+}
+
+const struct pg_shape *pg_shapes_passed_by(const struct pg_shapes *shapes, size_t *from,
+                                           const struct pg_table *partition, const struct pg_table *table, uint64_t lsn)
+{
+    while (*from < shapes->n) {
+        const struct pg_shape *shape = &shapes->items[(*from)++];
+        if (shape->oid == 0 || shape->oid == table->oid)
+            continue;
+        if ((shape->oid == partition->oid || (shape->parted && has_part(shape, partition->oid))) &&
+            (lsn >= shape->at || was_there(shape)))
+            return shape;
     }
     return NULL;
 }

@@ -20,6 +20,7 @@ struct pg_shape {
     int64_t
         columns;  /* that it has had by then, with those that were dropped: the greatest number of one. -1: not known */
     uint32_t oid; /* 0: of one that was there once under this name */
+    bool parted;  /* it has partitions */
     uint64_t at;  /* where the log was when this was seen */
     bool own;     /* it is not as the snapshot has it */
 };
@@ -96,6 +97,11 @@ bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table)
 /* Do changes that a transaction at lsn made of a table of ours come under another name? (Its schema was renamed for a while.) The
  * table, by the name that was seen; NULL: no. */
 const struct pg_shape *pg_shapes_misnamed(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
+/* Changes of a transaction at lsn that were made in a partition come as those of `table`: a table that was seen with a name of its own,
+ * the partition or one above it, has then changed without a line. From *from on, which goes on after it; NULL: there is no more. */
+const struct pg_shape *pg_shapes_passed_by(const struct pg_shapes *shapes, size_t *from,
+                                           const struct pg_table *partition, const struct pg_table *table,
+                                           uint64_t lsn);
 /* Was none of its name ever seen? */
 bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table);
 /* Could the last look see what this transaction did? Positions do not tell: a look takes a while, and a commit is in the log

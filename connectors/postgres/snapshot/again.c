@@ -99,18 +99,24 @@ static int wait_for_commits(struct snapshot_run *run, struct cdc_error *error)
                           "a role that is a member of pg_read_all_stats sees which do, and waits for these alone");
 }
 
+static int wait_for_all(struct snapshot_run *run, const struct cdc_stale *tables, struct cdc_error *error)
+{
+    return pg_snapshot_wait_writers(run, tables, error) < 0 ? -1 : wait_for_commits(run, error);
+}
+
 static int begin_round(struct snapshot_run *run, const struct cdc_stale *mark, uint64_t lsn, struct cdc_round **round,
                        struct cdc_error *error)
 {
     struct pg_slot slot;
     char hint[160], *read_at = NULL;
+    const struct snapshot_settling settling = {wait_for_all, mark};
     snprintf(hint, sizeof hint,
              "drop slot \"%s\" (pg-cdc --drop), remove the offset files of the pipeline and the copies, and begin anew",
              run->pg->slot);
     if (pg_slot_read(run->sql, run->pg->slot, &slot, error) < 0 ||
         pg_slot_refuse_standby(run->sql, run->pg->slot, &slot, error) != 0 ||
-        pg_snapshot_check_log(run, &slot, lsn, error) < 0 || pg_snapshot_wait_writers(run, mark, error) < 0 ||
-        wait_for_commits(run, error) < 0 || pg_snapshot_begin_reading(run, &read_at, error) < 0) {
+        pg_snapshot_check_log(run, &slot, lsn, error) < 0 ||
+        pg_snapshot_begin_reading(run, &settling, &read_at, error) < 0) {
         free(read_at);
         return -1;
     }

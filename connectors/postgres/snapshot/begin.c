@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SETTLES_MAX 10
+
 /* A snapshot of its own sees more than the slot's consistent point X: transactions between X and now, which the log
  * from X on brings again. What it saw is kept (visible.h), so that the stream can omit them: a table without a key
  * would get their rows twice. A standby has no position to give; there they do come twice. */
@@ -39,17 +41,27 @@ static int keep_read_at(char **read_at, struct pg_answer *row, struct cdc_error 
     return 0;
 }
 
-/* What the publication has, as of the snapshot: the stream compares (members.h). */
-static int keep_members(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_members(struct snapshot_run *run, char **members, struct cdc_error *error)
 {
-    struct pg_members members = {.json = CDC_BUF_INIT};
-    if (pg_members_update(&members, run->sql, run->pg, (struct cdc_span){NULL, 0}, run->log, error) < 0)
+    struct pg_members seen = {.json = CDC_BUF_INIT};
+    if (pg_members_update(&seen, run->sql, run->pg, (struct cdc_span){NULL, 0}, run->log, error) < 0)
         return -1;
-    const char *before = run->state.publication, *now = members.json.data;
-    run->republished = !before || !now || strcmp(before, now) != 0;
-    free(run->state.publication);
-    run->state.publication = members.json.data;
+    free(*members);
+    *members = seen.json.data;
     return 0;
+}
+
+static bool is_same(const char *before, const char *now)
+{
+    return before && now && strcmp(before, now) == 0;
+}
+
+/* What the publication has, as of the snapshot: the stream compares (members.h). TAKES members. */
+static void keep_members(struct snapshot_run *run, char *members)
+{
+    run->republished = !is_same(run->state.publication, members);
+    free(run->state.publication);
+    run->state.publication = members;
 }
 
 int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, struct cdc_error *error)
@@ -219,6 +231,27 @@ static int check_tables(struct snapshot_run *run, struct cdc_error *error)
     return status;
 }
 
+static int begin_again(struct snapshot_run *run, struct cdc_error *error);
+
+/* What the publication had when the slot began to be made it has to have had at X, too: what was written to a table while it was out of
+ * it is in no line, and not in the rows of X where that transaction commits later. Else the rows are read as a further attempt does. */
+static int check_members(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *now = NULL;
+    if (pg_snapshot_members(run, &now, error) < 0)
+        return -1;
+    bool same = is_same(run->state.publication, now);
+    free(now);
+    if (same)
+        return 0;
+    cdc_log_write(run->log, CDC_LOG_INFO, "publication \"%s\" was altered while the slot was made",
+                  run->pg->publication);
+    if (pg_snapshot_execute(&run->workers[0], "ROLLBACK", "cannot begin to read anew", error) < 0 ||
+        begin_again(run, error) < 0)
+        return -1;
+    return pg_snapshot_state_save(run, error); /* what is seen of the log since X, before the first row */
+}
+
 /* The connection that made the slot holds the snapshot until its next command or its end. Once our own transaction
  * has imported it, it lives on there, and the connection may go. */
 static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
@@ -228,15 +261,18 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
+    char *members = NULL;
     if (check_tables(run, error) < 0 || pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 ||
-        (run->pg->selection.columns.count > 0 && check_tables(run, error) < 0) || keep_members(run, error) < 0)
+        (run->pg->selection.columns.count > 0 && check_tables(run, error) < 0) ||
+        pg_snapshot_members(run, &members, error) < 0)
         return -1;
+    keep_members(run, members);
     PGconn *replication = pg_connect_walsender(run->pg, run->sql, error);
     if (!replication)
         return -1;
     int result = create_slot(run, replication, error);
     PQfinish(replication);
-    return result;
+    return result < 0 ? -1 : check_members(run, error);
 }
 
 static int lost(struct snapshot_run *run, const char *why, struct cdc_error *error)
@@ -329,29 +365,56 @@ int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, 
     return check_publication(run, error) < 0 || check_identity(run, lsn, error) < 0 ? -1 : 0;
 }
 
-/* xmax of a snapshot would not do: it comes after the last transaction that has ended, and one that began later may run, or wait for
- * a standby:
- *      100 begins | 101 begins, and writes | 100 commits: xmax is 101
- * On a standby there is no other one. */
-int pg_snapshot_bound(struct snapshot_run *run, char *xid, size_t size, struct cdc_error *error)
+/* Begins, and once more where the publication is not what it was before: what was written to a table while it was out of that comes in
+ * no line, and its rows do not show it until that transaction has ended. */
+static int begin_settled(struct snapshot_run *run, const struct snapshot_settling *settling, char **members,
+                         char **read_at, struct cdc_error *error)
 {
-    static const char what[] = "cannot ask for the newest transaction";
-    PGresult *result = pg_query_rows(run->sql,
-                                     "SELECT (CASE WHEN pg_is_in_recovery() THEN "
-                                     "pg_snapshot_xmax(pg_current_snapshot()) ELSE pg_current_xact_id() END)::xid AS "
-                                     "next",
-                                     0, NULL, what, error);
-    if (!result)
-        return -1;
-    struct pg_answer row = {.result = result};
-    snprintf(xid, size, "%s", pg_answer_text(&row, "next"));
-    PQclear(result);
-    return pg_answer_good(&row, what, error);
+    for (int tries = 0; tries < SETTLES_MAX; tries++) {
+        char *now = NULL;
+        if (begin(run, NULL, read_at, error) < 0 || pg_snapshot_members(run, &now, error) < 0)
+            return -1;
+        bool same = is_same(*members, now);
+        free(*members);
+        *members = now;
+        if (same)
+            return 0;
+        if (pg_snapshot_execute(&run->workers[0], "ROLLBACK", "cannot begin to read anew", error) < 0 ||
+            settling->wait(run, settling->tables, error) < 0)
+            return -1;
+    }
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                         "publication \"%s\" is altered again and again, so that no rows can be read",
+                         run->pg->publication);
 }
 
-int pg_snapshot_begin_reading(struct snapshot_run *run, char **read_at, struct cdc_error *error)
+int pg_snapshot_begin_reading(struct snapshot_run *run, const struct snapshot_settling *settling, char **read_at,
+                              struct cdc_error *error)
 {
-    return begin(run, NULL, read_at, error);
+    char *members = NULL;
+    int status = pg_snapshot_members(run, &members, error);
+    if (status == 0)
+        status = settling->wait(run, settling->tables, error);
+    if (status == 0)
+        status = begin_settled(run, settling, &members, read_at, error);
+    free(members);
+    return status;
+}
+
+/* Of an attempt before that kept nothing of the publication nothing is the same. */
+static int begin_again(struct snapshot_run *run, struct cdc_error *error)
+{
+    const struct snapshot_settling settling = {pg_snapshot_wait_writers, NULL};
+    struct snapshot_state *state = &run->state;
+    char *members = state->publication ? strdup(state->publication) : NULL;
+    if (state->publication && !members)
+        return cdc_error_memory(error);
+    if (begin_settled(run, &settling, &members, &state->read_at, error) < 0) {
+        free(members);
+        return -1;
+    }
+    keep_members(run, members);
+    return 0;
 }
 
 /* The slot is there already, by an earlier attempt: same X, newer snapshot. */
@@ -360,8 +423,7 @@ static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, st
     struct snapshot_state *state = &run->state;
     if (!state->has_point && take_point(run, slot, error) < 0)
         return -1;
-    if (pg_snapshot_check_log(run, slot, state->attempt.origin, error) < 0 ||
-        begin(run, NULL, &state->read_at, error) < 0 || keep_members(run, error) < 0)
+    if (pg_snapshot_check_log(run, slot, state->attempt.origin, error) < 0 || begin_again(run, error) < 0)
         return -1;
     if (begin_attempt(run, error) < 0)
         return -1;

@@ -124,7 +124,7 @@ static int send(struct snapshot_worker *worker, const struct pg_scan_source *sou
     PGresult *result = NULL;
     append_range(&range, worker->run, &worker->chunk);
     pg_scan_statement(&text, source, range.data);
-    if (range.failed || text.failed || worker->fixed.failed)
+    if (range.failed || text.failed || worker->head.failed || worker->fixed.failed)
         cdc_error_memory(error);
     else
         result = pg_snapshot_command(worker, text.data, PGRES_COPY_OUT, what, error);

@@ -91,6 +91,7 @@ struct snapshot_worker {
     struct snapshot_chunk chunk;
     bool in_turn;
     size_t locked;        /* the table that its transaction has locked last; SIZE_MAX: none */
+    struct cdc_buf head;  /* of rows: up to the number in pos */
     struct cdc_buf fixed; /* of a table's rows: from after pos up to the row */
     struct cdc_buf kept;  /* rows before its turn: a length (size_t), and so many bytes */
     uint64_t received;    /* bytes of rows of the chunk */
@@ -190,11 +191,17 @@ int pg_snapshot_execute(struct snapshot_worker *worker, const char *text, const 
 int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
 /* Are slot, publication and log still those of the position lsn, where an attempt began? LOST when they are not. */
 int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, uint64_t lsn, struct cdc_error *error);
-/* An id that is greater than those of all transactions that run by now, as a text for SQL's xid. Not in the attempt's own
- * transaction. */
-int pg_snapshot_bound(struct snapshot_run *run, char *xid, size_t size, struct cdc_error *error);
-/* Begins the transaction that the rows are read in. *read_at becomes what it sees of the log. */
-int pg_snapshot_begin_reading(struct snapshot_run *run, char **read_at, struct cdc_error *error);
+/* What there is of the publication now (members.h), as a NEW text in the place of *members; NULL: there is none. */
+int pg_snapshot_members(struct snapshot_run *run, char **members, struct cdc_error *error);
+/* The transactions that are to have ended before rows are read. wait: as pg_snapshot_wait_writers. BORROWS. */
+struct snapshot_settling {
+    int (*wait)(struct snapshot_run *run, const struct cdc_stale *tables, struct cdc_error *error);
+    const struct cdc_stale *tables;
+};
+/* Waits, and begins the transaction that the rows are read in, with the publication as it was before that: else both once more.
+ * *read_at becomes what it sees of the log. */
+int pg_snapshot_begin_reading(struct snapshot_run *run, const struct snapshot_settling *settling, char **read_at,
+                              struct cdc_error *error);
 
 /* Before any query of the transaction. */
 int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, struct cdc_error *error);
@@ -265,8 +272,11 @@ void pg_snapshot_idle_end(struct snapshot_run *run);
 int pg_snapshot_again(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- writers.c -- */
-/* Waits for the transactions that wrote to these tables before the stream saw that they are stale: of what they write the log may
- * lack a part. TEMPORARY after a while. */
+/* An id that is greater than those of all transactions that run by now, as a text for SQL's xid. Not in the attempt's own
+ * transaction. */
+int pg_snapshot_bound(struct snapshot_run *run, char *xid, size_t size, struct cdc_error *error);
+/* Waits for the transactions that wrote to these tables (NULL: to all that are selected) by now: of what they write the log may lack
+ * a part. TEMPORARY after a while. */
 int pg_snapshot_wait_writers(struct snapshot_run *run, const struct cdc_stale *tables, struct cdc_error *error);
 
 /* -- tables.c -- */

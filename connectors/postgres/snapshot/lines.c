@@ -103,8 +103,10 @@ void pg_snapshot_truncate_line(struct snapshot_worker *worker, const struct pg_t
 void pg_snapshot_prepare_rows(struct snapshot_worker *worker, const struct pg_table *table)
 {
     struct snapshot_run *run = worker->run;
-    struct cdc_buf *fixed = &worker->fixed;
-    fixed->len = 0;
+    struct cdc_buf *head = &worker->head, *fixed = &worker->fixed;
+    head->len = fixed->len = 0;
+    cdc_buf_lit(head, "{\"op\":\"r\",\"pos\":\"");
+    cdc_buf_text(head, run->pos_head);
     numbers(run, fixed);
     cdc_buf_append_buf(fixed, &table->source_head);
     pg_source_tail(fixed, run->ts_ms, 0, run->of.origin, "true");
@@ -116,15 +118,16 @@ void pg_snapshot_row_line(struct snapshot_worker *worker, const struct pg_table 
     struct cdc_buf *out = cdc_writer_buf(worker->run->writer);
     const struct cdc_value_format *format = &worker->run->pg->format;
     struct pg_value_counts counts = {0};
-    cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
-    append_pos(worker->run, out);
+    cdc_buf_append_buf(out, &worker->head);
+    cdc_buf_hex(out, ++worker->run->lines, NUMBER_DIGITS);
     cdc_buf_append_buf(out, &worker->fixed);
     if (table->has_key) {
         pg_row_append(out, table, cells, PG_ROW_KEY, format, &counts);
         cdc_buf_lit(out, ",\"before\":null,\"after\":");
     }
     pg_row_append(out, table, cells, PG_ROW_ALL, format, &counts);
-    pg_row_append_json_null(out, table, cells, "json_null");
+    if (table->has_json)
+        pg_row_append_json_null(out, table, cells, "json_null");
     cdc_buf_lit(out, "}\n");
     worker->rows++;
     worker->chunk_rows++;

@@ -20,6 +20,7 @@ static void worker_free(struct snapshot_worker *worker)
 {
     pg_encoding_free(&worker->encoding);
     PQfinish(worker->sql);
+    cdc_buf_free(&worker->head);
     cdc_buf_free(&worker->fixed);
     cdc_buf_free(&worker->kept);
 }
@@ -72,8 +73,12 @@ int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error)
     if (run->failed_fd < 0)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "cannot make an event: %s", strerror(errno));
     for (size_t i = 0; i < jobs; i++)
-        run->workers[i] = (struct snapshot_worker){
-            .run = run, .locked = SIZE_MAX, .fixed = CDC_BUF_INIT, .kept = CDC_BUF_INIT, .in_turn = i == 0};
+        run->workers[i] = (struct snapshot_worker){.run = run,
+                                                   .locked = SIZE_MAX,
+                                                   .head = CDC_BUF_INIT,
+                                                   .fixed = CDC_BUF_INIT,
+                                                   .kept = CDC_BUF_INIT,
+                                                   .in_turn = i == 0};
     run->n_workers = 1;
     run->sql = pg_connect_suited(run->pg, suits, run, error);
     if (!run->sql || take_connection(&run->workers[0], run->sql, error) < 0)

@@ -10,11 +10,14 @@
  * written to could not be read. */
 #include "connectors/postgres/snapshot/internal.h"
 
+#include "connectors/postgres/schema/catalog.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
 #include <cdc/json.h>
 #include <cdc/retry.h>
+#include <cdc/stale.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,27 +76,64 @@ static int wait_for(struct snapshot_run *run, const char *tables, const char *xi
             return n < 0 ? -1 : 0;
         if (waited == 0)
             cdc_log_write(run->log, CDC_LOG_INFO,
-                          "waiting for %lld transaction%s that wrote to tables which are to be read again",
-                          (long long)n, n == 1 ? "" : "s");
-        if (cdc_retry_wait(WRITERS_STEP_MS, run->control,
-                           "transactions that write to tables which are to be read again"))
+                          "waiting for %lld transaction%s that wrote to tables which are to be read", (long long)n,
+                          n == 1 ? "" : "s");
+        if (cdc_retry_wait(WRITERS_STEP_MS, run->control, "transactions that write to tables which are to be read"))
             return cdc_snapshot_stopped(error);
     }
     cdc_error_set(
         error, CDC_EXIT_TEMPORARY,
-        "transactions are open that wrote to tables before these were to be read again, and what they write may "
-        "not be in the log");
+        "transactions are open that wrote to tables before these were to be read, and what they write may not be in "
+        "the log");
     return cdc_error_hint(error,
                           "end them (pg_locks shows who holds a RowExclusiveLock), or let them end: it is tried again");
+}
+
+/* xmax of a snapshot would not do: it comes after the last transaction that has ended, and one that began later may run, or wait for
+ * a standby:
+ *      100 begins | 101 begins, and writes | 100 commits: xmax is 101
+ * On a standby there is no other one. */
+int pg_snapshot_bound(struct snapshot_run *run, char *xid, size_t size, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask for the newest transaction";
+    PGresult *result = pg_query_rows(run->sql,
+                                     "SELECT (CASE WHEN pg_is_in_recovery() THEN "
+                                     "pg_snapshot_xmax(pg_current_snapshot()) ELSE pg_current_xact_id() END)::xid AS "
+                                     "next",
+                                     0, NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    snprintf(xid, size, "%s", pg_answer_text(&row, "next"));
+    PQclear(result);
+    return pg_answer_good(&row, what, error);
+}
+
+/* Those that are selected, as the catalogs have them now. */
+static int list_selected(struct snapshot_run *run, struct cdc_stale *tables, struct cdc_error *error)
+{
+    struct pg_catalog catalog;
+    int status = pg_catalog_read(run->sql, run->pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
+    for (size_t i = 0; status == 0 && i < catalog.n; i++)
+        if (pg_catalog_is_meant(&catalog.tables[i], run->pg))
+            status = cdc_stale_add(tables, "", catalog.tables[i].schema, catalog.tables[i].name, "", error);
+    pg_catalog_free(&catalog);
+    return status;
 }
 
 int pg_snapshot_wait_writers(struct snapshot_run *run, const struct cdc_stale *tables, struct cdc_error *error)
 {
     char xid[24];
+    struct cdc_stale selected = {.at = NULL};
     struct cdc_buf list = CDC_BUF_INIT;
     int status = pg_snapshot_bound(run, xid, sizeof xid, error);
+    if (status == 0 && !tables)
+        status = list_selected(run, &selected, error);
     if (status == 0)
-        status = append_tables(&list, tables, error) < 0 ? -1 : wait_for(run, list.data, xid, error);
+        status = append_tables(&list, tables ? tables : &selected, error);
+    if (status == 0)
+        status = wait_for(run, list.data, xid, error);
+    cdc_stale_clear(&selected);
     cdc_buf_free(&list);
     return status;
 }

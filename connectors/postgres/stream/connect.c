@@ -82,6 +82,12 @@ static int announced(void *context, const struct pg_table *table, struct cdc_err
     return pg_heal_announced(context, table, error);
 }
 
+static int passed_by(void *context, const struct pg_table *partition, const struct pg_table *table,
+                     struct cdc_error *error)
+{
+    return pg_heal_passed_by(context, partition, table, error);
+}
+
 /* A copy goes by names, the publication by tables. */
 static void renamed(void *context, const struct pg_table *before, const struct pg_table *now)
 {
@@ -146,6 +152,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .needed = needed,
                                          .stale = stale,
                                          .announced = announced,
+                                         .passed_by = passed_by,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
     return stream->decoder ? 0 : -1;

@@ -127,3 +127,36 @@ int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, st
         return -1;
     return pg_heal_save(stream, error);
 }
+
+/* A table that is not known to be stale yet. */
+static const struct pg_shape *next_passed_by(const struct pg_stream *stream, const struct pg_table *partition,
+                                             const struct pg_table *table, uint64_t lsn)
+{
+    const struct pg_shape *shape;
+    size_t from = 0;
+    while ((shape = pg_shapes_passed_by(&stream->heal.shapes, &from, partition, table, lsn)) != NULL)
+        if (!cdc_stale_has(&stream->heal.mark, stream->identity.database, shape->schema, shape->name) &&
+            !pg_reading_withholds(stream, shape->schema, shape->name))
+            break;
+    return shape;
+}
+
+/*      ALTER PUBLICATION x ADD TABLE p; UPDATE p_1 ...; ALTER PUBLICATION x DROP TABLE p        (publish_via_partition_root)
+ * leaves no trace in the catalogs, either, and a copy of p_1 lacks what came as a change of p. */
+int pg_heal_passed_by(struct pg_stream *stream, const struct pg_table *partition, const struct pg_table *table,
+                      struct cdc_error *error)
+{
+    struct pg_heal *heal = &stream->heal;
+    uint32_t xid = 0;
+    uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder, &xid) : 0;
+    const struct pg_shape *shape = heal->on ? next_passed_by(stream, partition, table, lsn) : NULL;
+    if (!shape)
+        return 0;
+    /* Where they come so to this day, it is none of ours any more after the look. */
+    if (look_until_seen(stream, xid, error) < 0)
+        return -1;
+    while ((shape = next_passed_by(stream, partition, table, lsn)) != NULL)
+        if (pg_heal_add(stream, shape->schema, shape->name, "its changes came under another name meanwhile", error) < 0)
+            return -1;
+    return pg_heal_plan(stream, error) < 0 ? -1 : pg_heal_save(stream, error);
+}

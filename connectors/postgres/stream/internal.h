@@ -251,6 +251,10 @@ int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error);
 int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error);
 /* Which transactions may be decoded in another way, since it was altered (members.h): while they run, now and then. */
 int pg_stream_settle_members(struct pg_stream *stream, struct cdc_error *error);
+/* The walsender keeps what it has found out of a table's publication until the server tells it of a change, and where that is one of a
+ * table above it the server does not: what a transaction that was open then has left there holds for all that come after it. So once all
+ * of those have ended, and their part of the log has come, it is to be another walsender. May it still know something of before? */
+bool pg_stream_is_older(const struct pg_stream *stream);
 
 /* -- stale.c -- */
 
@@ -270,6 +274,9 @@ int pg_heal_key(struct pg_stream *stream, struct pg_table *table, struct cdc_err
 void pg_heal_composites(struct pg_stream *stream, struct pg_table *table);
 /* Before that, and of a table that is not selected: are these changes of a table that a copy has, by another name? */
 int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
+/* A change of partition comes as one of table. Tables with names of their own, that one or those above it, are stale then. */
+int pg_heal_passed_by(struct pg_stream *stream, const struct pg_table *partition, const struct pg_table *table,
+                      struct cdc_error *error);
 /* What the rounds have seen of the log, to the decoder; the log must be the one that they have seen. */
 int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error);
 /* The boundary W is due: all before lsn has come, and no transaction is open. Appends it, and the run is over. */
@@ -339,9 +346,9 @@ int pg_reading_open_session(struct pg_stream *stream, struct cdc_error *error);
 /* The key of the table as described. 1: it can be read by it, in pieces; 0; -1. */
 int pg_reading_key(struct pg_stream *stream, struct cdc_error *error);
 /* What changes with each alteration of it, as form, beside what is seen. RETURNS NEW (PQclear) */
-PGresult *pg_reading_ask_form(struct pg_reading *reading, struct cdc_error *error);
+PGresult *pg_reading_ask_form(struct pg_stream *stream, struct cdc_error *error);
 /* Before it is described. */
-int pg_reading_take_form(struct pg_reading *reading, struct cdc_error *error);
+int pg_reading_take_form(struct pg_stream *stream, struct cdc_error *error);
 /* Describes it. taken: for its rows, in their transaction. 1; 0: it cannot be read so; -1. */
 int pg_reading_describe(struct pg_stream *stream, bool taken, struct cdc_error *error);
 

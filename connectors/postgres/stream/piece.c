@@ -22,7 +22,7 @@ void pg_piece_free(struct pg_piece *piece)
 /* What the piece sees of the log, and the table's form. The position is asked for after the snapshot was taken (visible.h). */
 static int look(struct pg_stream *stream, struct pg_piece *piece, struct cdc_error *error)
 {
-    PGresult *result = pg_reading_ask_form(&stream->reading, error);
+    PGresult *result = pg_reading_ask_form(stream, error);
     if (!result)
         return -1;
     struct cdc_buf text = CDC_BUF_INIT;

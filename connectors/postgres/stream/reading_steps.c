@@ -202,7 +202,11 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     if (reading->restarts > RESTARTS_MAX || stream->converts || stream->on_standby)
         return 1;
-    int can = pg_reading_take_form(reading, error) < 0 ? -1 : pg_reading_describe(stream, false, error);
+    /* What the publication has is looked at after the form was taken: an alteration after that shows in the form. */
+    int can = pg_reading_take_form(stream, error) < 0 || pg_stream_ensure_sql(stream, error) < 0 ||
+                      pg_stream_look_at_members(stream, error) < 0
+                  ? -1
+                  : pg_reading_describe(stream, false, error);
     if (can <= 0)
         return can < 0 ? -1 : 1;
     /* From where on the fields of a composite are what they are now, a round tells. */
@@ -246,6 +250,12 @@ static int settle_step(struct pg_stream *stream, struct cdc_buf *out, int64_t no
     struct pg_reading *reading = &stream->reading;
     reading->due = now + STEP_MS;
     int settled = has_settled(reading, error);
+    bool older = settled > 0 && pg_stream_is_older(stream);
+    settled = older ? 0 : settled;
+    if (older) {
+        struct cdc_error ignored = {0};
+        PQclear(pg_query_rows(reading->sql, "SELECT pg_current_xact_id()", 0, NULL, "", &ignored)); /* as below */
+    }
     if (settled == 0 && now - reading->began > SETTLE_MS)
         return give_up(stream, error);
     if (settled <= 0)

@@ -8,19 +8,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char look_sql[] = "SELECT pg_current_snapshot() AS xids, pg_current_wal_insert_lsn() AS lsn, (SELECT "
-                               "concat_ws(' ', c.oid, c.relfilenode, "
-                               "c.xmin, (SELECT sum(hashint8(a.xmin::text::int8 * 2048 + a.attnum)) FROM pg_attribute "
-                               "a WHERE a.attrelid = c.oid AND "
-                               "a.attnum > 0)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE "
-                               "n.nspname = $1 AND c.relname = $2) AS "
-                               "form";
+/* What a table is, and what makes it part of publication $3. A transaction that wrote to it while it was out of the publication is in
+ * no line, and was not waited for where it began later than the wait for those that were open:
+ *      ALTER PUBLICATION p DROP TABLE t | A: BEGIN; UPDATE t ... | ALTER PUBLICATION p ADD TABLE t | rows are read | A: COMMIT
+ * So it is another form, and all that is open is waited for again. So it is where a partitioned table above it was in another schema. */
+#define LOOK_SQL(schemas)                                                                                              \
+    "SELECT pg_current_snapshot() AS xids, pg_current_wal_insert_lsn() AS lsn, (SELECT concat_ws(' ', c.oid, "         \
+    "c.relfilenode, c.xmin, (SELECT sum(hashint8(a.xmin::text::int8 * 2048 + a.attnum)) FROM pg_attribute a WHERE "    \
+    "a.attrelid = c.oid AND a.attnum > 0), (SELECT concat_ws(' ', p.oid, p.xmin, (SELECT string_agg(concat(r.oid, "    \
+    "':', r.xmin), ',' ORDER BY r.oid) FROM pg_publication_rel r WHERE r.prpubid = p.oid AND (r.prrelid = c.oid OR "   \
+    "(c.relispartition AND r.prrelid IN (SELECT relid FROM pg_partition_ancestors(c.oid)))))" schemas                  \
+    ") FROM pg_publication p WHERE p.pubname = $3)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "    \
+    "WHERE n.nspname = $1 AND c.relname = $2) AS form"
+#define SCHEMAS                                                                                                        \
+    ", (SELECT string_agg(s.oid::text, ',' ORDER BY s.oid) FROM pg_publication_namespace s WHERE s.pnpubid = p.oid), " \
+    "(SELECT string_agg(d.xmin::text, ',' ORDER BY d.objid) FROM pg_partition_ancestors(c.oid) a JOIN pg_depend d ON " \
+    "d.classid = 'pg_class'::regclass AND d.objid = a.relid AND d.objsubid = 0 AND d.refclassid = "                    \
+    "'pg_namespace'::regclass)"
 
-PGresult *pg_reading_ask_form(struct pg_reading *reading, struct cdc_error *error)
+PGresult *pg_reading_ask_form(struct pg_stream *stream, struct cdc_error *error)
 {
     static const char what[] = "cannot look at a table that is read again";
+    const struct pg_reading *reading = &stream->reading;
+    const char *look_sql = PQserverVersion(reading->sql) >= 150000 ? LOOK_SQL(SCHEMAS) : LOOK_SQL("");
     PGresult *result =
-        pg_query_rows(reading->sql, look_sql, 2, (const char *const[]){reading->schema, reading->name}, what, error);
+        pg_query_rows(reading->sql, look_sql, 3,
+                      (const char *const[]){reading->schema, reading->name, stream->pg->publication}, what, error);
     if (!result || PQntuples(result) == 1)
         return result;
     PQclear(result);
@@ -29,9 +42,10 @@ PGresult *pg_reading_ask_form(struct pg_reading *reading, struct cdc_error *erro
 }
 
 /* Before it is described. */
-int pg_reading_take_form(struct pg_reading *reading, struct cdc_error *error)
+int pg_reading_take_form(struct pg_stream *stream, struct cdc_error *error)
 {
-    PGresult *result = pg_reading_ask_form(reading, error);
+    struct pg_reading *reading = &stream->reading;
+    PGresult *result = pg_reading_ask_form(stream, error);
     if (!result)
         return -1;
     free(reading->form);

@@ -63,6 +63,11 @@ int pg_stream_settle_members(struct pg_stream *stream, struct cdc_error *error)
     return changed > 0 ? pg_stream_write_state(stream, error) : changed;
 }
 
+bool pg_stream_is_older(const struct pg_stream *stream)
+{
+    return stream->heal.on && !stream->pg->temporary && pg_members_doubt(&stream->members, stream->start.lsn);
+}
+
 int pg_stream_set_timeline(struct pg_stream *stream, int32_t timeline, struct cdc_error *error)
 {
     stream->identity.timeline = timeline;

@@ -133,7 +133,8 @@ static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64
     int64_t quiet = now - stream->last_line;
     if ((stream->settings.heartbeat > 0 && quiet >= (int64_t)(stream->settings.heartbeat * 1000)) ||
         stream->timeline_due || (moved && stream->server_asked && quiet >= 1000) ||
-        (moved && stream->until_lsn != 0 && stream->wal_end >= stream->until_lsn))
+        (moved && stream->until_lsn != 0 && stream->wal_end >= stream->until_lsn) ||
+        (moved && pg_stream_is_older(stream) && !pg_members_doubt(&stream->members, stream->wal_end)))
         heartbeat(stream, out, now);
 }
 
@@ -426,6 +427,22 @@ static int leave_spool(struct pg_stream *stream, struct cdc_error *error)
     return renew(stream, error);
 }
 
+/* Why another connection is to be made, between transactions; NULL: there is no reason. */
+static const char *why_renew(struct pg_stream *stream)
+{
+    const struct cdc_offset *boundary = stream_boundary(stream);
+    uint64_t lsn;
+    if (stream->ended || !boundary || !idle_between(stream))
+        return NULL;
+    if (pgoutput_is_full(stream->decoder))
+        return "many tables have been described in this connection";
+    /* One that is read begins anew in another connection: where the alteration is none of its own it may come to its end. */
+    return !stream->reading.live.begun && pg_stream_is_older(stream) && pg_pos_restart_lsn(boundary->pos, &lsn) &&
+                   !pg_members_doubt(&stream->members, lsn)
+               ? "the publication was altered while transactions were open"
+               : NULL;
+}
+
 /* Of a standby that was promoted, as pg_watch_tick has found. */
 static int take_timeline(struct pg_stream *stream, struct cdc_error *error)
 {
@@ -453,9 +470,9 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return 0;
     if (stream->unsure && !stream->ended)
         return leave_spool(stream, error);
-    if (pgoutput_is_full(stream->decoder) && stream_between(stream) && stream_boundary(stream) && !stream->ended) {
-        cdc_log_write(stream->log, CDC_LOG_DEBUG,
-                      "connecting anew: many tables have been described in this connection");
+    const char *why = why_renew(stream);
+    if (why) {
+        cdc_log_write(stream->log, CDC_LOG_DEBUG, "connecting anew: %s", why);
         return renew(stream, error);
     }
     if (blocked)
@@ -473,8 +490,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return -1;
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
-                   ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder) ||
-                     (stream->end_asked && !pg_bounds_caught_up(stream))) &&
+                   ((stream->settings.until || stream->heal.stop_at || pg_stream_is_older(stream) ||
+                     pgoutput_is_expecting(stream->decoder) || (stream->end_asked && !pg_bounds_caught_up(stream))) &&
                     !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))

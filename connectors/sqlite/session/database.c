@@ -245,14 +245,15 @@ static int check_no_wal(const char *path, struct cdc_error *error)
     struct stat st;
 
     snprintf(wal, sizeof wal, "%s-wal", path);
-    if (stat(wal, &st) != 0 || st.st_size == 0)
+    /* Another sink may have made both since we looked. */
+    if (stat(wal, &st) != 0 || st.st_size == 0 || stat(path, &st) == 0)
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s: the database is not there, and its %s-wal is", path, path);
     return cdc_error_hint(error, "put the database back; or, to begin anew, remove %s-wal and %s-shm, too", path, path);
 }
 
 /* SQLite would make it with what the umask leaves of 0644, beside offset files of 0600; its -wal and -shm get the mode of
- * the database. One that is there keeps its own. */
+ * the database. One that is there keeps its own, also one that another sink has made since we looked. */
 static int make_file(const char *path, struct cdc_error *error)
 {
     struct stat file;
@@ -268,7 +269,7 @@ static int make_file(const char *path, struct cdc_error *error)
     int fd = absent ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
     if (fd >= 0)
         close(fd);
-    else if (errno == EEXIST)
+    else if (absent && errno == EEXIST && lstat(path, &file) == 0 && S_ISLNK(file.st_mode))
         return cdc_error_set(error, CDC_EXIT_CONFIG, "%s: cannot open the database: it is a link to nothing", path);
     return 0;
 }

@@ -13,7 +13,7 @@
 static int read_names(struct lite_sink *sink, const char *target, struct cdc_buf *out, struct cdc_error *error)
 {
     sqlite3_stmt *statement =
-        lite_database_prepare(&sink->db, "SELECT names FROM cdc_columns WHERE table_name = ?1", error);
+        lite_sql_keep(sink, LITE_KEPT_NAMES, "SELECT names FROM cdc_columns WHERE table_name = ?1", error);
 
     if (statement == NULL)
         return -1;
@@ -22,7 +22,7 @@ static int read_names(struct lite_sink *sink, const char *target, struct cdc_buf
     const char *names = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
     if (names != NULL && cdc_json_validate(names, strlen(names), NULL) == 0)
         cdc_buf_text(out, names);
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return lite_database_error(&sink->db, code, "cannot read cdc_columns", error);
     return out->failed ? cdc_error_memory(error) : 0;
@@ -160,10 +160,10 @@ static int write_names(struct lite_sink *sink, const char *target, struct cdc_bu
     if (names->failed)
         return cdc_error_memory(error);
     sqlite3_stmt *statement =
-        lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_columns VALUES(?1, ?2)", error);
+        lite_sql_keep(sink, LITE_KEPT_REMEMBER, "INSERT OR REPLACE INTO cdc_columns VALUES(?1, ?2)", error);
     if (statement != NULL)
         sqlite3_bind_text(statement, 2, names->data, -1, SQLITE_STATIC);
-    return lite_sql_run(sink, statement, target, error);
+    return lite_sql_run_kept(sink, statement, target, error);
 }
 
 int lite_columns_remember(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)

@@ -61,6 +61,7 @@ struct lite_table {
     unsigned char *after_mask, *before_mask, *key_mask;
     struct lite_shape shapes[LITE_SHAPES];
     unsigned next_shape;
+    uint64_t batch;                   /* of tables that were made together (aside.c) */
     struct lite_table *next_prepared; /* in the list of the sink */
     bool prepared;                    /* it is there */
 };
@@ -79,6 +80,18 @@ struct lite_plain {
         others; /* names of those that say more, or have an index or a trigger of somebody's; NUL after each */
 };
 
+/* Tables that SQLite does not know of for a while (aside.c). */
+struct lite_aside {
+    int64_t rows;          /* of sqlite_master: 0: it is whole */
+    uint64_t batch;        /* tables of this one are known */
+    size_t made;           /* tables, of the batch */
+    bool looked, possible; /* in the transaction in hand */
+    bool used;             /* in it some were aside */
+};
+
+/* Statements that are asked for each table, and are kept. */
+enum lite_kept { LITE_KEPT_OWNER, LITE_KEPT_CLAIM, LITE_KEPT_NEW, LITE_KEPT_NAMES, LITE_KEPT_REMEMBER, LITE_KEPT_N };
+
 struct lite_sink {
     struct cdc_sink_context context; /* filled by the loop; must be first */
     const struct lite_settings *settings;
@@ -94,6 +107,8 @@ struct lite_sink {
     size_t tables_described;
     int64_t n_reads; /* 0: no table was ever read again; -1: unknown */
     struct lite_plain plain;
+    struct lite_aside aside;
+    sqlite3_stmt *kept[LITE_KEPT_N]; /* NULL: not needed so far */
     struct cdc_tables tables;
     struct cdc_buf scratch; /* decoded values of one event */
 };
@@ -143,11 +158,16 @@ bool lite_holder_is_other(const struct lite_sink *sink, const struct cdc_offset_
 /* -- sql.c -- */
 /* Begins the transaction, unless one is open. */
 int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error);
+/* The statement of that text, to be reset after each use. BORROWED; NULL on error. */
+sqlite3_stmt *lite_sql_keep(struct lite_sink *sink, enum lite_kept which, const char *sql, struct cdc_error *error);
+void lite_sql_free_kept(struct lite_sink *sink);
 /* Appends the name of the table that statements on rows are for: while it is read again, that of the rows so far. */
 void lite_sql_append_table(struct cdc_buf *sql, const struct lite_table *table);
 /* Appends `"a", "b"`, all columns of the definition. */
 void lite_sql_append_columns(struct cdc_buf *sql, const struct lite_table *table);
-/* Runs a statement of one parameter, a text, and no rows. TAKES the statement; NULL: there is an error already. */
+/* Runs a statement without rows, whose first parameter is a text, and resets it. NULL: there is an error already. */
+int lite_sql_run_kept(struct lite_sink *sink, sqlite3_stmt *statement, const char *text, struct cdc_error *error);
+/* The same; TAKES the statement. */
 int lite_sql_run(struct lite_sink *sink, sqlite3_stmt *statement, const char *text, struct cdc_error *error);
 /* What a column is declared as. */
 const char *lite_sql_declared(const struct lite_table *table, size_t column);
@@ -159,6 +179,8 @@ void lite_sql_append_waiting(struct cdc_buf *sql, const struct lite_table *table
 void lite_sql_append_waiting_column(struct cdc_buf *sql, const char *column);
 /* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
 sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
+/* PRAGMA table_xinfo: the same, with those that SQLite computes. */
+sqlite3_stmt *lite_sql_table_xinfo(struct lite_sink *sink, const char *name, struct cdc_error *error);
 
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
@@ -193,18 +215,36 @@ void lite_table_forget_statements(struct lite_table *table);
 /* Before a table is made: SQLite takes no statement of before after that without another look at its text. */
 void lite_table_forget_all_statements(struct lite_sink *sink);
 
+/* -- aside.c: many tables are made, and SQLite knows no others meanwhile -- */
+/* Once, outside of a transaction. */
+int lite_aside_open(struct lite_sink *sink, struct cdc_error *error);
+/* A transaction begins. */
+void lite_aside_begin(struct lite_sink *sink);
+/* The table was made and is owned: the others may go aside. */
+int lite_aside_made(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* Before a row or a schema line of the table, whose reads are known: if it is aside, all come back. */
+int lite_aside_reach(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* All come back: before anything else than such a line, and before the commit. */
+int lite_aside_end(struct lite_sink *sink, struct cdc_error *error);
+/* The same after ROLLBACK TO. */
+int lite_aside_taken_back(struct lite_sink *sink, struct cdc_error *error);
+/* The transaction was rolled back: none is aside. */
+void lite_aside_forget(struct lite_sink *sink);
+
 /* -- rowid.c -- */
 #define LITE_ROWID_NAMES 3
 extern const char *const lite_rowid_names[LITE_ROWID_NAMES];
 /* A name of the rowid that no column of the definition hides; NULL: they hide it. */
 const char *lite_rowid_visible(const struct cdc_table *definition);
+/* Is the column of that row of lite_sql_table_xinfo called like one? */
+void lite_rowid_note_hidden(sqlite3_stmt *info, bool hidden[LITE_ROWID_NAMES]);
 /* The names of the rowid that columns of the table in the database hide. */
 int lite_rowid_find_hidden(struct lite_sink *sink, const char *table, bool hidden[LITE_ROWID_NAMES],
                            struct cdc_error *error);
 /* Sets table->rowid to one that no column of the table in the database hides, where a column that the source has dropped is
  * still: `UPDATE ... WHERE rowid=` would mean that column. NULL: they hide all, which is CONFIG where the table has no key, or
- * somebody has made the table WITHOUT ROWID. */
-int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+ * somebody has made the table WITHOUT ROWID. known: the names that are hidden; NULL: they are looked for. */
+int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, const bool *known, struct cdc_error *error);
 
 /* -- declaration.c -- */
 /* The declaration of a column, its name included, in the text of a CREATE TABLE; of no bytes where it has none. BORROWED. */

@@ -250,7 +250,8 @@ static int remake(struct lite_sink *sink, struct lite_table *table, const unsign
                   const struct cdc_buf *gone, struct cdc_error *error)
 {
     struct parts parts = {CDC_BUF_INIT, CDC_BUF_INIT, CDC_BUF_INIT, 0, false};
-    int result = lite_rowid_choose(sink, table, error) == 0 ? collect(sink, table, there, gone, &parts, error) : -1;
+    int result =
+        lite_rowid_choose(sink, table, NULL, error) == 0 ? collect(sink, table, there, gone, &parts, error) : -1;
 
     if (result == 0 && parts.possible)
         result = make_whole(sink, table, &parts, error) == 0 ? 1 : -1;

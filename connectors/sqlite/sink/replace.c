@@ -44,8 +44,10 @@ static int delete_gone(struct lite_sink *sink, const struct lite_table *table, s
     return lite_pieces_run(sink, table, &pieces, error);
 }
 
-/* Appends `"id", "a"` of one or all columns, each after prefix: those that are no key alone, or all. */
-static size_t append_others(struct cdc_buf *sql, const struct lite_table *table, const char *prefix)
+/* Appends `"a", "old"` of the columns that are no key and of those that are gone (append_update), each after prefix; gone_value: in
+ * place of each that is gone, or NULL. */
+static void append_others(struct cdc_buf *sql, const struct lite_table *table, const struct cdc_buf *gone,
+                          const char *prefix, const char *gone_value)
 {
     size_t n = 0;
 
@@ -54,35 +56,41 @@ static size_t append_others(struct cdc_buf *sql, const struct lite_table *table,
             cdc_buf_printf(sql, "%s%s", n++ > 0 ? ", " : "", prefix);
             lite_database_quote(sql, table->source.columns[i].name);
         }
-    return n;
+    for (size_t at = 0; at < gone->len; at += strlen(gone->data + at) + 1) {
+        cdc_buf_printf(sql, "%s%s", n++ > 0 ? ", " : "", gone_value != NULL ? gone_value : prefix);
+        if (gone_value == NULL)
+            lite_database_quote(sql, gone->data + at);
+    }
 }
 
 /* Where the key is here already: the other columns become those that were read, unless they are the same. One comparison of two
- * rows and not a chain of ORs, which would be too deep for SQLite. */
-static void append_update(struct cdc_buf *sql, const struct lite_table *table)
+ * rows and not a chain of ORs, which would be too deep for SQLite. gone: columns of the source's that no row of this read has. */
+static void append_update(struct cdc_buf *sql, const struct lite_table *table, const struct cdc_buf *gone)
 {
     cdc_buf_lit(sql, " ON CONFLICT (");
     for (size_t i = 0; i < table->source.n_key; i++) {
         cdc_buf_text(sql, i > 0 ? ", " : "");
         lite_database_quote(sql, table->source.columns[table->source.key[i]].name);
     }
-    if (table->source.n_key == table->source.n_columns) {
+    if (table->source.n_key == table->source.n_columns && gone->len == 0) {
         cdc_buf_lit(sql, ") DO NOTHING");
         return;
     }
     cdc_buf_lit(sql, ") DO UPDATE SET (");
-    append_others(sql, table, "");
+    append_others(sql, table, gone, "", NULL);
     cdc_buf_lit(sql, ")=(");
-    append_others(sql, table, "excluded.");
+    append_others(sql, table, gone, "excluded.", "NULL");
     cdc_buf_lit(sql, ") WHERE (");
-    append_others(sql, table, "cdc_here.");
+    append_others(sql, table, gone, "cdc_here.", NULL);
     cdc_buf_lit(sql, ") IS NOT (");
-    append_others(sql, table, "excluded.");
+    append_others(sql, table, gone, "excluded.", "NULL");
     cdc_buf_byte(sql, ')');
 }
 
-/* With an alias, or a table that is called excluded would hide the rows that come. */
-static int insert_read(struct lite_sink *sink, const struct lite_table *table, bool update, struct cdc_error *error)
+/* gone: NULL where no key is here already, else as append_update takes it. With an alias, or a table that is called excluded would hide
+ * the rows that come. */
+static int insert_read(struct lite_sink *sink, const struct lite_table *table, const struct cdc_buf *gone,
+                       struct cdc_error *error)
 {
     struct lite_pieces pieces = lite_pieces_of_side(table);
     struct cdc_buf *sql = &sink->db.sql;
@@ -96,8 +104,8 @@ static int insert_read(struct lite_sink *sink, const struct lite_table *table, b
     lite_sql_append_columns(sql, table);
     cdc_buf_printf(sql, " FROM %s", table->side);
     lite_pieces_append(sql, &pieces);
-    if (update)
-        append_update(sql, table);
+    if (gone != NULL)
+        append_update(sql, table, gone);
     return lite_pieces_run(sink, table, &pieces, error);
 }
 
@@ -149,24 +157,24 @@ static int change_form(struct lite_sink *sink, struct lite_table *table, struct 
 {
     /* A part has not all columns of the table, and does not say of any that it is gone. */
     if (table->part != NULL)
-        return lite_rowid_choose(sink, table, error);
+        return lite_rowid_choose(sink, table, NULL, error);
     return lite_table_fit(sink, table, error) == 0 && lite_columns_drop_gone(sink, table, error) == 0
-               ? lite_rowid_choose(sink, table, error)
+               ? lite_rowid_choose(sink, table, NULL, error)
                : -1;
 }
 
 static int replace_all(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
-    return lite_rowid_choose(sink, table, error) == 0 && empty(sink, table, error) == 0 &&
+    return lite_rowid_choose(sink, table, NULL, error) == 0 && empty(sink, table, error) == 0 &&
                    change_form(sink, table, error) == 0
-               ? insert_read(sink, table, false, error)
+               ? insert_read(sink, table, NULL, error)
                : -1;
 }
 
 static int replace_all_but_own(struct lite_sink *sink, struct lite_table *table, const struct cdc_buf *own,
                                struct cdc_error *error)
 {
-    return lite_own_keep(sink, table, own, error) == 0 && lite_rowid_choose(sink, table, error) == 0 &&
+    return lite_own_keep(sink, table, own, error) == 0 && lite_rowid_choose(sink, table, NULL, error) == 0 &&
                    empty(sink, table, error) == 0 && change_form(sink, table, error) == 0 &&
                    lite_own_insert(sink, table, own, true, error) == 0 &&
                    lite_own_insert(sink, table, own, false, error) == 0
@@ -185,13 +193,26 @@ static int replace_all_with_key(struct lite_sink *sink, struct lite_table *table
     return result;
 }
 
+/* A column that no schema line of this run has named is not in the definition, and may still be one of another part's: it stays, and
+ * the rows that were read without it must not keep their old values. Of a whole table such columns are gone by now. */
+static int update_read(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    struct cdc_buf gone = CDC_BUF_INIT;
+    int result = table->part != NULL ? lite_columns_gone(sink, table, &gone, error) : 0;
+
+    if (result == 0)
+        result = insert_read(sink, table, &gone, error);
+    cdc_buf_free(&gone);
+    return result;
+}
+
 /* A unique index of somebody's may be in the way of rows that exchange their values: then all go first. */
 static int replace_by_key(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
     if (lite_database_exec(&sink->db, "SAVEPOINT rows_here", error) != 0)
         return -1;
     if (change_form(sink, table, error) == 0 && delete_gone(sink, table, error) == 0 &&
-        insert_read(sink, table, true, error) == 0)
+        update_read(sink, table, error) == 0)
         return lite_database_exec(&sink->db, "RELEASE rows_here", error);
     if ((sqlite3_errcode(sink->db.handle) & 0xff) != SQLITE_CONSTRAINT || !sink->db.in_transaction)
         return -1;
@@ -248,7 +269,7 @@ static int make_whole(struct lite_sink *sink, struct lite_table *table, struct c
 {
     if (lite_table_make(sink, table, table->source.target, error) != 0 ||
         cdc_tables_claim(&sink->tables, &table->source, error) != 0 || lite_columns_remember(sink, table, error) != 0 ||
-        copy_side(sink, table, error) != 0 || lite_rowid_choose(sink, table, error) != 0)
+        copy_side(sink, table, error) != 0 || lite_rowid_choose(sink, table, NULL, error) != 0)
         return -1;
     cdc_log_write(sink->db.log, CDC_LOG_INFO, "created table \"%s\" in %s", table->source.target, sink->db.path);
     return lite_fts_ensure(sink, table, error);

@@ -17,23 +17,24 @@ const char *lite_rowid_visible(const struct cdc_table *definition)
     return NULL;
 }
 
+void lite_rowid_note_hidden(sqlite3_stmt *info, bool hidden[LITE_ROWID_NAMES])
+{
+    const char *name = (const char *)sqlite3_column_text(info, 1);
+
+    for (size_t i = 0; name != NULL && i < LITE_ROWID_NAMES; i++)
+        hidden[i] |= sqlite3_stricmp(name, lite_rowid_names[i]) == 0;
+}
+
 int lite_rowid_find_hidden(struct lite_sink *sink, const char *table, bool hidden[LITE_ROWID_NAMES],
                            struct cdc_error *error)
 {
     int code = SQLITE_ERROR;
 
-    sink->db.sql.len = 0;
-    cdc_buf_lit(&sink->db.sql, "PRAGMA table_xinfo(");
-    lite_database_quote(&sink->db.sql, table);
-    cdc_buf_byte(&sink->db.sql, ')');
-    sqlite3_stmt *info = lite_database_prepare_made(&sink->db, false, error);
+    sqlite3_stmt *info = lite_sql_table_xinfo(sink, table, error);
     if (info == NULL)
         return -1;
-    while ((code = sqlite3_step(info)) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(info, 1);
-        for (size_t i = 0; name != NULL && i < LITE_ROWID_NAMES; i++)
-            hidden[i] |= sqlite3_stricmp(name, lite_rowid_names[i]) == 0;
-    }
+    while ((code = sqlite3_step(info)) == SQLITE_ROW)
+        lite_rowid_note_hidden(info, hidden);
     sqlite3_finalize(info);
     return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot read the columns", error);
 }
@@ -45,11 +46,12 @@ static bool has_rowid(const struct lite_sink *sink, const struct lite_table *tab
                                          NULL) == SQLITE_OK;
 }
 
-int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, const bool *known, struct cdc_error *error)
 {
-    bool hidden[LITE_ROWID_NAMES] = {false, false, false};
+    bool found[LITE_ROWID_NAMES] = {false, false, false};
+    const bool *hidden = known != NULL ? known : found;
 
-    if (lite_rowid_find_hidden(sink, table->source.target, hidden, error) != 0)
+    if (known == NULL && lite_rowid_find_hidden(sink, table->source.target, found, error) != 0)
         return -1;
     table->rowid = NULL;
     for (size_t i = 0; table->rowid == NULL && i < LITE_ROWID_NAMES; i++)

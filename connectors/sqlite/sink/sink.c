@@ -37,7 +37,7 @@ struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cd
     sink->tables.need_whole = true;
     sink->tables.check = lite_table_check;
     if (lite_fts_check_settings(settings, error) != 0 || open_database(sink, error) != 0 ||
-        lite_reads_report(sink, error) != 0) {
+        lite_aside_open(sink, error) != 0 || lite_reads_report(sink, error) != 0) {
         lite_sink_free(sink);
         return NULL;
     }
@@ -49,6 +49,7 @@ void lite_sink_free(struct lite_sink *sink)
     if (sink == NULL)
         return;
     cdc_tables_free(&sink->tables);
+    lite_sql_free_kept(sink);
     lite_database_close(&sink->db);
     lite_state_free(sink);
     cdc_buf_free(&sink->scratch);
@@ -143,6 +144,14 @@ static int empty_database(struct lite_sink *sink, const struct cdc_event *event,
     return result;
 }
 
+static int empty(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+{
+    if (lite_aside_end(sink, error) != 0)
+        return -1;
+    return cdc_event_is_of_database(event) ? empty_database(sink, event, error)
+                                           : empty_table(sink, event, false, error);
+}
+
 /* A row of an open read waits in a table of its own. */
 static int read_row(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                     struct cdc_error *error)
@@ -175,7 +184,7 @@ static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc
         return cdc_sink_reject(&sink->context, event->line,
                                "a row before the schema line of its table: the stream must keep its schema lines",
                                error);
-    if (lite_reads_look(sink, table, error) != 0)
+    if (lite_reads_look(sink, table, error) != 0 || lite_aside_reach(sink, table, error) != 0)
         return -1;
     lite_parts_enter_row(table, event);
     int result = row_of(sink, table, event, error);
@@ -186,6 +195,8 @@ static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc
 static int define_in(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                      struct cdc_error *error)
 {
+    if ((event->read.p != NULL || table->part != NULL) && lite_aside_end(sink, error) != 0)
+        return -1;
     if (lite_table_define(sink, event, error) != 0)
         return -1;
     return cdc_span_is(event->read, "end") ? lite_read_end(sink, table, event, error) : 0;
@@ -197,7 +208,7 @@ static int define_table(struct lite_sink *sink, const struct cdc_event *event, s
     int of_part = cdc_part_read(&part, event, error);
     struct lite_table *table = of_part >= 0 ? (struct lite_table *)cdc_tables_of(&sink->tables, event, error) : NULL;
 
-    if (table == NULL || lite_reads_look(sink, table, error) != 0)
+    if (table == NULL || lite_reads_look(sink, table, error) != 0 || lite_aside_reach(sink, table, error) != 0)
         return -1;
     if (of_part == 1 && part.value.p != NULL && lite_parts_enter(table, &part, error) != 0)
         return -1;
@@ -216,8 +227,7 @@ static int event_op(void *context, const struct cdc_event *event, struct cdc_err
     else if (event->op == CDC_OP_SCHEMA)
         result = define_table(sink, event, error);
     else if (event->op == CDC_OP_TRUNCATE)
-        result = cdc_event_is_of_database(event) ? empty_database(sink, event, error)
-                                                 : empty_table(sink, event, false, error);
+        result = empty(sink, event, error);
     if (sink->scratch.cap > SCRATCH_KEEP) {
         sink->scratch.len = 0;
         cdc_buf_shrink(&sink->scratch, SCRATCH_KEEP);
@@ -233,8 +243,8 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not stored comes again");
     /* Begun even without a row: a heartbeat moves the offset alone. */
     if (lite_sql_begin(sink, error) != 0 || lite_table_settle_all(sink, error) != 0 ||
-        lite_state_save_offsets(sink, offsets, error) != 0 || lite_fts_remember(sink, error) != 0 ||
-        lite_database_commit(&sink->db, error) != 0)
+        lite_aside_end(sink, error) != 0 || lite_state_save_offsets(sink, offsets, error) != 0 ||
+        lite_fts_remember(sink, error) != 0 || lite_database_commit(&sink->db, error) != 0)
         return -1;
     sink->has_boundary = false;
     sink->transaction++;
@@ -257,6 +267,14 @@ static int boundary(void *context, struct cdc_error *error)
     return 0;
 }
 
+static int take_back(struct lite_sink *sink)
+{
+    struct cdc_error ignored = {0};
+    int code = sqlite3_exec(sink->db.handle, "ROLLBACK TO complete", NULL, NULL, NULL);
+
+    return code == SQLITE_OK ? lite_aside_taken_back(sink, &ignored) : -1;
+}
+
 /* Tables that were created or changed in the transaction are looked at again; so far nothing comes after a discard. */
 static void discard(void *context)
 {
@@ -276,11 +294,12 @@ static void discard(void *context)
     if (sink->has_boundary) {
         /* It stays open: what waited for another source is taken in now, and may have to be taken back as well, before it
          * has set a boundary of its own. */
-        if (sqlite3_exec(sink->db.handle, "ROLLBACK TO complete", NULL, NULL, NULL) == SQLITE_OK)
+        if (take_back(sink) == 0)
             return;        /* what came before the savepoint is still to be delivered */
         sink->lost = true; /* for good: a trigger has ended the transaction */
     }
     lite_database_roll_back(&sink->db);
+    lite_aside_forget(sink);
     sink->has_boundary = false;
 }
 

@@ -60,8 +60,8 @@ static int read_owner(sqlite3_stmt *statement, struct cdc_table_id *owner, struc
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error)
 {
     struct lite_sink *sink = context;
-    sqlite3_stmt *statement = lite_database_prepare(
-        &sink->db, "SELECT name, db, schema, source_table FROM cdc_tables WHERE table_name = ?1", error);
+    sqlite3_stmt *statement = lite_sql_keep(
+        sink, LITE_KEPT_OWNER, "SELECT name, db, schema, source_table FROM cdc_tables WHERE table_name = ?1", error);
     int result = 0;
 
     if (statement == NULL)
@@ -72,7 +72,7 @@ int lite_state_owner(void *context, const char *target, struct cdc_table_id *own
         result = read_owner(statement, owner, error);
     else if (code != SQLITE_DONE)
         result = lite_database_error(&sink->db, code, "cannot read cdc_tables", error);
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
     return result;
 }
 
@@ -81,15 +81,13 @@ int lite_state_claim(void *context, const char *target, const struct cdc_table_i
     struct lite_sink *sink = context;
     const char *const parts[] = {target, owner->name, owner->db, owner->schema, owner->table};
     sqlite3_stmt *statement =
-        lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_tables VALUES(?1,?2,?3,?4,?5)", error);
+        lite_sql_keep(sink, LITE_KEPT_CLAIM, "INSERT OR REPLACE INTO cdc_tables VALUES(?1,?2,?3,?4,?5)", error);
 
     if (statement == NULL)
         return -1;
-    for (int i = 0; i < 5; i++)
+    for (int i = 1; i < 5; i++)
         sqlite3_bind_text(statement, i + 1, parts[i], -1, SQLITE_STATIC);
-    int code = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot write cdc_tables", error);
+    return lite_sql_run_kept(sink, statement, target, error);
 }
 
 int lite_state_list_tables(struct lite_sink *sink, const struct cdc_event *event, struct cdc_buf *names,
@@ -141,8 +139,8 @@ int lite_state_check_new(struct lite_sink *sink, const char *target, const struc
                          struct cdc_error *error)
 {
     const char *const parts[] = {id->table, id->schema, id->db, id->name, target};
-    sqlite3_stmt *statement = lite_database_prepare(
-        &sink->db,
+    sqlite3_stmt *statement = lite_sql_keep(
+        sink, LITE_KEPT_NEW,
         "SELECT table_name FROM cdc_tables WHERE source_table = ?1 AND schema = ?2 AND db = ?3 AND name = ?4 AND "
         "table_name <> ?5",
         error);
@@ -157,7 +155,7 @@ int lite_state_check_new(struct lite_sink *sink, const char *target, const struc
         result = is_elsewhere(sink, target, (const char *)sqlite3_column_text(statement, 0), id, error);
     else if (code != SQLITE_DONE)
         result = lite_database_error(&sink->db, code, "cannot read cdc_tables", error);
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
     return result;
 }
 

@@ -209,7 +209,7 @@ static int create(struct lite_sink *sink, struct lite_table *table, struct cdc_e
         cdc_tables_claim(&sink->tables, &table->source, error) != 0 || lite_columns_remember(sink, table, error) != 0)
         return -1;
     cdc_log_write(sink->db.log, CDC_LOG_INFO, "created table \"%s\" in %s", table->source.target, sink->db.path);
-    return lite_fts_ensure(sink, table, error);
+    return lite_fts_ensure(sink, table, error) == 0 ? lite_aside_made(sink, table, error) : -1;
 }
 
 /* What the table in the database lacks. */
@@ -220,6 +220,8 @@ struct difference {
     size_t keys_same;     /* of them, those at the same place of the wanted key, with the same type */
     size_t columns;       /* columns of the database's table */
     size_t columns_same;  /* of them, those that are wanted */
+    bool added;           /* columns were added since */
+    bool hidden[LITE_ROWID_NAMES];
 };
 
 /* Somebody may have made the table again with another collation: 'a' and 'A' would be one key, and a change of the one to the other
@@ -248,7 +250,8 @@ static void compare_column(const struct lite_sink *sink, const struct lite_table
             continue;
         difference->there[i] = 1;
         difference->columns_same++;
-        bool same_type = sqlite3_stricmp(type, lite_sql_declared(table, i)) == 0 && compares_bytes(sink, in, name);
+        bool same_type = sqlite3_stricmp(type, lite_sql_declared(table, i)) == 0 &&
+                         (table->kinds[i] == LITE_KIND_INTEGER || compares_bytes(sink, in, name));
         difference->rebuild |= !same_type;
         if (same_type && place > 0 && (size_t)place <= table->source.n_key && table->source.key[place - 1] == i)
             difference->keys_same++;
@@ -260,11 +263,14 @@ static int compare(struct lite_sink *sink, const struct lite_table *table, const
 {
     int code = SQLITE_ROW;
 
-    sqlite3_stmt *info = lite_sql_table_info(sink, name, error);
+    sqlite3_stmt *info = lite_sql_table_xinfo(sink, name, error);
     if (info == NULL)
         return -1;
-    while ((code = sqlite3_step(info)) == SQLITE_ROW)
-        compare_column(sink, table, name, info, difference);
+    while ((code = sqlite3_step(info)) == SQLITE_ROW) {
+        lite_rowid_note_hidden(info, difference->hidden);
+        if (sqlite3_column_int(info, 6) == 0) /* not one that SQLite computes */
+            compare_column(sink, table, name, info, difference);
+    }
     sqlite3_finalize(info);
     /* The same columns in the same order, no more and no fewer. */
     if (difference->keys_there != difference->keys_same || difference->keys_same != table->source.n_key)
@@ -315,23 +321,22 @@ static int add_column(struct lite_sink *sink, const struct lite_table *table, si
     return lite_database_exec_made(&sink->db, error);
 }
 
-static int add_columns(struct lite_sink *sink, struct lite_table *table, const struct difference *difference,
+static int add_columns(struct lite_sink *sink, struct lite_table *table, struct difference *difference,
                        struct cdc_error *error)
 {
     int remade = difference->rebuild ? 0 : lite_remake_table(sink, table, difference->there, error);
-    bool added = false;
 
     for (size_t i = 0; remade >= 0 && i < table->source.n_columns; i++) {
         if (difference->there[i])
             continue;
-        added = true;
+        difference->added = true;
         if (remade == 0 && add_column(sink, table, i, error) != 0)
             return -1;
         warn_added(sink, table, &table->source.columns[i]);
     }
     if (remade < 0)
         return -1;
-    return added ? lite_columns_remember(sink, table, error) : 0;
+    return difference->added ? lite_columns_remember(sink, table, error) : 0;
 }
 
 int lite_table_fit(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
@@ -342,13 +347,14 @@ int lite_table_fit(struct lite_sink *sink, struct lite_table *table, struct cdc_
     lite_table_forget_statements(table);
     if (difference.there == NULL)
         cdc_error_memory(error);
-    else if (compare(sink, table, table->source.target, &difference, error) == 0 &&
+    else if (lite_aside_end(sink, error) == 0 && compare(sink, table, table->source.target, &difference, error) == 0 &&
              lite_columns_check_own(sink, table, difference.there, error) == 0 &&
              add_columns(sink, table, &difference, error) == 0)
         result = !difference.rebuild ? 0 : lite_rebuild_table(sink, table, error);
     free(difference.there);
     if (result == 0)
-        result = lite_rowid_choose(sink, table, error);
+        result =
+            lite_rowid_choose(sink, table, difference.added || difference.rebuild ? NULL : difference.hidden, error);
     if (result == 0)
         result = lite_fts_ensure(sink, table, error);
     table->pending = result != 0;
@@ -458,7 +464,8 @@ int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error)
     sink->missing = false;
     for (size_t i = 0; i < sink->tables.n; i++) {
         struct lite_table *table = (struct lite_table *)sink->tables.items[i];
-        if (table->missing && (lite_reads_look(sink, table, error) != 0 || settle_missing(sink, table, error) != 0))
+        if (table->missing && (lite_reads_look(sink, table, error) != 0 || lite_aside_reach(sink, table, error) != 0 ||
+                               settle_missing(sink, table, error) != 0))
             return -1;
     }
     sink->missing = false;
