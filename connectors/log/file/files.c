@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of a log's folder, its locks, and its head. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "connectors/log/file/crc32c.h"
+#include "connectors/log/file/folder.h"
+#include <cdc/bytes.h>
+#include <cdc/file.h>
+
+#define HEAD_SIZE 12
+#define HEAD_TRIES 10
+
+int log_file_error(const struct log_folder *folder, const char *what, const char *name, struct cdc_error *error)
+{
+    int number = errno;
+
+    cdc_error_set(error, cdc_file_exit(number), "unable to %s \"%s/%s\": %s", what, folder->path, name,
+                  strerror(number));
+    errno = number;
+    return -1;
+}
+
+/* O_NONBLOCK: to open a FIFO waits for its other end. */
+int log_file_open(const struct log_folder *folder, const char *name, int flags, struct cdc_error *error)
+{
+    struct stat file;
+    int fd = openat(folder->fd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+
+    if (fd < 0 && errno != ELOOP && errno != ENXIO && errno != EISDIR)
+        return log_file_error(folder, "open", name, error);
+    if (fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    errno = EINVAL;
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s/%s\" is no regular file", folder->path, name);
+}
+
+/* Its segment was there when the folder was listed. */
+static void tell_trimmed(const struct log_folder *folder, const char *name, uint64_t begin, struct cdc_error *error)
+{
+    cdc_error_clear(error);
+    cdc_error_set(error, CDC_EXIT_LOST, "\"%s/%s\" was removed by retention: the log begins at byte %" PRIu64,
+                  folder->path, name, begin);
+}
+
+int log_part_open(const struct log_folder *folder, enum log_kind kind, uint64_t byte, int flags,
+                  struct cdc_error *error)
+{
+    char name[LOG_NAME_SIZE];
+    uint64_t begin;
+    int fd = log_file_open(folder, log_name_make(name, kind, byte), flags, error);
+    bool missing = fd < 0 && errno == ENOENT && kind != LOG_BASE && kind != LOG_BASE_INDEX;
+
+    if (missing && log_begin_read(folder, &begin, NULL) == 0 && byte < begin)
+        tell_trimmed(folder, name, begin, error);
+    if (missing)
+        errno = ENOENT;
+    return fd;
+}
+
+int log_folder_sync(const struct log_folder *folder, struct cdc_error *error)
+{
+    return fsync(folder->fd) == 0 ? 0 : log_file_error(folder, "sync", ".", error);
+}
+
+int log_file_rename(const struct log_folder *folder, const char *temporary, const char *name, struct cdc_error *error)
+{
+    if (renameat(folder->fd, temporary, folder->fd, name) != 0)
+        return log_file_error(folder, "replace", name, error);
+    return log_folder_sync(folder, error);
+}
+
+/* -- locks ------------------------------------------------------------------- */
+
+/* Of the open file description and not of the process: it can be asked for without being taken, and does not go when another descriptor
+ * of the file is closed. */
+static struct flock whole_file(void)
+{
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+}
+
+static int lock_failed(const struct log_folder *folder, const char *name, int fd, struct cdc_error *error)
+{
+    int number = errno;
+
+    close(fd);
+    errno = number;
+    if (number != EAGAIN && number != EACCES)
+        return log_file_error(folder, "lock", name, error);
+    cdc_error_set(error, CDC_EXIT_TEMPORARY, "another process %s the log \"%s\"",
+                  strcmp(name, LOG_LOCK_APPEND) == 0 ? "appends to" : "maintains", folder->path);
+    return -1;
+}
+
+int log_lock(const struct log_folder *folder, const char *name, struct cdc_error *error)
+{
+    struct flock lock = whole_file();
+    int fd = log_file_open(folder, name, O_RDWR | O_CREAT, error);
+
+    if (fd < 0)
+        return -1;
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? fd : lock_failed(folder, name, fd, error);
+}
+
+int log_lock_is_held(const struct log_folder *folder, const char *name, struct cdc_error *error)
+{
+    struct flock lock = whole_file();
+    struct cdc_error ignored = {0};
+    int fd = log_file_open(folder, name, O_RDONLY, &ignored);
+
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0)
+        return log_file_error(folder, "open", name, error);
+    int result = fcntl(fd, F_OFD_GETLK, &lock);
+    close(fd);
+    return result != 0 ? log_file_error(folder, "ask the lock of", name, error) : lock.l_type != F_UNLCK;
+}
+
+/* -- head --------------------------------------------------------------------- */
+
+int log_head_write(int fd, uint64_t byte)
+{
+    unsigned char head[HEAD_SIZE];
+
+    for (int i = 0; i < 8; i++)
+        head[i] = (unsigned char)(byte >> (8 * i));
+    uint32_t crc = log_crc32c(0, head, 8);
+    for (int i = 0; i < 4; i++)
+        head[8 + i] = (unsigned char)(crc >> (8 * i));
+    ssize_t n = pwrite(fd, head, sizeof head, 0);
+    if (n >= 0 && n < (ssize_t)sizeof head)
+        errno = ENOSPC;
+    return n == (ssize_t)sizeof head ? 0 : -1;
+}
+
+/* It may be read while it is written: then its CRC is wrong for a moment. */
+int log_head_read(const struct log_folder *folder, uint64_t *byte, struct cdc_error *error)
+{
+    struct cdc_error ignored = {0};
+    unsigned char head[HEAD_SIZE];
+    int fd = log_file_open(folder, "head", O_RDONLY, &ignored), found = 0;
+
+    *byte = 0;
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0)
+        return log_file_error(folder, "open", "head", error);
+    for (int i = 0; i < HEAD_TRIES && !found; i++)
+        found = pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
+                cdc_little_endian(head + 8, 4) == log_crc32c(0, head, 8);
+    close(fd);
+    if (found)
+        *byte = cdc_little_endian(head, 8);
+    return found;
+}
+
+#define BEGIN_SIZE (LOG_DIGITS + 1)
+
+int log_begin_read(const struct log_folder *folder, uint64_t *byte, struct cdc_error *error)
+{
+    struct cdc_error ignored = {0};
+    char text[BEGIN_SIZE + LOG_NAME_SIZE];
+    int fd = log_file_open(folder, "begin", O_RDONLY, &ignored);
+
+    *byte = 0;
+    if (fd < 0)
+        return errno == ENOENT ? 0 : log_file_error(folder, "open", "begin", error);
+    ssize_t n = pread(fd, text, BEGIN_SIZE + 1, 0);
+    close(fd);
+    if (n < 0)
+        return log_file_error(folder, "read", "begin", error);
+    if (n == BEGIN_SIZE && text[LOG_DIGITS] == '\n') {
+        memcpy(text + LOG_DIGITS, ".idx", sizeof ".idx"); /* it is what the name of its first segment begins with */
+        if (log_name_parse(text, byte) == LOG_INDEX)
+            return 0;
+    }
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s/begin\" is damaged: it has the name of the first segment",
+                         folder->path);
+}
+
+int log_begin_write(const struct log_folder *folder, uint64_t byte, struct cdc_error *error)
+{
+    char name[LOG_NAME_SIZE], path[PATH_MAX];
+
+    log_name_make(name, LOG_INDEX, byte);
+    name[LOG_DIGITS] = '\n';
+    if ((size_t)snprintf(path, sizeof path, "%s/begin", folder->path) >= sizeof path)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "the path of the log is too long");
+    return cdc_file_replace(path, name, BEGIN_SIZE, 0600, true, error);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* What is good of a damaged log, as a new folder. Segments that are whole are copied as they are; the one with the damage up to the last
+ * batch before it, in its plain form, and nothing after it. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "connectors/log/file/base.h"
+#include "connectors/log/file/cursor.h"
+#include "connectors/log/file/schemas.h"
+#include "connectors/log/log.h"
+#include <cdc/file.h>
+
+#define COPY_SIZE ((size_t)1 << 20)
+
+struct repair {
+    const struct log_repair_settings *settings;
+    struct log_folder from, to;
+    uint64_t end;                  /* what is good of the log */
+    unsigned char chain[LOG_HASH]; /* after it */
+    bool has_chain;
+    struct cdc_error why; /* what ended it; status 0: nothing */
+};
+
+/* Copies the first n bytes, or all of them, durably. 0 or -1; a file that is not there is none. */
+static int copy_file(struct repair *repair, const char *name, uint64_t n, unsigned mode, struct cdc_error *error)
+{
+    struct cdc_error ignored = {0};
+    struct cdc_buf block = CDC_BUF_INIT;
+    int from = log_file_open(&repair->from, name, O_RDONLY, &ignored), result = 0;
+
+    if (from < 0)
+        return errno == ENOENT ? 0 : log_file_error(&repair->from, "open", name, error);
+    int to = log_file_open(&repair->to, name, O_WRONLY | O_CREAT | O_EXCL, error);
+    if (to < 0 || !cdc_buf_room(&block, COPY_SIZE))
+        result = -1;
+    while (result == 0 && n > 0) {
+        ssize_t got = read(from, block.data, n < COPY_SIZE ? (size_t)n : COPY_SIZE);
+        if (got < 0)
+            result = log_file_error(&repair->from, "read", name, error);
+        if (got <= 0)
+            break;
+        if (cdc_file_write(to, block.data, (size_t)got) != 0)
+            result = log_file_error(&repair->to, "write", name, error);
+        n -= (uint64_t)got;
+    }
+    if (result == 0 && (fchmod(to, mode) != 0 || fsync(to) != 0))
+        result = log_file_error(&repair->to, "write", name, error);
+    if (to >= 0)
+        close(to);
+    close(from);
+    cdc_buf_free(&block);
+    return result;
+}
+
+static int copy_part(struct repair *repair, enum log_kind kind, uint64_t byte, uint64_t n, unsigned mode,
+                     struct cdc_error *error)
+{
+    char name[LOG_NAME_SIZE];
+    return copy_file(repair, log_name_make(name, kind, byte), n, mode, error);
+}
+
+/* What is good of a segment. */
+struct good {
+    uint64_t end, lines;           /* after the last batch; lines of all */
+    uint64_t journal;              /* bytes of the journal up to the line of the last one */
+    unsigned char chain[LOG_HASH]; /* after it */
+    bool any, sealed;
+};
+
+static int find_damage(struct repair *repair, const char *why, uint64_t start)
+{
+    return cdc_error_set(&repair->why, CDC_EXIT_CONFIG, "segment %020" PRIu64 " %s", start, why);
+}
+
+/* Is each line of the journal valid, but for one at its end that was not written whole? *why says it where not. */
+static void check_journal(const struct log_folder *folder, uint64_t start, struct cdc_error *why)
+{
+    struct log_index index;
+    struct log_commit commit;
+
+    if (log_index_open(&index, folder, LOG_INDEX, start, why) != 0)
+        return;
+    while (log_index_next(&index, &commit, why) == 1)
+        ;
+    log_index_close(&index);
+}
+
+/* The good batches of a segment, into its plain form unless plain is -1. */
+static int take_batches(struct repair *repair, uint64_t start, int plain, struct good *good, struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT, block = CDC_BUF_INIT;
+    struct log_commit last = {.end = start};
+    struct log_cursor cursor;
+    int result = 0, found = log_index_last(&repair->from, start, &text, &last, &repair->why);
+    uint64_t stop = last.end;
+
+    *good = (struct good){.end = start, .sealed = found == 1 && last.kind == LOG_SEAL_LINE};
+    log_cursor_open_segment(&cursor, &repair->from, start);
+    while (found == 1 && result == 0 && cursor.at < stop) {
+        block.len = 0;
+        found = log_cursor_read(&cursor, &block, &repair->why);
+        if (found == 1 && plain >= 0 && cdc_file_write(plain, block.data, block.len) != 0)
+            result = log_file_error(&repair->to, "write", "a segment", error);
+        if (found == 1 && cursor.ended_batch) {
+            good->any = true;
+            good->end = cursor.at;
+            good->journal = cursor.index.offset;
+            good->lines += cursor.commit.n;
+            memcpy(good->chain, cursor.commit.chain, LOG_HASH);
+        }
+    }
+    if (found <= 0 && repair->why.status == 0)
+        find_damage(repair, "has no journal that is valid", start);
+    if (found == 1 && good->any && memcmp(last.chain, good->chain, LOG_HASH) != 0)
+        find_damage(repair, "has a seal that is not of its lines: the hash chain is another", start);
+    log_cursor_close(&cursor);
+    cdc_buf_free(&text);
+    cdc_buf_free(&block);
+    return result;
+}
+
+/* Up to the damage: plain lines, and the journal as far as it is of them. */
+static int copy_good_part(struct repair *repair, const struct log_segment *segment, struct cdc_error *error)
+{
+    char name[LOG_NAME_SIZE];
+    struct cdc_error why = repair->why;
+    struct good good;
+    int fd =
+        log_file_open(&repair->to, log_name_make(name, LOG_PLAIN, segment->start), O_RDWR | O_CREAT | O_EXCL, error);
+
+    if (fd < 0)
+        return -1;
+    int result = take_batches(repair, segment->start, fd, &good, error);
+    if (result == 0 && (ftruncate(fd, (off_t)(good.end - segment->start)) != 0 || fsync(fd) != 0))
+        result = log_file_error(&repair->to, "write", name, error);
+    close(fd);
+    repair->why = why;
+    repair->end = good.end;
+    if (result == 0 && !good.any) { /* nothing of it is good */
+        (void)unlinkat(repair->to.fd, name, 0);
+        return 0;
+    }
+    return result == 0 && copy_part(repair, LOG_INDEX, segment->start, good.journal, 0600, error) == 0
+               ? copy_part(repair, LOG_SALTS, segment->start, good.lines * LOG_SALT, 0600, error)
+               : -1;
+}
+
+/* Of two forms of the lines, the one that was read: the other one may be damaged. */
+static int copy_whole(struct repair *repair, const struct log_segment *segment, bool newest, struct cdc_error *error)
+{
+    unsigned mode = newest ? 0600 : 0400;
+
+    return copy_part(repair, segment->plain ? LOG_PLAIN : LOG_PACKED, segment->start, UINT64_MAX, mode, error) == 0 &&
+                   copy_part(repair, LOG_SALTS, segment->start, UINT64_MAX, mode, error) == 0
+               ? copy_part(repair, LOG_INDEX, segment->start, UINT64_MAX, mode, error)
+               : -1;
+}
+
+static int copy_segment(struct repair *repair, const struct log_segment *segment, bool newest, struct cdc_error *error)
+{
+    struct good good;
+
+    if (!segment->indexed && newest && segment->plain) /* whoever appends makes it again */
+        return copy_part(repair, LOG_PLAIN, segment->start, UINT64_MAX, 0600, error);
+    if (!segment->indexed)
+        return find_damage(repair, "has no journal", segment->start), 0;
+    if (log_folder_check_first(&repair->from, segment, repair->has_chain ? repair->chain : NULL, &repair->why) != 0)
+        return 0;
+    if (take_batches(repair, segment->start, -1, &good, error) != 0)
+        return -1;
+    if (repair->why.status == 0)
+        check_journal(&repair->from, segment->start, &repair->why);
+    if (repair->why.status == 0 && !good.sealed && !newest)
+        find_damage(repair, "is not sealed, though another one follows", segment->start);
+    /* Lines are added to the plain form alone. */
+    if (repair->why.status == 0 && !good.sealed && segment->packed)
+        find_damage(repair, "is compressed, and has no seal", segment->start);
+    if (repair->why.status != 0)
+        return copy_good_part(repair, segment, error);
+    repair->end = good.end;
+    if (good.any)
+        memcpy(repair->chain, good.chain, LOG_HASH);
+    repair->has_chain |= good.any;
+    return copy_whole(repair, segment, newest, error);
+}
+
+/* Without them the segment is as good; who begins within it is not told what the tables were. */
+static int copy_schemas(struct repair *repair, uint64_t start, struct cdc_error *error)
+{
+    struct log_schemas schemas = {.items = NULL};
+    struct cdc_error why = {0};
+    bool good = log_schemas_load(&schemas, &repair->from, start, &why) == 0;
+
+    log_schemas_free(&schemas);
+    if (good)
+        return copy_part(repair, LOG_SCHEMAS, start, UINT64_MAX, 0400, error);
+    cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "%s: they are left out", why.text);
+    return 0;
+}
+
+static int copy_segments(struct repair *repair, struct cdc_error *error)
+{
+    struct log_folder *from = &repair->from;
+
+    repair->end = log_folder_begin(from);
+    for (size_t i = 0; i < from->n && repair->why.status == 0; i++) {
+        if (repair->settings->control->stop)
+            return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped; \"%s\" is not complete", repair->to.path);
+        if (from->segments[i].start != repair->end)
+            return cdc_error_set(&repair->why, CDC_EXIT_CONFIG, "the segment at byte %" PRIu64 " is missing",
+                                 repair->end),
+                   0;
+        const struct log_segment segment = from->segments[i]; /* whoever meets a missing file lists the folder anew */
+        if (copy_schemas(repair, segment.start, error) != 0 ||
+            copy_segment(repair, &segment, i + 1 == from->n, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int copy_base(struct repair *repair, uint64_t end, struct cdc_error *error)
+{
+    struct cdc_error why = {0};
+
+    if (log_base_check(&repair->from, end, &why) != 0) {
+        cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "base-%020" PRIu64 " is left out: %s", end, why.text);
+        return 0;
+    }
+    return copy_part(repair, LOG_BASE, end, UINT64_MAX, 0400, error) == 0
+               ? copy_part(repair, LOG_BASE_INDEX, end, UINT64_MAX, 0400, error)
+               : -1;
+}
+
+static int copy_bases(struct repair *repair, struct cdc_error *error)
+{
+    for (size_t i = 0; i < repair->from.n_bases; i++)
+        if (repair->from.bases[i] <= repair->end && copy_base(repair, repair->from.bases[i], error) != 0)
+            return -1;
+    return 0;
+}
+
+/* Up to there all is in the copy: whoever appends need not find it out. */
+static int set_head(struct repair *repair, struct cdc_error *error)
+{
+    int fd = log_file_open(&repair->to, "head", O_RDWR | O_CREAT, error);
+
+    if (fd < 0)
+        return -1;
+    int result = log_head_write(fd, repair->end) == 0 && fsync(fd) == 0
+                     ? 0
+                     : log_file_error(&repair->to, "write", "head", error);
+    close(fd);
+    return result;
+}
+
+/* Its first segment is not taken for one that follows a missing one. */
+static int set_begin(struct repair *repair, struct cdc_error *error)
+{
+    uint64_t begin = repair->from.n > 0 ? repair->from.segments[0].start : 0;
+
+    return begin > 0 ? log_begin_write(&repair->to, begin, error) : 0;
+}
+
+/* Segments that a trim was removing when it was killed are none of the log; a place that is damaged, or has no segment, says nothing. */
+static int leave_removed(struct log_folder *from, struct cdc_error *error)
+{
+    struct cdc_error why = {0};
+    uint64_t begin;
+    size_t i = 0;
+
+    if (log_begin_read(from, &begin, &why) != 0)
+        return why.status == CDC_EXIT_CONFIG ? 0 : (*error = why, -1);
+    while (i < from->n && from->segments[i].start != begin)
+        i++;
+    return i < from->n ? log_folder_set_begin(from, begin, error) : 0;
+}
+
+static int run(struct repair *repair, struct cdc_error *error)
+{
+    const struct log_repair_settings *settings = repair->settings;
+    int lock = -1;
+
+    /* A writer would go on while it is copied. */
+    int held = log_folder_open(&repair->from, settings->path, error) == 0
+                   ? log_lock_is_held(&repair->from, LOG_LOCK_APPEND, error)
+                   : -1;
+    if (held != 0)
+        return held < 0 ? -1
+                        : cdc_error_set(error, CDC_EXIT_TEMPORARY, "another process appends to the log \"%s\"",
+                                        settings->path);
+    if (log_folder_names(&repair->from, error) != 0 || leave_removed(&repair->from, error) != 0 ||
+        log_folder_begin_copy(&repair->to, settings->to, &lock, error) != 0)
+        return -1;
+    int result = copy_segments(repair, error) == 0 && copy_bases(repair, error) == 0
+                     ? copy_file(repair, "meta.json", UINT64_MAX, 0600, error)
+                     : -1;
+    if (result == 0)
+        result = set_head(repair, error) == 0 ? set_begin(repair, error) : -1;
+    if (result == 0)
+        result = log_folder_sync(&repair->to, error);
+    close(lock);
+    return result;
+}
+
+int log_repair(const struct log_repair_settings *settings, struct cdc_error *error)
+{
+    struct repair repair = {.settings = settings, .from = {.fd = -1}, .to = {.fd = -1}};
+    int result = run(&repair, error);
+
+    if (result == 0 && repair.why.status != 0)
+        cdc_log_write(settings->log, CDC_LOG_WARNING, "what is good ends at byte %" PRIu64 ": %s", repair.end,
+                      repair.why.text);
+    else if (result == 0)
+        cdc_log_write(settings->log, CDC_LOG_INFO, "no damage was found; \"%s\" is a copy", settings->to);
+    log_folder_close(&repair.from);
+    log_folder_close(&repair.to);
+    return result;
+}

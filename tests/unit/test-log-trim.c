@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* Retention by time: clocks that were set back or ahead remove nothing early, and keep nothing for ever. */
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "connectors/log/log.h"
+
+#define DAY INT64_C(86400000)
+#define APPENDED INT64_C(1763717327123) /* what log_writer.py says */
+
+static int failures;
+static char dir[] = "/tmp/cdc-unit-XXXXXX";
+static char path[64];
+
+static void check(bool ok, const char *what)
+{
+    if (!ok) {
+        printf("not ok - log trim: %s\n", what);
+        failures++;
+    }
+}
+
+static void make_log(void)
+{
+    struct log_compact_settings settings = {.path = path, .memory = 1 << 20, .level = 1};
+    struct log_fold_counts counts;
+    struct cdc_error error = {0};
+    char command[256];
+    uint64_t byte;
+    snprintf(path, sizeof path, "%s/log", dir);
+    snprintf(command, sizeof command, "rm -rf %s && python3 tests/lib/log_writer.py %s --segments 4 >/dev/null", path,
+             path);
+    check(system(command) == 0, "a log is made");
+    check(log_compact(&settings, &byte, &counts, &error) == 1 && counts.rows == 7, "a base is made");
+}
+
+/* How many segments go. */
+static uint64_t trimmed(int64_t retain_ms, int64_t now)
+{
+    struct log_trim_settings settings = {
+        .path = path, .retain_ms = retain_ms, .retain_bytes = -1, .retain_hard = -1, .now = now};
+    struct log_trim_counts counts;
+    struct cdc_error error = {0};
+    check(log_trim(&settings, &counts, &error) == 0, error.text);
+    return counts.segments;
+}
+
+/* All files were written at that time. */
+static void touch(int64_t ms)
+{
+    const struct timespec times[2] = {{ms / 1000, 0}, {ms / 1000, 0}};
+    char pattern[80];
+    glob_t files;
+    snprintf(pattern, sizeof pattern, "%s/*.idx", path);
+    check(glob(pattern, 0, NULL, &files) == 0, "files");
+    for (size_t i = 0; i < files.gl_pathc; i++)
+        check(utimensat(AT_FDCWD, files.gl_pathv[i], times, 0) == 0, "a time");
+    globfree(&files);
+}
+
+int main(void)
+{
+    if (mkdtemp(dir) == NULL)
+        return 1;
+    make_log();
+    check(trimmed(7 * DAY, APPENDED + 6 * DAY) == 0, "nothing is that old");
+    touch(APPENDED);
+    check(trimmed(7 * DAY, APPENDED - 400 * DAY) == 0, "a clock that was set back makes nothing old");
+    touch(APPENDED - 1000 * DAY);
+    check(trimmed(7 * DAY, APPENDED + 6 * DAY) == 0,
+          "the time of the file does not count where the journal's has come");
+    touch(APPENDED - 366 * DAY);
+    check(trimmed(7 * DAY, APPENDED - 365 * DAY) == 0, "lines of a clock a year ahead stay as long as others");
+    check(trimmed(7 * DAY, APPENDED - 358 * DAY) == 3, "and no longer");
+    make_log();
+    check(trimmed(7 * DAY, APPENDED + 8 * DAY) == 3, "all that is old goes, but for the newest segment");
+    check(trimmed(7 * DAY, APPENDED + 80 * DAY) == 0, "which stays");
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    check(system(command) == 0, "cleaned up");
+    if (failures == 0)
+        printf("ok - log trim: clocks\n");
+    return failures != 0;
+}
