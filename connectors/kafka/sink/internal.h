@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* The sink's own. Lines become records of a batch (table.c, log.c), which stays in memory until Kafka has it for sure:
+ *
+ *   taken in     records[0..n)           boundary: what is before it is whole
+ *   produced     records[0..produced)    in a transaction of Kafka that is open
+ *   commit       and the position record comes back through a reader of its own: then, and only then, all of it is forgotten
+ *   failed       produced is 0 again, and all of them go once more, in a transaction or a client that is new */
+#ifndef KAFKA_SINK_INTERNAL_H
+#define KAFKA_SINK_INTERNAL_H
+
+#include "connectors/kafka/record/record.h"
+#include "connectors/kafka/sink/settings.h"
+#include <cdc/format.h>
+
+/* -- arena.c: memory that stays where it is until all of it is given up --------------- */
+struct kafka_chunk {
+    struct kafka_chunk *next;
+    size_t n, size;
+    char data[];
+};
+struct kafka_arena {
+    struct kafka_chunk *first, *last; /* the last one is filled */
+    struct kafka_chunk *spare;
+};
+struct kafka_arena_mark {
+    struct kafka_chunk *last;
+    size_t n;
+};
+void kafka_arena_free(struct kafka_arena *arena);
+/* A copy; NULL without memory. Of no bytes: not NULL. */
+const char *kafka_arena_put(struct kafka_arena *arena, const void *data, size_t n);
+struct kafka_arena_mark kafka_arena_here(const struct kafka_arena *arena);
+/* What was put since the mark is gone; mark.last NULL: all. */
+void kafka_arena_rewind(struct kafka_arena *arena, struct kafka_arena_mark mark);
+
+/* -- topics: topics.c ------------------------------------------------------------------ */
+struct kafka_topic {
+    char *name;
+    rd_kafka_topic_t *handle; /* of the producer that is open */
+    int32_t partitions;
+    int64_t max_bytes;
+    bool compacted;
+    bool claimed, claim_stored; /* by our table: owner, and whether Kafka has it */
+    bool of_another;            /* the stored claim is of a sink with another transactional id */
+    struct cdc_table_id owner;
+    struct kafka_topic *next;
+};
+
+struct kafka_header {
+    const char *name, *value; /* name: a literal */
+    size_t n;
+};
+struct kafka_record {
+    struct kafka_topic *topic;
+    int32_t partition;
+    uint32_t key_n, n_headers;
+    const char *key, *value; /* NULL: none */
+    size_t value_n;
+    const struct kafka_header *headers;
+    const char *line; /* the line, where the value is not it and it may be refused */
+    size_t line_n;
+    uint64_t number;
+    int64_t timestamp; /* 0: now */
+    bool alone;        /* so long that the broker may refuse it: in a request of its own */
+    bool skipped;      /* refused */
+    bool counted;      /* of its transaction */
+};
+
+struct kafka_table {
+    struct cdc_table source; /* the first member */
+    struct kafka_topic *topic;
+    const char **key; /* names of its key columns: of source's, or owned ones of the first line */
+    size_t n_key;
+    char **seen; /* the owned ones */
+};
+
+/* A source, as far as it was taken in. */
+struct kafka_stream {
+    struct kafka_place place;     /* what Kafka has: stored */
+    struct cdc_buf taken, marked; /* positions: of the newest line, and at the boundary */
+    struct cdc_buf again;         /* of the newest line that Kafka has already */
+    int64_t taken_seq, marked_seq;
+    struct cdc_offset offset; /* its boundary that is to be stored; pos NULL: none */
+    struct kafka_transaction transaction;
+    int64_t transaction_seq, transaction_ts;
+    /* Schema lines of the transaction in hand, which has not begun where it is not open: members of a list (kafka_described_append).
+     * They are a part of the position: whether a source tells them again, and where, is not known. */
+    struct cdc_buf described;
+    size_t marked_described; /* its length at the boundary */
+};
+
+struct kafka_sink {
+    struct cdc_sink_context context; /* the first member */
+    const struct kafka_sink_settings *settings;
+    struct kafka_client producer, reader;
+    bool producer_open, reader_open, renew; /* renew: the producer is to be made anew before the next transaction */
+    char batch_size[24];
+    struct cdc_retry retry;
+    /* the batch */
+    struct kafka_arena arena;
+    struct kafka_record *records;
+    size_t n, room, produced, bytes;
+    size_t marked_n, marked_bytes;
+    size_t alone_from; /* the records of a line that goes alone */
+    struct kafka_arena_mark mark;
+    bool begun; /* a transaction of Kafka is open */
+    int64_t begun_ms;
+    /* delivery reports, written by whoever serves the client */
+    uint64_t outstanding;
+    rd_kafka_resp_err_t failed;
+    size_t failed_record;
+    bool too_large;          /* the batch was given up since a broker finds a record too long */
+    int64_t position_offset; /* of the position record; -1 */
+    size_t position_record;  /* its index + 1 */
+    /* sources */
+    struct kafka_stream *streams;
+    size_t n_streams;
+    /* tables and topics */
+    struct cdc_tables tables;
+    struct kafka_topic *topics;
+    struct kafka_topic *log_topic, *offsets_topic;
+    int64_t read_next; /* in the topic of positions; -1: its beginning */
+    struct cdc_format_writer *writer;
+    struct cdc_buf scratch, key, old_key, text, position;
+    bool told_truncate, told_message, told_ddl, told_unchanged;
+    uint64_t lost_columns, dropped;
+    bool lost;    /* what was taken in could not be taken back */
+    bool emptied; /* retention has removed every record of the log topic, and with them the position */
+};
+
+struct kafka_topic *kafka_topic_of(struct kafka_sink *sink, const char *name, int32_t partitions,
+                                   struct cdc_error *error);
+/* Those of the topics that say which table is in which topic. */
+struct kafka_topic *kafka_topic_known(const struct kafka_sink *sink, const char *name);
+void kafka_topics_free(struct kafka_sink *sink);
+void kafka_topics_forget_handles(struct kafka_sink *sink);
+/* Prepares a topic for rows: it is there, its settings are known. */
+int kafka_topic_prepare(struct kafka_sink *sink, struct kafka_topic *topic, int32_t partitions, const char *policy,
+                        struct cdc_error *error);
+rd_kafka_topic_t *kafka_topic_handle(struct kafka_sink *sink, struct kafka_topic *topic, struct cdc_error *error);
+extern const struct cdc_target_ops kafka_target_ops; /* owner.c */
+
+/* -- streams: stream.c --------------------------------------------------------------------- */
+struct kafka_stream *kafka_stream_of(struct kafka_sink *sink, struct cdc_span raw_name, struct cdc_error *error);
+struct kafka_stream *kafka_stream_named(struct kafka_sink *sink, const char *name, struct cdc_error *error);
+/* Has it been taken in, in this run or an earlier one? */
+bool kafka_stream_has(const struct kafka_stream *stream, struct cdc_span pos);
+int kafka_stream_take(struct kafka_stream *stream, const struct cdc_event *event, struct cdc_error *error);
+int kafka_streams_mark(struct kafka_sink *sink, struct cdc_error *error);
+void kafka_streams_go_back(struct kafka_sink *sink);
+void kafka_streams_free(struct kafka_sink *sink);
+/* Positions that a commit would reach, as text: of all, or of one that has moved. */
+void kafka_stream_position(struct cdc_buf *out, const struct kafka_sink *sink, const struct kafka_stream *only);
+/* As it would be after a commit: the texts are BORROWED, but for *pos (NEW; NULL). */
+struct kafka_place kafka_stream_coming(const struct kafka_stream *stream, char **pos);
+bool kafka_stream_has_moved(const struct kafka_stream *stream);
+/* They are in Kafka now. */
+int kafka_streams_stored(struct kafka_sink *sink, struct cdc_error *error);
+
+/* -- batch.c --------------------------------------------------------------------------------- */
+/* Adds a record, whose bytes are copied but for value where it is in the arena already. 0 or -1. */
+struct kafka_record *kafka_batch_add(struct kafka_sink *sink, struct kafka_topic *topic, int32_t partition,
+                                     struct cdc_error *error);
+/* Headers of its place: cdc.name, cdc.pos, cdc.seq, and one more (name NULL: none). */
+int kafka_batch_headers(struct kafka_sink *sink, struct kafka_record *record, const struct cdc_event *event,
+                        const char *name, struct cdc_span value, struct cdc_error *error);
+/* Hands what is taken in to the client, as far as that goes. */
+int kafka_batch_produce(struct kafka_sink *sink, struct cdc_error *error);
+/* Stores all of it with the positions of the streams, and forgets it. */
+int kafka_batch_commit(struct kafka_sink *sink, struct cdc_error *error);
+/* Back to the boundary. */
+int kafka_batch_discard(struct kafka_sink *sink, struct cdc_error *error);
+void kafka_batch_mark(struct kafka_sink *sink);
+void kafka_batch_free(struct kafka_sink *sink);
+
+/* -- delivery.c --------------------------------------------------------------------------- */
+void kafka_batch_delivered(void *context, const rd_kafka_message_t *message);
+/* An error of a record that was only taken back with others. */
+bool kafka_is_purge(rd_kafka_resp_err_t code);
+
+/* -- producer.c ------------------------------------------------------------------------------- */
+/* A producer that is ready: made, registered, and told from its rivals. 1: it is a new one, and what Kafka has was read again. 0, -1. */
+int kafka_producer_ensure(struct kafka_sink *sink, struct cdc_error *error);
+void kafka_producer_close(struct kafka_sink *sink);
+
+/* -- readback.c ------------------------------------------------------------------------------- */
+int kafka_readback_open(struct kafka_sink *sink, struct cdc_error *error);
+/* Reads what Kafka has: positions of our id into *places, owners into topics. */
+int kafka_readback_positions(struct kafka_sink *sink, struct kafka_places *places, struct cdc_error *error);
+/* Is the record at that offset there for readers of what is committed, with that text as its value or position? 1, 0 or -1. */
+int kafka_readback_audit(struct kafka_sink *sink, struct kafka_topic *topic, int64_t offset, struct cdc_span text,
+                         struct cdc_error *error);
+/* Topics that other sinks have claimed meanwhile. */
+int kafka_readback_owners(struct kafka_sink *sink, struct cdc_error *error);
+
+/* -- line.c: what both layouts do around a line ------------------------------------------------ */
+/* May a broker refuse a record of so many bytes? Then what is before it is stored first. */
+int kafka_line_begin(struct kafka_sink *sink, const struct kafka_topic *topic, size_t n, bool *alone,
+                     struct cdc_error *error);
+/* The line is taken in. */
+int kafka_line_end(struct kafka_sink *sink, struct kafka_stream *stream, const struct cdc_event *event, bool alone,
+                   struct cdc_error *error);
+/* The operation of either layout. */
+int kafka_log_event(void *context, const struct cdc_event *event, struct cdc_error *error);
+int kafka_table_event(void *context, const struct cdc_event *event, struct cdc_error *error);
+/* Transactions that nothing has ended but the boundary. described: schema lines whose rows have not come get an end of their own. */
+int kafka_table_end_implied(struct kafka_sink *sink, bool described, struct cdc_error *error);
+void kafka_table_release(struct cdc_table *table);
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* The stream that was written, out of its partitions: for each END of the transaction topic, exactly as many lines of each partition
+ * as it counts, by their positions, and then the commit line. One record of a partition is in memory, and what the client has
+ * fetched. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "connectors/kafka/source/internal.h"
+
+void kafka_merge_reset(struct kafka_source *source)
+{
+    struct merge_state *merge = &source->merge;
+
+    merge->open = false;
+    merge->ended_name.len = merge->ended_pos.len = 0;
+    for (size_t i = 0; i < source->n_parts; i++) {
+        struct part *part = &source->parts[i];
+        if (part->front != NULL)
+            rd_kafka_message_destroy(part->front);
+        if (part->queue != NULL)
+            rd_kafka_queue_destroy(part->queue);
+        part->front = NULL;
+        part->queue = NULL;
+    }
+}
+
+static bool is_transactions(const struct kafka_source *source, const struct part *part)
+{
+    return strcmp(part->topic, source->topics[source->merge.front]) == 0;
+}
+
+/* Fills the front. 1: it is there; 0: nothing has come; -1. */
+static int fill(struct kafka_source *source, struct part *part, struct cdc_error *error)
+{
+    while (part->front == NULL) {
+        rd_kafka_message_t *message = rd_kafka_consume_queue(part->queue, 0);
+        if (message == NULL)
+            return 0;
+        source->progress = cdc_clock_ms();
+        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            int result = kafka_event_message(source, part, message, error);
+            rd_kafka_message_destroy(message);
+            if (result != 0)
+                return -1;
+            continue;
+        }
+        part->at_end = false;
+        int known = part->verify ? kafka_verify(source, part, message, error) : 0;
+        /* Tombstones are apart. */
+        if (known != 0 || message->offset < part->read.next || message->payload == NULL) {
+            if (known == 0 && message->offset >= part->read.next) {
+                kafka_read_to(part, message);
+                kafka_keep(part, message);
+            } else {
+                rd_kafka_message_destroy(message);
+            }
+            if (known < 0)
+                return -1;
+            continue;
+        }
+        part->front = message;
+        if (is_transactions(source, part))
+            return 1;
+        if (cdc_event_parse(&part->event, message->payload, message->len, error) != 0 || part->event.pos.n == 0)
+            return cdc_error_set(error, CDC_EXIT_DATA, "the record is no line of cdc-event(5)"),
+                   cdc_error_prefix(error, "topic %s, partition %d, offset %lld", part->topic, (int)part->partition,
+                                    (long long)message->offset);
+    }
+    return 1;
+}
+
+static void take_front(struct part *part)
+{
+    kafka_read_to(part, part->front);
+    kafka_keep(part, part->front);
+    part->front = NULL;
+}
+
+static size_t find(void *context, const char *topic, int32_t partition)
+{
+    struct kafka_source *source = context;
+    struct part *part = kafka_part_find(source, topic, partition);
+
+    return part != NULL ? (size_t)(part - source->parts) : SIZE_MAX;
+}
+
+/* The next END. 1: it is open; 0: none has come; -1. */
+static int open_transaction(struct kafka_source *source, struct part *ends, struct cdc_error *error)
+{
+    struct merge_state *merge = &source->merge;
+
+    for (;;) {
+        int filled = fill(source, ends, error);
+        if (filled <= 0)
+            return filled;
+        merge->pos.len = 0;
+        int is_end = kafka_transaction_read(&merge->transaction, cdc_span(ends->front->payload, ends->front->len),
+                                            &merge->pos, &merge->seq, error);
+        if (is_end < 0)
+            return cdc_error_prefix(error, "topic %s, offset %lld", ends->topic, (long long)ends->front->offset);
+        if (is_end == 0) {
+            take_front(ends);
+            continue;
+        }
+        if (kafka_merge_begin(&merge->counts, &merge->transaction, source->n_parts, find, source, error) != 0)
+            return -1;
+        struct cdc_span *fronts = realloc(merge->fronts, source->n_parts * sizeof *fronts);
+        if (fronts == NULL)
+            return cdc_error_memory(error);
+        merge->fronts = fronts;
+        merge->open = true;
+        merge->described = true;
+        merge->changes = 0;
+        return 1;
+    }
+}
+
+/* The line itself. A row that moves to another key is two records, of which the second has the line that both stand for; lines
+ * about a whole table are in each of its partitions, and come once. */
+static int append_merged(struct kafka_source *source, const struct part *part, struct cdc_buf *out,
+                         struct cdc_error *error)
+{
+    const struct cdc_event *event = &part->event;
+    struct cdc_span line = kafka_header_of(part->front, KAFKA_HEADER_LINE);
+
+    if (event->op == CDC_OP_DELETE && kafka_header_of(part->front, KAFKA_HEADER_NEW_KEY).p != NULL)
+        return 0;
+    if (!cdc_event_has_row(event)) {
+        if (cdc_span_equal(event->pos, cdc_span(source->merge.last.data, source->merge.last.len)))
+            return 0;
+        source->merge.last.len = 0;
+        cdc_buf_span(&source->merge.last, event->pos);
+    }
+    if (event->op == CDC_OP_SCHEMA ? kafka_schemas_note(source, part, event, error) != 0
+                                   : event->table.p != NULL && kafka_schemas_row(source, part, event, out, error) != 0)
+        return -1;
+    cdc_buf_span(out, line.p != NULL ? line : event->line);
+    cdc_buf_byte(out, '\n');
+    source->metrics->lines_out++;
+    source->metrics->changes += cdc_event_has_row(event) || event->op == CDC_OP_TRUNCATE;
+    source->merge.changes++;
+    source->merge.described &= event->op == CDC_OP_SCHEMA;
+    return 0;
+}
+
+/* A row of a transaction that was passed on already: it counted fewer than it has, and every sink would take this for one that it had. */
+static bool is_late(const struct merge_state *merge, const struct cdc_event *event)
+{
+    return cdc_event_has_row(event) && merge->ended_pos.len > 0 &&
+           cdc_span_equal(event->name, cdc_span(merge->ended_name.data, merge->ended_name.len)) &&
+           cdc_span_compare(event->pos, cdc_span(merge->ended_pos.data, merge->ended_pos.len)) <= 0;
+}
+
+/* A position beyond the END's is of the next transaction: one of this is missing. */
+static int check_row(struct kafka_source *source, const struct part *part, struct cdc_error *error)
+{
+    struct cdc_span end = cdc_span(source->merge.pos.data, source->merge.pos.len);
+
+    if (is_late(&source->merge, &part->event))
+        return kafka_lost(
+            error,
+            "topic %s, partition %d, offset %lld: the line is of a transaction that has ended before: the "
+            "transaction topic does not count what is there",
+            part->topic, (int)part->partition, (long long)part->front->offset);
+    if (cdc_span_compare(part->event.pos, end) <= 0)
+        return 0;
+    return kafka_lost(
+        error,
+        "topic %s, partition %d, offset %lld: the line is of a later transaction than the one at %.*s, which has more "
+        "lines: they are gone",
+        part->topic, (int)part->partition, (long long)part->front->offset, (int)(end.n > 100 ? 100 : end.n), end.p);
+}
+
+/* Schema lines that came before a transaction are told of by an END of their own. Nothing ends there: the rows are to come. */
+static void end_schemas(struct kafka_source *source, struct part *ends)
+{
+    source->merge.open = false;
+    take_front(ends);
+}
+
+static int end_transaction(struct kafka_source *source, struct part *ends, struct cdc_span raw_name,
+                           struct cdc_buf *out, struct cdc_error *error)
+{
+    struct merge_state *merge = &source->merge;
+    struct cdc_span line = kafka_header_of(ends->front, KAFKA_HEADER_LINE), name = raw_name;
+    struct cdc_event event;
+
+    if (line.p == NULL && merge->described) {
+        end_schemas(source, ends);
+        return 0;
+    }
+    if (line.p != NULL && cdc_event_parse(&event, line.p, line.n, error) == 0) {
+        cdc_buf_span(out, line);
+        cdc_buf_byte(out, '\n');
+        name = event.name;
+    } else if (line.p != NULL) {
+        return -1;
+    } else {
+        cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
+        cdc_buf_append(out, merge->pos.data, merge->pos.len);
+        cdc_buf_lit(out, "\",\"seq\":");
+        cdc_buf_i64(out, merge->seq);
+        cdc_buf_lit(out, ",\"source\":{\"name\":\"");
+        cdc_buf_span(out, name);
+        cdc_buf_lit(out, "\"},\"events\":");
+        cdc_buf_u64(out, merge->changes);
+        cdc_buf_lit(out, "}\n");
+    }
+    source->metrics->lines_out++;
+    source->metrics->commits++;
+    source->boundary_seq = merge->seq;
+    const char *until = source->settings->until;
+    int64_t ms;
+    if (until != NULL && strcmp(until, "now") != 0 && !cdc_time_parse(until, &ms))
+        source->ended |= cdc_span_compare(cdc_span(merge->pos.data, merge->pos.len), cdc_span_text(until)) >= 0;
+    if (name.n > 0 && kafka_passed(source, name, cdc_span(merge->pos.data, merge->pos.len), error) != 0)
+        return -1;
+    merge->ended_name.len = merge->ended_pos.len = 0;
+    cdc_buf_span(&merge->ended_name, name);
+    cdc_buf_append_buf(&merge->ended_pos, &merge->pos);
+    merge->open = false;
+    take_front(ends);
+    for (size_t i = 0; i < source->n_parts; i++)
+        kafka_safe(&source->parts[i]);
+    source->new_boundary = true;
+    source->between = true;
+    return 0;
+}
+
+/* The lines of the open transaction. 1: it has ended; 0: something has not come yet, or out is full; -1. */
+static int take_rows(struct kafka_source *source, struct part *ends, struct cdc_buf *out, size_t limit,
+                     struct cdc_error *error)
+{
+    struct merge_state *merge = &source->merge;
+    struct cdc_span *fronts = merge->fronts;
+
+    for (size_t i = 0; i < source->n_parts; i++) {
+        struct part *part = &source->parts[i];
+        fronts[i] = cdc_span(NULL, 0);
+        if (merge->counts.left[i] == 0)
+            continue;
+        if (fill(source, part, error) < 0)
+            return -1;
+        if (part->front != NULL)
+            fronts[i] = part->event.pos;
+    }
+    while (out->len < limit) {
+        size_t i = kafka_merge_pick(&merge->counts, fronts);
+        if (i == KAFKA_MERGE_WAIT)
+            return 0;
+        if (i == KAFKA_MERGE_DONE)
+            return end_transaction(source, ends, cdc_span(source->names.data, source->names.len), out, error) == 0 ? 1
+                                                                                                                   : -1;
+        struct part *part = &source->parts[i];
+        if (check_row(source, part, error) != 0)
+            return -1;
+        source->names.len = 0;
+        cdc_buf_span(&source->names, part->event.name);
+        if (append_merged(source, part, out, error) != 0)
+            return -1;
+        source->metrics->lines_in++;
+        source->metrics->bytes_in += part->front->len;
+        source->between = false;
+        take_front(part);
+        fronts[i] = cdc_span(NULL, 0);
+        if (--merge->counts.left[i] == 0)
+            continue;
+        if (fill(source, part, error) < 0)
+            return -1;
+        if (part->front != NULL)
+            fronts[i] = part->event.pos;
+    }
+    return 0;
+}
+
+static struct part *find_ends(const struct kafka_source *source)
+{
+    for (size_t i = source->n_parts; i-- > 0;)
+        if (is_transactions(source, &source->parts[i]))
+            return &source->parts[i];
+    return NULL;
+}
+
+bool kafka_merge_at_end(const struct kafka_source *source)
+{
+    const struct part *ends = find_ends(source);
+
+    return ends != NULL && ends->at_end && !source->merge.open;
+}
+
+enum cdc_source_result kafka_merge_read(struct kafka_source *source, struct cdc_buf *out, size_t limit,
+                                        struct cdc_error *error)
+{
+    struct part *ends = find_ends(source);
+    size_t begin = out->len;
+
+    if (ends == NULL)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "no transaction topic is read"), CDC_SOURCE_ERROR;
+    while (out->len < limit && !source->ended) {
+        int opened = source->merge.open ? 1 : open_transaction(source, ends, error);
+        int ended = opened > 0 ? take_rows(source, ends, out, limit, error) : opened;
+        if (ended < 0)
+            return CDC_SOURCE_ERROR;
+        if (ended == 0)
+            break;
+        if (source->settings->max_events > 0 && source->metrics->changes >= (uint64_t)source->settings->max_events)
+            source->ended = true;
+    }
+    if (source->new_boundary && kafka_boundary(source, error) != 0)
+        return CDC_SOURCE_ERROR;
+    if (!source->merge.open && (source->ended || ends->done))
+        return CDC_SOURCE_END;
+    return out->len > begin ? CDC_SOURCE_MORE : CDC_SOURCE_IDLE;
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Three brokers, each row on three of them and acknowledged by two: the leader is killed with SIGKILL while rows are written, and comes
+# again. What Kafka has is counted row by row by a reader that is not ours, and kafka-cdc reads on through it.
+#   CDC_KAFKA_LEADERS=5   how many leaders, in each layout (default 1)
+# takes: 70 s
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/kafka
+
+setup_file() { kafka_begin -n 3 transaction.abort.timed.out.transaction.cleanup.interval.ms=500; }
+teardown_file() { kafka_end; }
+setup() {
+    DIR=$BATS_TEST_TMPDIR
+    N=three$BATS_TEST_NUMBER
+    STREAM=$LIB/kafka_crash.py
+}
+teardown() { end_spawned; }
+
+transactions() {
+    local pos
+    pos=$(jq -r ".offsets.$N.pos // \"0\"" "$DIR/o.offset" 2>/dev/null) || pos=0
+    echo $((10#${pos%%.*}))
+}
+is_beyond() { [ "$(transactions)" -gt "$1" ]; }
+# State of partition 0: who leads it; have all three what it has?
+leader() { kcat -L -J -b "$KAFKA" -t "$1" 2>/dev/null | jq -r '.topics[0].partitions[] | select(.partition == 0) | .leader'; }
+has_other_leader() { [[ $(leader "$1") =~ ^[1-3]$ ]] && [ "$(leader "$1")" != "$2" ]; }
+is_in_sync() { [ "$(kcat -L -J -b "$KAFKA" 2>/dev/null | jq '[.topics[].partitions[] | select((.isrs | length) < 3)] | length')" = 0 ]; }
+
+# through OPTIONS TOPIC: rows are written with these options of the sink while leaders of the topic are killed.
+through() {
+    local i old feeder
+    wait_until -t 60 is_in_sync
+    spawn bash -c "set -o pipefail; python3 $STREAM feed $N $DIR/o.offset $DIR/stop | cdc-sink-kafka --offset-file $DIR/o.offset $1 kafka://$KAFKA 2>$DIR/err"
+    feeder=$SPAWNED
+    wait_until -t 60 is_beyond 1 || { tail -n 5 "$DIR/err" >&2; return 1; }
+    is "replicas" 3 "$(kcat -L -J -b "$KAFKA" -t "$2" | jq '.topics[0].partitions[0].replicas | length')"
+    spawn_line "exec kafka-cdc $3 >'$DIR/out' 2>'$DIR/read'"
+    READER=$SPAWNED
+    wait_until -t 60 test -s "$DIR/out"
+    for ((i = 0; i < ${CDC_KAFKA_LEADERS:-1}; i++)); do
+        wait_until -t 60 is_in_sync
+        old=$(leader "$2")
+        kafka_node_kill "$old"
+        wait_until -t 60 has_other_leader "$2" "$old"
+        wait_until -t 90 is_beyond "$(($(transactions) + 5))"
+        kafka_node_start "$old"
+        wait_until -t 60 kafka_whole 3
+    done
+    touch "$DIR/stop"
+    status_of "$feeder" 60 || { tail -n 5 "$DIR/err" >&2; fail "the sink ended with $?"; }
+    COUNT=$(transactions)
+    echo "# $i leaders, $COUNT transactions" >&3
+    wait_until -t 60 read_is_whole
+    kill "$READER"
+    status_of "$READER"
+}
+read_is_whole() { [ "$(grep -c '"op":"commit"' "$DIR/out")" -ge "$COUNT" ]; }
+
+@test "log layout: every line exactly once, byte for byte; kafka-cdc reads on" {
+    through "--topic $N --batch-bytes 200K" "$N" "'kafka://$KAFKA/$N'"
+    python3 "$STREAM" log "$N" "$COUNT" >"$DIR/expected"
+    kafka_values "$N" | cmp - "$DIR/expected"
+    cmp "$DIR/out" "$DIR/expected"
+}
+
+@test "table layout: every row exactly once, in its partition; kafka-cdc reads on, transaction by transaction" {
+    through "--name $N --create-topics 4 --batch-bytes 200K" "$N.public.t" "--order=source 'kafka://$KAFKA/$N.public.t'"
+    { kafka_read "$N.public.t"; kafka_read "$N.transaction"; } | python3 "$STREAM" table "$N" "$COUNT"
+    python3 "$STREAM" log "$N" "$COUNT" | grep -v '"op":"schema"' | cmp - "$DIR/out"
+}

@@ -1,0 +1,570 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# cdc-sink-kafka against a real broker: what its topics hold, where it goes on, and that nothing is lost, doubled or put elsewhere.
+# takes: 90 s
+# shellcheck disable=SC2030,SC2031
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/lines
+load lib/kafka
+
+setup_file() { kafka_begin transaction.abort.timed.out.transaction.cleanup.interval.ms=500; }
+teardown_file() { kafka_end; }
+setup() {
+    DIR=$BATS_TEST_TMPDIR
+    IN=$DIR/in
+    OFFSETS=$DIR/o.offset
+    N=n$BATS_TEST_NUMBER # a pipeline, and topics, of its own
+    SOURCE_NAME=$N
+}
+teardown() {
+    kafka_node_back
+    end_spawned
+}
+# A node that a test has stopped.
+kafka_node_back() {
+    [ -z "${STOPPED:-}" ] || { kafka_node_start 1 && wait_until -t 60 kafka_whole 1; }
+    STOPPED=
+}
+stop_broker() { STOPPED=yes && kafka_node_kill 1; }
+sink() { t cdc-sink-kafka --offset-file "$OFFSETS" "$@" "kafka://$KAFKA" <"$IN"; }
+log_sink() { sink --topic "$N" "$@"; }
+table_sink() { sink --name "$N" --create-topics 3 "$@"; }
+stored() { jq -r ".offsets.$N.pos" "$OFFSETS"; }
+# rows FROM TO: a transaction of these rows.
+rows() {
+    local i
+    for ((i = $1; i <= $2; i++)); do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"row $i\"}"; done
+    commit
+}
+users() { schema id id:integer name:text; }
+# records TOPIC: [partition, key, payload, headers by name]
+records() {
+    kafka_read "$1" | jq -c '[.partition, .key, .payload, (.headers // [] | . as $h | reduce range(0; length; 2) as $i ({}; . + {($h[$i]): $h[$i + 1]}))]'
+}
+
+@test "log layout: every line as it is, in one partition; again: nothing twice" {
+    { users; rows 1 50; line m '"message":{"prefix":"p","content":"c","transactional":true}'; commit; } >"$IN"
+    log_sink
+    kafka_values "$N" | cmp - "$IN"
+    is "position" "$(tail -1 "$IN" | jq -r .pos)" "$(stored)"
+    log_sink
+    kafka_values "$N" | cmp - "$IN"
+    rows 51 60 >>"$IN"
+    log_sink
+    kafka_values "$N" | cmp - "$IN"
+}
+
+@test "log layout: the input ends inside a transaction: what was whole is stored, and its last record has the position" {
+    local i
+    { users; rows 1 200; } >"$DIR/whole"
+    SEQ=300
+    { cat "$DIR/whole"; for ((i = 201; i <= 600; i++)); do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"x\"}"; done; } >"$IN"
+    run -75 log_sink
+    kafka_values "$N" | cmp - "$DIR/whole"
+    is "the last record's header" cdc.position "$(kafka_read "$N" | tail -1 | jq -r '.headers[0]')"
+    POS=9000 commit >>"$IN"
+    log_sink
+    kafka_values "$N" | cmp - "$IN"
+}
+
+@test "log layout: without its offset file it goes on where the topic says, and the file is whole again" {
+    { users; rows 1 50; } >"$IN"
+    log_sink
+    local before
+    before=$(jq -c '.offsets' "$OFFSETS")
+    rm "$OFFSETS"
+    log_sink
+    kafka_values "$N" | cmp - "$IN"
+    is offsets "$before" "$(jq -c '.offsets' "$OFFSETS")"
+}
+
+@test "log layout: a topic with several partitions, or a compacted one, is refused; another sink's as well" {
+    { users; rows 1 2; } >"$IN"
+    kafka_create "$N" 2
+    run -78 log_sink
+    kafka_create "$N-c" 1 cleanup.policy=compact
+    run -78 sink --topic "$N-c"
+    sink --topic "$N-d"
+    rm "$OFFSETS"
+    run -78 sink --topic "$N-d" --transactional-id other
+    [[ $output == *"belongs to the sink with the transactional id cdc-$N-d"* ]]
+}
+
+@test "table layout: a topic for each table, keys, partitions, tombstones, transactions with counts" {
+    { users; rows 1 20; change d '{"id":3}' '{"id":3,"name":"row 3"}' null; change u '{"id":4}' null '{"id":4,"name":"four"}'; commit; } >"$IN"
+    table_sink
+    records "$N.public.t" >"$DIR/records"
+    is records 23 "$(wc -l <"$DIR/records")"
+    is "values are the lines" "$(jq -c 'select(.op | IN("c","u","d"))' "$IN" | sort)" "$(jq -r '.[2] // empty' "$DIR/records" | sort)"
+    is tombstone "[\"{\\\"id\\\":3}\",null,\"$N\"]" "$(jq -c 'select(.[2] == null) | [.[1], .[2], .[3]["cdc.name"]]' "$DIR/records")"
+    # As Kafka's own clients count: murmur2 of {"id":1} is fc9dc724, of {"id":2} 9a5573a8.
+    is partitions '[0,1]' "$(jq -sc '[.[] | select(.[1] == "{\"id\":1}" or .[1] == "{\"id\":2}")] | sort_by(.[1]) | map(.[0])' "$DIR/records")"
+    records "$N.transaction" >"$DIR/tx"
+    is "begin and end" '["BEGIN","END","BEGIN","END"]' "$(jq -sc 'map(.[2] | fromjson | .status)' "$DIR/tx")"
+    is "key is the id" true "$(jq -s 'all((.[1] | fromjson | .id) == (.[2] | fromjson | .id))' "$DIR/tx")"
+    is "counts add up" '[20,2]' "$(jq -sc 'map(.[2] | fromjson | select(.status == "END")) | map(.partitions | map(.count) | add)' "$DIR/tx")"
+    is "the commit line" "$(grep '"op":"commit"' "$IN")" "$(jq -r '.[3]["cdc.line"] // empty' "$DIR/tx")"
+}
+
+@test "table layout: keys that a stage has re-ordered, re-spaced or respelled are the same bytes in the same partition" {
+    {
+        schema b,a a:integer b:text c:text
+        for i in 1 2 3 4 5 6; do change c "{\"b\":\"Zoë $i\",\"a\":$i}" null "{\"a\":$i,\"b\":\"Zoë $i\",\"c\":\"x\"}"; done
+        commit
+    } >"$IN"
+    table_sink
+    records "$N.public.t" | jq -c '[.[0], .[1]]' | sort >"$DIR/expected"
+    is "the key's order" '{"b":"Zoë 1","a":1}' "$(jq -r 'select(.[1] | fromjson | .a == 1) | .[1]' "$DIR/expected")"
+    jq -cS . "$IN" | sed 's/{"a":\([0-9]\),"b"/{ "a" : \1 , "b"/' >"$DIR/sorted"
+    mv "$DIR/sorted" "$IN"
+    sed -i "s/\"name\":\"$N\"/\"name\":\"$N-x\"/" "$IN"
+    sink --name "$N-x" --create-topics 3 --offset-file "$DIR/x.offset"
+    records "$N-x.public.t" | jq -c '[.[0], .[1]]' | sort | diff "$DIR/expected" -
+}
+
+@test "table layout: a row that changes its key is a delete, a tombstone and a create, with headers, and the line itself" {
+    {
+        schema id id:integer name:text big:text
+        change c '{"id":1}' null '{"id":1,"name":"a","big":"B"}'
+        change u '{"id":2}' '{"id":1,"name":"a","big":"B"}' '{"id":2,"name":"a"}' '["big"]'
+        commit
+    } >"$IN"
+    table_sink
+    records "$N.public.t" | grep -v '^\[0,"{\\"id\\":1}","{\\"op\\":\\"c' >"$DIR/records"
+    is "the old key" '["d","{\"id\":2}",null]' "$(jq -c 'select(.[2] != null and (.[2] | fromjson | .op) == "d") | [(.[2] | fromjson | .op), .[3]["__debezium.newkey"], .[3]["__debezium.oldkey"]]' "$DIR/records")"
+    is "its tombstone" 1 "$(jq -c 'select(.[2] == null and .[1] == "{\"id\":1}")' "$DIR/records" | wc -l)"
+    is "the new key" '["c",null,{"id":2,"name":"a","big":"B"},true,"{\"id\":1}"]' \
+        "$(jq -c 'select(.[1] == "{\"id\":2}") | (.[2] | fromjson) as $v | [$v.op, $v.before, $v.after, ($v.pos | endswith(".1")), .[3]["__debezium.oldkey"]]' "$DIR/records")"
+    is "the line" "$(grep '"op":"u"' "$IN")" "$(jq -r 'select(.[1] == "{\"id\":2}") | .[3]["cdc.line"]' "$DIR/records")"
+    is "counted twice" 3 "$(records "$N.transaction" | jq -r '.[2] | fromjson | select(.status == "END") | .partitions | map(.count) | add')"
+}
+
+@test "--value=debezium: before, after, source, op, transaction; what the log did not carry is Debezium's mark" {
+    {
+        schema id id:integer name:text big:text
+        change c '{"id":1}' null '{"id":1,"name":"a","big":"B"}'
+        change u '{"id":1}' null '{"id":1,"name":"b"}' '["big"]'
+        change d '{"id":1}' '{"id":1,"name":null,"big":null}' null
+        commit
+    } >"$IN"
+    table_sink --value debezium
+    records "$N.public.t" >"$DIR/records"
+    is members '["after","before","op","source","transaction","ts_ms","ts_ns","ts_us"]' "$(head -1 "$DIR/records" | jq -c '.[2] | fromjson | keys | sort')"
+    is unchanged '__debezium_unavailable_value' "$(sed -n 2p "$DIR/records" | jq -r '.[2] | fromjson | .after.big')"
+    is ops '["c","u","d",null]' "$(jq -sc 'map(.[2] // "null" | fromjson | .op?)' "$DIR/records")"
+    is "positions in headers" 4 "$(jq -c '.[3]["cdc.pos"]' "$DIR/records" | grep -c '"')"
+    is "one id" "$(records "$N.transaction" | tail -1 | jq -r '.[2] | fromjson | .id')" "$(head -1 "$DIR/records" | jq -r '.[2] | fromjson | .transaction.id')"
+}
+
+@test "rows without a key: refused; --unkeyed=row without one; --unkeyed=whole under all of it; a compacted topic takes none without" {
+    { schema '' id:integer name:text; line c '"before":null,"after":{"id":1,"name":"a"}'; commit; } >"$IN"
+    run -65 table_sink
+    [[ $output == *"without a key"* ]]
+    table_sink --unkeyed row
+    is "no key" null "$(records "$N.public.t" | jq -c '.[1]')"
+    sed -i "s/\"name\":\"$N\"/\"name\":\"$N-w\"/" "$IN"
+    sink --name "$N-w" --unkeyed whole --offset-file "$DIR/w.offset"
+    is "all of it" '{"id":1,"name":"a"}' "$(records "$N-w.public.t" | jq -r '.[1]')"
+    # Among rows with one, which are all there.
+    SOURCE_NAME=$N-c
+    kafka_create "$N-c.public.t" 1 cleanup.policy=compact
+    { users; change c '{"id":1}' null '{"id":1,"name":"a"}'; line c '"before":null,"after":{"id":2,"name":"b"}'; change c '{"id":3}' null '{"id":3,"name":"c"}'; commit; } >"$IN"
+    sink --name "$N-c" --unkeyed row --on-error dead-letter --dead-letter "$DIR/dead" --offset-file "$DIR/c.offset"
+    is rows '1 3' "$(records "$N-c.public.t" | jq -r '.[2] | fromjson | .after.id' | paste -sd' ')"
+    is letters 1 "$(wc -l <"$DIR/dead")"
+}
+
+@test "a row that is too long for its topic takes no other with it: stop, or exactly one dead letter" {
+    kafka_create "$N.public.t" 1 max.message.bytes=200000
+    local long
+    long=$(head -c 300000 /dev/urandom | base64 -w0)
+    { users; rows 1 20; change c '{"id":21}' null "{\"id\":21,\"name\":\"$long\"}"; commit; rows 22 30; } >"$IN"
+    run -65 table_sink
+    is "what was before it" 20 "$(kafka_values "$N.public.t" | wc -l)"
+    table_sink --on-error dead-letter --dead-letter "$DIR/dead"
+    is rows 29 "$(kafka_values "$N.public.t" | wc -l)"
+    is "one of each" 29 "$(kafka_values "$N.public.t" | jq .key.id | sort -u | wc -l)"
+    is letters 1 "$(wc -l <"$DIR/dead")"
+    is "counts are what is there" 29 "$(kafka_values "$N.transaction" | jq -s 'map(select(.status == "END") | .partitions | map(.count) | add // 0) | add')"
+    SOURCE_NAME=$N-l
+    kafka_create "$N-l" 1 max.message.bytes=200000
+    { users; rows 1 20; change c '{"id":21}' null "{\"id\":21,\"name\":\"$long\"}"; commit; rows 22 30; } >"$IN"
+    sink --topic "$N-l" --on-error dead-letter --dead-letter "$DIR/dead2" --offset-file "$DIR/l.offset"
+    kafka_values "$N-l" | cmp - <(grep -v '"id":21' "$IN")
+}
+
+@test "two tables with one topic: 78; in the next run and for another sink as well" {
+    { TABLE='t$1' users; TABLE='t$1' change c '{"id":1}' null '{"id":1,"name":"a"}'; TABLE='t$1' commit; } >"$IN"
+    table_sink
+    { TABLE='t#1' users; TABLE='t#1' change c '{"id":2}' null '{"id":2,"name":"b"}'; TABLE='t#1' commit; } >"$DIR/second"
+    sed 's/"pos":"00000100/"pos":"00000200/; s/"seq":100/"seq":200/' "$DIR/second" >"$IN"
+    run -78 table_sink
+    [[ $output == *'two source tables map to topic'* ]]
+    # Of another pipeline, with a template that lacks the name.
+    SOURCE_NAME=$N-b
+    { users; rows 1 1; } >"$IN"
+    sink --name "$N-b" --topic-template "$N.{table}" --offset-file "$DIR/b.offset"
+    SOURCE_NAME=$N-c
+    { users; rows 1 1; } >"$IN"
+    run -78 sink --name "$N-c" --topic-template "$N.{table}" --offset-file "$DIR/c.offset"
+    is rows 1 "$(kafka_values "$N.t" | wc -l)"
+}
+
+@test "table layout: a second sink of a topic, with another id, is refused, and no row is there twice" {
+    { users; rows 1 5; } >"$IN"
+    table_sink
+    run -78 sink --name "$N" --create-topics 3 --transactional-id "$N-other" --offset-file "$DIR/other.offset"
+    [[ $output == *"belongs to a sink with another transactional id"* ]]
+    is rows 5 "$(kafka_values "$N.public.t" | wc -l)"
+}
+
+@test "log layout: a topic that retention has emptied is gone on with, from where the offset file is" {
+    { users; rows 1 5; } >"$IN"
+    log_sink
+    kafka_do delete-records "$N" 0 "$(kafka_high "$N")"
+    is "what is there" 0 "$(kafka_values "$N" | wc -l)"
+    sed 's/"pos":"00000100/"pos":"00000200/; s/"seq":100/"seq":200/' "$IN" >"$DIR/second"
+    cat "$DIR/second" >>"$IN"
+    log_sink
+    kafka_values "$N" | cmp - "$DIR/second"
+    log_sink
+    kafka_values "$N" | cmp - "$DIR/second"
+}
+
+@test "another number of partitions: 78 at the next start, --accept-repartition goes on" {
+    { users; rows 1 10; } >"$IN"
+    table_sink
+    kafka_do grow "$N.public.t" 5
+    rows 11 20 >>"$IN"
+    run -78 table_sink
+    [[ $output == *'has 5 partitions and had 3'* ]]
+    table_sink --accept-repartition
+    is rows 20 "$(kafka_values "$N.public.t" | wc -l)"
+    rows 21 25 >>"$IN"
+    table_sink
+    is rows 25 "$(kafka_values "$N.public.t" | wc -l)"
+}
+
+@test "partitions that are added while it runs: rows of a key stay where they were" {
+    mkfifo "$DIR/pipe"
+    IN=$DIR/pipe spawn bash -c "cdc-sink-kafka --name $N --create-topics 2 --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    { users; rows 1 10; } >&7
+    wait_until file_matches "$OFFSETS" '"lines":10,'
+    kafka_do grow "$N.public.t" 6
+    # Lines of a process of their own do not move SEQ here.
+    SEQ=200 rows 1 10 >&7
+    exec 7>&-
+    status_of "$SPAWNED"
+    is "a partition for each key" 10 "$(kafka_read "$N.public.t" | jq -r '[.partition, .key] | tostring' | sort -u | wc -l)"
+    is records 20 "$(kafka_values "$N.public.t" | wc -l)"
+}
+
+@test "topics that have gone are 79, not a fresh start" {
+    { users; rows 1 10; } >"$IN"
+    log_sink
+    kafka_delete "$N"
+    rows 11 12 >>"$IN"
+    run -79 log_sink
+    run -79 log_sink
+    SOURCE_NAME=$N-t
+    { users; rows 1 10; } >"$IN"
+    sink --name "$N-t" --offset-file "$DIR/t.offset"
+    kafka_delete "$N-t.public.t"
+    rows 11 12 >>"$IN"
+    run -79 sink --name "$N-t" --offset-file "$DIR/t.offset"
+    # What the message advises: all anew under another id, for which that topic is one to be lost as well.
+    sink --name "$N-t" --transactional-id "$N-new" --offset-file "$DIR/new.offset"
+    is rows 12 "$(kafka_values "$N-t.public.t" | wc -l)"
+    kafka_delete "$N-t.public.t"
+    rows 13 14 >>"$IN"
+    run -79 sink --name "$N-t" --transactional-id "$N-new" --offset-file "$DIR/new.offset"
+}
+
+@test "an offset file that is behind is brought up from Kafka; nothing comes twice" {
+    { users; rows 1 10; } >"$IN"
+    table_sink
+    cp "$OFFSETS" "$DIR/old"
+    rows 11 20 >>"$IN"
+    table_sink
+    cp "$DIR/old" "$OFFSETS"
+    table_sink
+    is rows 20 "$(kafka_values "$N.public.t" | wc -l)"
+    is lines 20 "$(jq ".offsets.$N.lines" "$OFFSETS")"
+}
+
+@test "an open transaction of another writer in the topic of positions is waited for, and hides nothing" {
+    { users; rows 1 10; } >"$IN"
+    table_sink
+    kafka_client_begin
+    kafka_client id "foreign-$N" 8000
+    kafka_client begin
+    kafka_client send __cdc_offsets 0 foreign x
+    kafka_client flush
+    # A record after it: hidden until that transaction ends.
+    kafka_do send __cdc_offsets 0 other x
+    rows 11 20 >>"$IN"
+    spawn bash -c "cdc-sink-kafka -v --name $N --offset-file $OFFSETS kafka://$KAFKA <$IN 2>$DIR/err"
+    wait_for_match "$DIR/err" 'waiting for the end of a transaction'
+    kafka_client abort
+    kafka_client_end
+    status_of "$SPAWNED"
+    is rows 20 "$(kafka_values "$N.public.t" | wc -l)"
+    is "one of each" 20 "$(kafka_values "$N.public.t" | jq .key.id | sort -u | wc -l)"
+}
+
+@test "its own transaction that outlived its timeout is sent again; nothing is lost or doubled" {
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka -v --topic $N --txn-timeout 8s --batch-time 60s --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    { users; for ((i = 1; i <= 200; i++)); do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"row $i\"}"; done; } | tee "$IN" >&7
+    wait_until kafka_has "$N"
+    wait_until in_flight "$N"
+    kill -STOP -- "-$SPAWNED"
+    # The broker ends the transaction: the last stable offset reaches the end.
+    wait_until -t 30 nothing_open "$N"
+    kill -CONT -- "-$SPAWNED"
+    POS=5000 commit | tee -a "$IN" >&7
+    exec 7>&-
+    status_of "$SPAWNED" || { cat "$DIR/err"; return 1; }
+    file_matches "$DIR/err" 'longer than --txn-timeout'
+    kafka_values "$N" | cmp - "$IN"
+}
+in_flight() { [ "$(kafka_high "$1")" -gt 0 ]; }
+nothing_open() { kcat -C -e -b "$KAFKA" -t "$1" -o beginning -X isolation.level=read_committed 2>&1 | grep -q "at offset $(kafka_high "$1")"; }
+
+@test "two sinks with one transactional id: the older one exits 78, the younger one goes on" {
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka --topic $N --offset-file $DIR/first.offset kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    { users; rows 1 10; } | tee "$IN" >&7
+    wait_until file_matches "$DIR/first.offset" '"lines":10,'
+    SEQ=300 rows 11 20 >>"$IN"
+    log_sink
+    SEQ=400 rows 21 30 >&7
+    local status=0
+    status_of "$SPAWNED" || status=$?
+    is status 78 "$status"
+    file_matches "$DIR/err" 'another sink'
+    exec 7>&-
+    SEQ=500 rows 31 40 >>"$IN"
+    log_sink
+    kafka_values "$N" | cmp - "$IN"
+}
+
+@test "SIGTERM while the broker is away: it leaves, the offset stands, the next run stores all" {
+    { users; rows 1 10; } >"$IN"
+    log_sink
+    local before
+    before=$(stored)
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka --topic $N --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    SEQ=300 rows 11 12 | tee -a "$IN" >&7
+    wait_until moved_from "$before"
+    before=$(stored)
+    stop_broker
+    SEQ=400 rows 13 14 | tee -a "$IN" >&7
+    wait_for_match "$DIR/err" 'no broker answers'
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" 30
+    exec 7>&-
+    is offset "$before" "$(stored)"
+    kafka_node_back
+    log_sink
+    kafka_values "$N" | cmp - "$IN"
+}
+moved_from() { [ "$(stored)" != "$1" ]; }
+
+@test "a broker that is away for a while is waited for; --retry-max bounds it: 69" {
+    { users; rows 1 10; } >"$IN"
+    log_sink
+    stop_broker
+    rows 11 20 >>"$IN"
+    run -69 log_sink --retry-max 1
+    spawn bash -c "exec cdc-sink-kafka --topic $N --offset-file $OFFSETS kafka://$KAFKA <$IN 2>$DIR/err"
+    wait_for_match "$DIR/err" 'trying again'
+    kafka_node_back
+    status_of "$SPAWNED" 60
+    kafka_values "$N" | cmp - "$IN"
+    is "nobody there" 69 "$(run_away)"
+}
+run_away() {
+    local status=0
+    t cdc-sink-kafka --topic x --retry-max 1 kafka://127.0.0.1:9 <"$IN" 2>/dev/null || status=$?
+    echo $status
+}
+
+@test "a transaction of the source that is larger than a batch: cut, and whole after a kill" {
+    { users; for ((i = 1; i <= 3000; i++)); do echo "$i"; done | jq -rc --arg n "$N" '"{\"op\":\"c\",\"pos\":\"00000100.1\(. + 1000000)\",\"seq\":100,\"ts_ms\":1,\"source\":{\"connector\":\"postgresql\",\"name\":\"\($n)\",\"db\":\"d\",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1,\"txId\":5},\"key\":{\"id\":\(.)},\"before\":null,\"after\":{\"id\":\(.),\"name\":\"x\"}}"'; } >"$DIR/rows"
+    # Killed inside of it: the file stands at its beginning, Kafka inside.
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka --name $N --create-topics 3 --batch-bytes 50K --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    head -2000 "$DIR/rows" >&7
+    wait_until -t 60 rows_at_least "$N.public.t" 1000
+    kill -KILL "$SPAWNED"
+    wait "$SPAWNED" || true
+    exec 7>&-
+    is "no position yet" null "$(stored)"
+    { cat "$DIR/rows"; SEQ=100 POS=99999999 commit; } >"$IN"
+    table_sink --batch-bytes 50K
+    is rows 3000 "$(kafka_values "$N.public.t" | wc -l)"
+    is "one of each" 3000 "$(kafka_values "$N.public.t" | jq .key.id | sort -u | wc -l)"
+    is "BEGIN and END, once, of all" '["BEGIN",3000]' "$(kafka_values "$N.transaction" | jq -sc '[.[0].status, (.[1].partitions | map(.count) | add)]')"
+    is "two of them" 2 "$(kafka_values "$N.transaction" | wc -l)"
+}
+rows_at_least() { [ "$(kafka_values "$1" 2>/dev/null | wc -l)" -ge "$2" ]; }
+
+@test "records are dated now: rows of ten days ago stay under a retention of a week; --timestamp=commit refuses such a topic" {
+    { users; rows 1 5; } >"$IN"
+    sed -i "s/\"ts_ms\":1,/\"ts_ms\":$(($(date +%s) - 864000))000,/g" "$IN"
+    run -78 table_sink --timestamp commit
+    [[ $output == *'by their age'* ]]
+    table_sink
+    is "dated now" true "$(kafka_read "$N.public.t" | jq -s --argjson now "$(date +%s)" 'all(.ts / 1000 > $now - 600)')"
+}
+
+@test "deletes leave nothing behind once a topic was compacted" {
+    kafka_create "$N.public.t" 1 cleanup.policy=compact segment.ms=1000 min.cleanable.dirty.ratio=0.01 delete.retention.ms=1000 max.compaction.lag.ms=1000
+    { users; rows 1 5; change d '{"id":2}' '{"id":2}' null; commit; } >"$IN"
+    table_sink
+    # A newer segment is begun, so that the older one can be cleaned.
+    compacted() {
+        SEQ=$((SEQ + 10))
+        { users; rows 6 6; } >"$IN"
+        table_sink
+        [ "$(kafka_values "$N.public.t" | jq -s 'map(select(.key.id == 2)) | length')" = 0 ]
+    }
+    wait_until -t 60 compacted
+    is "the others" '[1,3,4,5,6]' "$(kafka_values "$N.public.t" | jq -sc 'map(.key.id) | unique')"
+}
+
+@test "--lines: schema lines and truncates go into each partition, in their order" {
+    { users; rows 1 3; line t '"x":1'; commit; } >"$IN"
+    table_sink --lines schema,t
+    is "each partition" '["schema","t"]' "$(kafka_values "$N.public.t" -p 2 | jq -sc 'map(.op | select(. != "c"))')"
+    is schema 3 "$(kafka_values "$N.public.t" | grep -c '"op":"schema"')"
+    table_sink --lines schema,t
+    is "not again" 3 "$(kafka_values "$N.public.t" | grep -c '"op":"schema"')"
+}
+
+@test "--lines schema: a schema line counts in the transaction of its rows, which has one BEGIN and one END, whatever is killed" {
+    local filler
+    filler=$(printf '%0400d' 0)
+    wide() { local i; for ((i = $1; i <= $2; i++)); do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"$filler\"}"; done; }
+    { users; rows 1 3; wide 4 103; } >"$DIR/first"
+    # Within the transaction: another table, and then rows of both.
+    SEQ=110 POS=200
+    { TABLE=other users; POS=201; TABLE=other change c '{"id":1}' null '{"id":1,"name":"x"}'; POS=202; wide 104 250; } >"$DIR/second"
+    POS=400
+    { change c '{"id":900}' null '{"id":900,"name":"last"}'; POS=401; commit; } >"$DIR/third"
+    SEQ=120
+    { users; rows 901 903; } >>"$DIR/third"
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka --name $N --create-topics 2 --lines schema --batch-bytes 20K --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    cat "$DIR/first" "$DIR/second" >&7
+    wait_until -t 60 rows_at_least "$N.public.t" 200
+    kill -KILL "$SPAWNED"
+    wait "$SPAWNED" || true
+    exec 7>&-
+    # The other table's line does not come again: a source tells it where it must.
+    cat "$DIR/first" <(grep -v '"op":"schema"' "$DIR/second") "$DIR/third" >"$IN"
+    table_sink --create-topics 2 --lines schema --batch-bytes 20K
+    is "BEGIN and END" 'BEGIN END BEGIN END BEGIN END' "$(kafka_values "$N.transaction" | jq -r .status | paste -sd' ')"
+    is "each once" 3 "$(kafka_values "$N.transaction" | jq -r 'select(.status == "BEGIN") | .id' | sort -u | wc -l)"
+    kafka_values "$N.transaction" | jq -c 'select(.status == "END") | [.event_count, (.data_collections | map(.event_count) | add), (.partitions | map(.count) | add)]' >"$DIR/counts"
+    is counts '[5,5,5] [251,251,251] [5,5,5]' "$(paste -sd' ' "$DIR/counts")"
+    t kafka-cdc "kafka://$KAFKA/$N.public.t,$N.public.other" --order=source --until=now >"$DIR/out"
+    cat "$DIR/first" "$DIR/second" "$DIR/third" | cmp - "$DIR/out"
+}
+
+@test "without commit lines: a transaction that was cut off has one BEGIN and one END, and so have those before it" {
+    local filler i
+    filler=$(printf '%0400d' 0)
+    for ((i = 1; i <= 200; i++)); do
+        [ $((i % 50)) != 1 ] || { SEQ=$((SEQ + 10)) POS=0; }
+        change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"$filler\"}"
+    done >"$IN"
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka --name $N --create-topics 2 --batch-bytes 12K --batch-time 60s --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    cat "$IN" >&7
+    wait_until -t 60 rows_at_least "$N.public.t" 160
+    kill -KILL "$SPAWNED"
+    wait "$SPAWNED" || true
+    exec 7>&-
+    is "no position yet" null "$(stored)"
+    SEQ=$((SEQ + 10)) POS=0
+    rows 201 203 >>"$IN"
+    table_sink --create-topics 2 --batch-bytes 12K
+    is "BEGIN and END" 'BEGIN END BEGIN END BEGIN END BEGIN END BEGIN END' "$(kafka_values "$N.transaction" | jq -r .status | paste -sd' ')"
+    is counts '50 50 50 50 3' "$(kafka_values "$N.transaction" | jq -r 'select(.status == "END") | .event_count' | paste -sd' ')"
+}
+
+# with FAULT COUNT OPTION...: the sink of lines, whose client does that (tests/kafka/faults.c).
+with_fault() { LD_PRELOAD=$CDC_BUILD/tests/kafka-faults.so KAFKA_FAULT=$1 t cdc-sink-kafka --topic "$N" --offset-file "$OFFSETS" "${@:2}" "kafka://$KAFKA" <"$IN"; }
+
+@test "a commit that the client says is done and is not: no position moves, and the rows are sent again" {
+    { users; rows 1 20; } >"$IN"
+    run -69 with_fault "lost 1000" --retry-max 1
+    [[ $output == *"its position is not there"* ]]
+    is "no position" null "$(stored)"
+    is "nothing is there" 0 "$(kafka_values "$N" | wc -l)"
+    with_fault "lost 2" 2>"$DIR/err"
+    is "told, each time" 2 "$(grep -c 'its position is not there' "$DIR/err")"
+    kafka_values "$N" | cmp - "$IN"
+    is "position" "$(tail -1 "$IN" | jq -r .pos)" "$(stored)"
+}
+
+@test "a producer that is dead by an error of its sequence is made anew, and its rows are there once" {
+    { users; rows 1 20; } >"$IN"
+    run -69 with_fault "fatal 1000" --retry-max 1
+    [[ $output == *"made anew"*OUT_OF_ORDER* ]]
+    is "no position" null "$(stored)"
+    with_fault "fatal 2" 2>"$DIR/err"
+    is "told, each time" 2 "$(grep -c 'made anew' "$DIR/err")"
+    kafka_values "$N" | cmp - "$IN"
+}
+
+@test "a topic that was just made, and that the broker which is asked does not know yet, is waited for" {
+    { users; rows 1 20; } >"$IN"
+    with_fault "late 20" --create-topics 1
+    kafka_values "$N" | cmp - "$IN"
+    is "position" "$(tail -1 "$IN" | jq -r .pos)" "$(stored)"
+}
+
+@test "properties that the promises rest on are refused, and named; values are not shown" {
+    local one
+    : >"$IN"
+    for one in acks=1 enable.idempotence=false isolation.level=read_uncommitted auto.offset.reset=earliest partitioner=random message.timeout.ms=1 transactional.id=x; do
+        run -64 log_sink -X "$one"
+        [[ $output == *"${one%%=*} cannot be set"* ]]
+    done
+    run -64 log_sink -X security.protocol=geheim
+    [[ $output == *security.protocol* && $output != *geheim* ]]
+    printf '# a comment\nsasl.password = geheim\nno.such=geheim\n' >"$DIR/config"
+    run -64 log_sink --config "$DIR/config"
+    [[ $output == *'line 3'*no.such* && $output != *geheim* ]]
+}
+
+@test "idle: one position record for each heartbeat, and no more" {
+    { users; rows 1 2; for i in 1 2 3; do printf '{"op":"heartbeat","pos":"0000020%d.00000001","seq":20%d,"ts_ms":1,"source":{"connector":"postgresql","name":"%s","db":"d","ts_ms":1}}\n' "$i" "$i" "$N"; done; } >"$IN"
+    table_sink
+    is position "00000203.00000001" "$(stored)"
+    is records 1 "$(kafka_read __cdc_offsets | jq -r .key | grep -c "\"name\":\"$N\"")"
+}
+
+@test "--check: what it finds, as text and as JSON" {
+    { users; rows 1 2; } >"$IN"
+    table_sink
+    t cdc-sink-kafka --check --json --name "$N" "kafka://$KAFKA" >"$DIR/json"
+    is codes true "$(jq '[.findings[].code] | contains(["replication","min_insync_replicas","retention","max_message_bytes","librdkafka_sequence"])' "$DIR/json")"
+    is topics true "$(jq --arg n "$N" '[.topics[].topic] | contains([$n + ".public.t", "__cdc_offsets"])' "$DIR/json")"
+    kafka_create "$N-u" 1 unclean.leader.election.enable=true
+    run -78 t cdc-sink-kafka --check --topic "$N-u" "kafka://$KAFKA"
+    [[ $output == *unclean.leader.election.enable* ]] || fail "$output"
+    run -69 t cdc-sink-kafka --check --topic "$N-u" kafka://127.0.0.1:9
+}
