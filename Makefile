@@ -8,11 +8,13 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 BUILD ?= build
-PARTS = POSTGRES MYSQL SQLITE HTTP
+PARTS = POSTGRES MYSQL SQLITE HTTP LOG KAFKA
 WITH_POSTGRES ?= yes
 WITH_MYSQL ?= yes
 WITH_SQLITE ?= yes
 WITH_HTTP ?= yes
+WITH_LOG ?= yes
+WITH_KAFKA ?= yes
 $(foreach part,$(PARTS),$(if $(filter =yes= =no=,=$(WITH_$(part))=),,$(error WITH_$(part)=$(WITH_$(part)): neither yes nor no)))
 $(foreach name,$(filter WITH_%,$(.VARIABLES)),$(if $(filter command,$(origin $(name))),$(if $(filter $(name),$(PARTS:%=WITH_%)),,$(error $(name) is not known, only $(PARTS:%=WITH_%)))))
 
@@ -93,6 +95,18 @@ TOOLS += cdc-sink-http
 HTTP_OBJ = $(call objects,connectors/http)
 $(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl zlib)
 endif
+ifeq ($(WITH_LOG),yes)
+TOOLS += cdc-log
+LOG_OBJ = $(call objects,connectors/log)
+LOG_LIBS = $(shell $(PKG_CONFIG) --libs libzstd libcrypto 2>/dev/null) -lpthread
+ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libzstd 2>/dev/null)
+endif
+ifeq ($(WITH_KAFKA),yes)
+TOOLS += cdc-sink-kafka kafka-cdc
+KAFKA_OBJ = $(call objects,connectors/kafka)
+KAFKA_LIBS = $(shell $(PKG_CONFIG) --libs rdkafka 2>/dev/null)
+ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags rdkafka 2>/dev/null)
+endif
 ifneq ($(filter pg-cdc mysql-binlog,$(TOOLS)),)
 TOOLS += cdc-snapshot
 $(BUILD)/cmd/cdc-snapshot.o: ALL_CFLAGS += $(if $(PG_OBJ),-DWITH_POSTGRES) $(if $(MYSQL_OBJ),-DWITH_MYSQL)
@@ -106,7 +120,9 @@ ALL_CFLAGS := $(ALL_CFLAGS)
 LIB_LIBS := $(LIB_LIBS)
 CRYPTO_LIBS := $(CRYPTO_LIBS)
 MYSQL_LIBS := $(MYSQL_LIBS)
-MODULES = jansson libcrypto $(if $(PG_OBJ),libpq) $(if $(MYSQL_OBJ),libmariadb libzstd zlib) $(if $(SQLITE_OBJ),sqlite3) $(if $(HTTP_OBJ),libcurl zlib)
+LOG_LIBS := $(LOG_LIBS)
+KAFKA_LIBS := $(KAFKA_LIBS)
+MODULES = jansson libcrypto $(if $(PG_OBJ),libpq) $(if $(MYSQL_OBJ),libmariadb libzstd zlib) $(if $(SQLITE_OBJ),sqlite3) $(if $(HTTP_OBJ),libcurl zlib) $(if $(LOG_OBJ),libzstd) $(if $(KAFKA_OBJ),rdkafka)
 MODULE_FLAGS := $(shell $(PKG_CONFIG) --cflags --libs $(MODULES) 2>/dev/null)
 
 # $(BUILD)/NAME keeps the text of a variable. Once that is another one, so is the file, and what depends on it is made again.
@@ -159,24 +175,36 @@ $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SI
 	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) -lm $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl zlib) $(LIB_LIBS) $(CRYPTO_LIBS)
+$(BUILD)/bin/cdc-log: $(BUILD)/cmd/cdc-log.o $(call objects,cmd/log) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(SINK_OBJ) $(LOG_OBJ) $(LIB)
+	$(LINK) $(LOG_LIBS) $(LIB_LIBS)
+$(BUILD)/bin/cdc-sink-kafka: $(BUILD)/cmd/cdc-sink-kafka.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SOURCE_OBJ) $(KAFKA_OBJ) $(LIB)
+	$(LINK) $(KAFKA_LIBS) $(LIB_LIBS)
+$(BUILD)/bin/kafka-cdc: $(BUILD)/cmd/kafka-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(KAFKA_OBJ) $(LIB)
+	$(LINK) $(KAFKA_LIBS) $(LIB_LIBS)
 
 # Unit tests: one program a file in tests/unit, linked with the library, the connectors, and what the programs share.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(SQLITE_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(HTTP_OBJ)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(SQLITE_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(HTTP_OBJ) $(LOG_OBJ) $(KAFKA_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq sqlite3 libcurl zlib 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS) $(CRYPTO_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq sqlite3 libcurl zlib 2>/dev/null) $(MYSQL_LIBS) $(LOG_LIBS) $(KAFKA_LIBS) $(LIB_LIBS) $(CRYPTO_LIBS)
 # Without fortification, which would turn its own calls into those that it stands for; never with a sanitizer.
 $(BUILD)/tests/faults.so: tests/lib/faults.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fno-builtin -fPIC -shared -o $@ $<
-unit: $(UNIT) $(BUILD)/tests/faults.so
+# A client of Kafka, and a mock cluster, for tests.
+$(BUILD)/tests/kafka-client: $(BUILD)/tests/kafka/client.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(KAFKA_LIBS)
+$(BUILD)/tests/kafka-faults.so: tests/kafka/faults.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fPIC -shared -o $@ $< $(KAFKA_LIBS)
+unit: $(UNIT) $(BUILD)/tests/faults.so $(BUILD)/tests/kafka-client $(BUILD)/tests/kafka-faults.so
 
 # Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`, FUZZ=fuzz-binlog-decoder for one. They begin with the inputs of
 # tests/fuzz/corpus, and keep what they find in $(BUILD).
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
 # The pure rooms, and files of others that need no database's library.
-FUZZ_SRC = $(LIB_SRC) cmd/filter/rules.c connectors/postgres/stream/spool.c $(wildcard connectors/postgres/pgoutput/*.c connectors/sqlite/syntax/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c))
+FUZZ_SRC = $(LIB_SRC) cmd/filter/rules.c connectors/postgres/stream/spool.c connectors/log/repair.c connectors/log/stat.c $(wildcard connectors/postgres/pgoutput/*.c connectors/sqlite/syntax/*.c connectors/kafka/record/*.c connectors/log/file/*.c connectors/log/proof/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c)) $(patsubst %,connectors/log/compact/%.c,choose fold history key latest plan row sorter tables take write)
 FUZZ_PACKAGES = jansson libcrypto libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
@@ -241,8 +269,8 @@ tsan:
 
 lint:
 	mandoc -T lint -W warning man/*.[1357]
-	shellcheck -x tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/workload-postgres tests/foreign tests/demo tests/bench/run tests/bench/against .ci/run
-	shellcheck -x -S error tests/migrations tests/publications tests/rereads tests/rereads-mysql
+	shellcheck -x tests/kafka/start tests/kafka/foreign tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/workload-postgres tests/foreign tests/demo tests/bench/run tests/bench/against .ci/run
+	shellcheck -x -S error tests/log-rounds tests/migrations tests/publications tests/rereads tests/rereads-mysql
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --enable=warning,portability -Iinclude -I. cmd libcdc connectors
 
 format:

@@ -81,8 +81,8 @@ made_again() { make_here -n "$@" | grep -oE "(-o|rcs) [^ ]*" | sed "s|.* $OUT/||
     mkdir "$BATS_TEST_TMPDIR/none"
     export PKG_CONFIG_LIBDIR=$BATS_TEST_TMPDIR/none PKG_CONFIG_PATH=
     run ! make_here all
-    [[ $output == *"    apt-get install libjansson-dev libssl-dev libpq-dev libmariadb-dev libzstd-dev zlib1g-dev libsqlite3-dev libcurl4-openssl-dev"$'\n'* ]] || fail "$output"
-    run ! make_here all WITH_MYSQL=no WITH_SQLITE=no WITH_HTTP=no
+    [[ $output == *"    apt-get install libjansson-dev libssl-dev libpq-dev libmariadb-dev libzstd-dev zlib1g-dev libsqlite3-dev libcurl4-openssl-dev librdkafka-dev"$'\n'* ]] || fail "$output"
+    run ! make_here all WITH_MYSQL=no WITH_SQLITE=no WITH_HTTP=no WITH_LOG=no WITH_KAFKA=no
     [[ $output == *"    apt-get install libjansson-dev libssl-dev libpq-dev"$'\n'* ]] || fail "$output"
 }
 
@@ -102,10 +102,10 @@ made_again() { make_here -n "$@" | grep -oE "(-o|rcs) [^ ]*" | sed "s|.* $OUT/||
     while read -r package proof uses part; do
         case $package in '' | '#'*) continue ;; esac
         [ -n "$proof" ] && [ -n "$uses" ] || fail "$package"
-        for use in ${uses//,/ }; do [[ " build run test mysql opensearch matrix fresh workload bench ci " == *" $use "* ]] || fail "$package: $use"; done
-        for one in ${part//,/ }; do [[ " POSTGRES MYSQL SQLITE HTTP " == *" $one "* ]] || fail "$package: $one"; done
+        for use in ${uses//,/ }; do [[ " build run test mysql opensearch kafka matrix fresh workload bench ci " == *" $use "* ]] || fail "$package: $use"; done
+        for one in ${part//,/ }; do [[ " POSTGRES MYSQL SQLITE HTTP LOG KAFKA " == *" $one "* ]] || fail "$package: $one"; done
     done <"$CDC_ROOT/tests/packages"
     is "twice" "" "$(grep -v '^#' "$CDC_ROOT/tests/packages" | cut -d' ' -f1 | sort | uniq -d)"
-    is "build without two parts" "gcc libc6-dev make pkg-config libjansson-dev libssl-dev libpq-dev libsqlite3-dev" "$(WITHOUT="MYSQL HTTP" "$CDC_ROOT/tests/needs" build)"
+    is "build without four parts" "gcc libc6-dev make pkg-config libjansson-dev libssl-dev libpq-dev libsqlite3-dev" "$(WITHOUT="MYSQL HTTP LOG KAFKA" "$CDC_ROOT/tests/needs" build)"
     is "nothing missing here" "" "$("$CDC_ROOT/tests/needs" --missing build run test)"
 }

@@ -6,7 +6,7 @@ load lib/common
 load lib/postgres
 # This suite knows the tool of MySQL and MariaDB, too.
 
-PAGES=(pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-event.5 cdc-format.5 cdc.7 libcdc.3)
+PAGES=(pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-log.1 cdc-sink-kafka.1 kafka-cdc.1 cdc-event.5 cdc-format.5 cdc-log.5 cdc.7 libcdc.3)
 
 # Literal displays of a page, as a reader sees them.
 displays() {
@@ -125,7 +125,7 @@ quoted() { tr -s '\n \240' ' ' | grep -oE '‘[^’]*’' | sort; }
     local page
     blocks | grep -vE '^(include|libcdc|connectors|cmd|man|tests)/' >"$BATS_TEST_TMPDIR/readme"
     run -0 bash -n "$BATS_TEST_TMPDIR/readme"
-    for page in pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1; do
+    for page in pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-sink-kafka.1; do
         displays "$page" >"$BATS_TEST_TMPDIR/$page"
         run -0 bash -n "$BATS_TEST_TMPDIR/$page"
     done
