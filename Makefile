@@ -203,13 +203,15 @@ unit: $(UNIT) $(BUILD)/tests/faults.so $(BUILD)/tests/kafka-client $(BUILD)/test
 # tests/fuzz/corpus, and keep what they find in $(BUILD).
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
+# Another number each time; a fixed one tries the same inputs again.
+FUZZ_SEED ?= 0
 # The pure rooms, and files of others that need no database's library.
 FUZZ_SRC = $(LIB_SRC) cmd/filter/rules.c connectors/postgres/stream/spool.c connectors/log/repair.c connectors/log/stat.c $(wildcard connectors/postgres/pgoutput/*.c connectors/sqlite/syntax/*.c connectors/kafka/record/*.c connectors/log/file/*.c connectors/log/proof/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c)) $(patsubst %,connectors/log/compact/%.c,choose fold history key latest plan row sorter tables take write)
 FUZZ_PACKAGES = jansson libcrypto libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
 	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $$($(PKG_CONFIG) --cflags $(FUZZ_PACKAGES)) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c $(FUZZ_SRC) $$($(PKG_CONFIG) --libs $(FUZZ_PACKAGES)) -lm; \
-	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$t- $(BUILD)/fuzz/corpus-$$t $$(ls -d tests/fuzz/corpus/$$t 2>/dev/null); done
+	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -seed=$(FUZZ_SEED) -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$t- $(BUILD)/fuzz/corpus-$$t $$(ls -d tests/fuzz/corpus/$$t 2>/dev/null); done
 
 # All processors build for those who did not say how many.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))

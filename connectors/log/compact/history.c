@@ -101,13 +101,14 @@ static size_t find(const struct log_history *history, const struct log_entry *en
 {
     size_t last = history->n - 1;
 
-    if (!(entry->flags & LOG_CHANGE_TELLS) || last == 0)
+    /* Of rows that are the same in all it does not matter which one is taken. */
+    if (!(entry->flags & LOG_CHANGE_TELLS) || last == 0 || history->rows[last].row == entry->old)
         return last;
     for (size_t i = 0; i < last; i++)
         if (history->rows[i].row == entry->old)
             return i;
     /* One that waits was there before this transaction, and may have been printed in another way than what is compared with it. */
-    return history->rows[last].row == entry->old ? last : 0;
+    return 0;
 }
 
 static int arrive(struct log_history *history, uint64_t number, const struct log_entry *entry, struct cdc_error *error)
@@ -183,9 +184,17 @@ static struct log_entry entry_at(const struct log_group *group, size_t i)
     return entry;
 }
 
-/* Of the lines from first up to end, one transaction's: where is the one before which nothing counts? end: there is none. */
+static bool sets_row(const struct log_entry *entry)
+{
+    return entry->change == LOG_CHANGE_READ || entry->change == LOG_CHANGE_UPDATE;
+}
+
+/* Of the lines from first up to end, one transaction's: where is the one before which nothing counts? end: there is none. Once a row has
+ * arrived, a line that tells of another one is about one that waits, if any does. */
 static size_t barrier(const struct log_group *group, size_t first, size_t end)
 {
+    bool arrived = false;
+    uint32_t row = 0;
     size_t found = end;
 
     for (size_t i = first; i < end; i++) {
@@ -197,6 +206,10 @@ static size_t barrier(const struct log_group *group, size_t first, size_t end)
         } else if (!(entry.flags & LOG_CHANGE_PARTIAL) || (entry.change == LOG_CHANGE_ARRIVE)) {
             found = i;
         }
+        if (arrived && (entry.flags & LOG_CHANGE_TELLS) && sets_row(&entry) && entry.old != row)
+            return end;
+        arrived = arrived || entry.change == LOG_CHANGE_ARRIVE;
+        row = entry.row;
     }
     return found;
 }
@@ -234,11 +247,6 @@ void log_history_thin(struct log_group *group, const uint64_t cut[2])
 }
 
 /* -- lines that come to nothing at once ------------------------------------------------------ */
-
-static bool sets_row(const struct log_entry *entry)
-{
-    return entry->change == LOG_CHANGE_READ || entry->change == LOG_CHANGE_UPDATE;
-}
 
 /* Of two transactions each begins with one row at most: what the first one made of it is all that the other one replaces. Within one
  * transaction it may be another row that is replaced, unless neither line tells which one it is about. */
