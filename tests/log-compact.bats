@@ -71,6 +71,57 @@ parts() {
     same_rows "$DIR/all.db" "$DIR/late.db"
 }
 
+@test "tables that were read again: whoever goes on with a base, from whichever commit, ends with the rows of all lines" {
+    local seed late n
+    for seed in 2 3 5; do
+        rm -rf "$LOG" "$DIR"/*.db*
+        random_lines $seed 40 0 reads >"$DIR/all"
+        grep -q '"read":"live"' "$DIR/all"
+        grep -q '"read":"begin"' "$DIR/all"
+        grep -q '"read":"end"' "$DIR/all"
+        random_lines $seed 40 $((seed * 6)) reads >"$DIR/rest"
+        n=$(($(wc -l <"$DIR/all") - $(wc -l <"$DIR/rest")))
+        head -n $n "$DIR/all" | append
+        compact
+        append <"$DIR/rest"
+        compact
+        copy "$DIR/all.db" <"$DIR/all"
+        for late in $(grep -n '"op":"commit"' "$DIR/all" | cut -d: -f1 | awk 'NR % 8 == 3'); do
+            head -n "$late" "$DIR/all" | copy "$DIR/late.db"
+            t cdc-log read -q --from base "$LOG" | copy "$DIR/late.db"
+            same_rows "$DIR/all.db" "$DIR/late.db"
+            rm "$DIR"/late.db*
+        done
+    done
+}
+
+@test "a table that was read again: an index that goes on with a base ends with the documents of all lines" {
+    opensearch_start
+    index() { t cdc-sink-http -q --elasticsearch --index "$1-{table}" --offset-file "$DIR/$1.offset" "$OPENSEARCH_URL"; }
+    documents() { opensearch_rows "$1-*" . | sort; }
+    row() { change "$1" "{\"id\":$2}" null "{\"id\":$2,\"v\":\"$3\"}"; }
+    { schema id id:integer v:text; for id in 1 2 3 4; do row c $id a; done; commit; } >"$DIR/first"
+    tx
+    {
+        read_begin
+        schema id id:integer v:text
+        for id in 1 2 4; do row r $id b; done
+        read_end id id:integer v:text
+        commit
+    } >"$DIR/read"
+    SEQ=500
+    { row u 2 c; commit; } >"$DIR/rest"
+    cat "$DIR/first" "$DIR/read" "$DIR/rest" | tee "$DIR/all" | append
+    compact
+    # The row that has changed since comes after the read's end, at which the index has deleted it.
+    is "rows of the base" "1 4 end 2" "$(base | jq -r 'select(.op == "r" or .read == "end") | .read // .key.id' | xargs)"
+    index all <"$DIR/all"
+    index late <"$DIR/first"
+    t cdc-log read -q --from base --ack "$DIR/late.offset" "$LOG" | index late
+    is "documents" 3 "$(documents all | wc -l)"
+    diff <(documents all) <(documents late)
+}
+
 @test "parts of a table that was put together: the base and the lines after it make the rows of all lines" {
     local a='"part":{"column":"part","value":"a"}' b='"part":{"column":"part","value":"b"}' cut
     described() { schema id,part id:integer part:text v:text | sed "s/}\$/,$1}/"; POS=$((POS + 1)); }

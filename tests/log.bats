@@ -197,6 +197,34 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     run -78 t cdc-log repair -q "$L" "$DIR/good"
 }
 
+@test "a reader within a batch whose salts are damaged gets 78; one of a log that is another one from there on, 79" {
+    local salts what
+    lines 60 >"$DIR/in"
+    append --redactable --compress none "$L" <"$DIR/in"
+    logread --reader r --max-events 20 "$L" >"$DIR/first"
+    salts=$(files salt)
+    cp "$salts" "$DIR/salts"
+    logread --offset-file "$DIR/r.offset" --max-events 20 "$L" >"$DIR/again"
+    for what in first last short none; do
+        case $what in
+        first) printf x | dd of="$salts" bs=1 seek=3 conv=notrunc status=none ;;
+        # Behind the place where the reader is, in the same batch.
+        last) printf x | dd of="$salts" bs=1 seek=$(($(stat -c %s "$salts") - 1)) conv=notrunc status=none ;;
+        short) truncate -s 16 "$salts" ;;
+        none) rm "$salts" ;;
+        esac
+        run -78 --separate-stderr logread --reader r "$L"
+        [[ $output == "" && $stderr == *salts* ]]
+        cp "$DIR/salts" "$salts"
+    done
+    logread --reader r "$L" | cat "$DIR/first" - | grep -v '"op":"schema"' | cmp - <(grep -v '"op":"schema"' "$DIR/in")
+    # The same lines, stored once more, have other salts.
+    t cdc-log repair -q "$L" "$DIR/copy"
+    rm "$DIR"/copy/0* "$DIR/copy/head"
+    append "$DIR/copy" <"$DIR/in"
+    run -79 --separate-stderr logread --offset-file "$DIR/r.offset" "$DIR/copy"
+}
+
 @test "repair of a log whose seal, salt or base is damaged: what is good of it is a log that append goes on with" {
     local what
     lines 100 >"$DIR/in"

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Random changes as lines of cdc-event(5): log-changes.py SEED COMMITS [FIRST]
+"""Random changes as lines of cdc-event(5): log-changes.py SEED COMMITS [FIRST [reads]]
 
 Of the sources a and b, each with the tables keyed (values of columns are omitted as unchanged), swapped (its rows exchange
 their keys) and unkeyed: inserts, updates, deletes, other keys, truncates, tables that are read again. The same seed gives the same
-lines; FIRST leaves out the commits before that."""
+lines; FIRST leaves out the commits before that. With reads, tables are read again often, over several commits, with the log going on
+meanwhile or not, and some reads break off and begin anew."""
 import json
 import random
 import sys
@@ -125,10 +126,92 @@ class Source:
         self.line("commit", None, events=self.events)
 
 
+class Rereading(Source):
+    """One table at a time, by its keys in their order: up to `reached` its rows are in the lines."""
+
+    def __init__(self, name, rng):
+        super().__init__(name, rng)
+        self.read, self.live, self.reached, self.since, self.row = None, False, 0, 0, None
+
+    def begin_read(self, table, live):
+        rows = self.rows[table]
+        for number in list(rows):  # changes that no line tells
+            what = self.rng.random()
+            if what < 0.2:
+                del rows[number]
+            elif what < 0.4:
+                rows[number] = self.new_row(rows[number]["id"])
+        if not self.read or self.live or live:
+            self.since = self.transaction
+        self.read, self.live, self.reached = table, live, 0
+        self.line("t", table, read="live" if live else "begin")
+        self.schema(table)
+
+    def read_on(self):
+        table = self.read
+        to_come = lambda: sorted(row["id"] for row in self.rows[table].values() if row["id"] > self.reached)
+        for key in to_come()[: self.rng.randint(1, 6)]:
+            self.row_line("r", table, None, next(row for row in self.rows[table].values() if row["id"] == key))
+            self.reached = key
+        if not to_come() and self.rng.random() < 0.7:
+            self.schema(table, read="end", **({"since": self.since} if self.live else {}))
+            self.read = None
+        elif self.rng.random() < 0.1:
+            self.begin_read(table, self.live if self.rng.random() < 0.7 else not self.live)
+
+    def read_again(self, table):
+        if not self.read:
+            super().read_again(table)
+
+    def row_line(self, op, table, old, new):
+        self.row = new
+        super().row_line(op, table, old, new)
+
+    def line(self, op, table, **members):
+        if self.read and self.live and table == self.read and op in ("c", "u", "d"):
+            self.line_of_read(op, table, members)
+        else:
+            super().line(op, table, **members)
+        if self.read and not self.live and self.lines:
+            self.lines[-1]["seq"] = self.since
+
+    def line_of_read(self, op, table, members):
+        """What was not read yet is left out."""
+        key = members.get("key", {}).get("id")
+        old = (members["before"] or {}).get("id", key)
+        there, was_there = key <= self.reached, old <= self.reached
+        if op == "u" and was_there and not there:
+            super().line("d", table, key={"id": old}, before={"id": old} if table == "keyed" else members["before"], after=None)
+        elif op == "u" and there and not was_there:
+            nulls = {"json_null": ["doc"]} if self.row["doc"] == "null" else {}
+            super().line("c", table, key={"id": key}, before=None, after={k: None if v == "null" else v for k, v in self.row.items()}, **nulls)
+        elif there:
+            super().line(op, table, **members)
+
+    def commit(self):
+        if not self.described or (self.read is None and self.rng.random() < 0.5):
+            super().commit()
+            return
+        self.transaction += 1
+        self.ordinal = self.events = 0
+        if self.read is None:
+            self.begin_read(self.rng.choice(["keyed", "keyed", "swapped"]), self.rng.random() < 0.6)
+        elif not self.live:
+            self.read_on()
+        else:
+            for _ in range(self.rng.randint(0, 12)):
+                if self.read and self.live and self.rng.random() < 0.4:
+                    self.read_on()
+                elif self.read is None or self.live:
+                    self.change()
+        self.line("commit", None, events=self.events)
+
+
 def main():
     rng = random.Random(int(sys.argv[1]))
     first = int(sys.argv[3]) if len(sys.argv) > 3 else 0
-    sources = [Source("a", rng), Source("b", rng)]
+    kind = Rereading if sys.argv[4:] == ["reads"] else Source
+    sources = [kind("a", rng), kind("b", rng)]
     for i in range(int(sys.argv[2])):
         source = sources[rng.random() < 0.2]
         source.commit()

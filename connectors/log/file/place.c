@@ -36,33 +36,72 @@ static int find_known(const struct log_folder *folder, const struct log_segment 
     return found < 0 ? -1 : 0;
 }
 
-static int read_salt(const struct log_folder *folder, int fd, uint64_t line, unsigned char salt[LOG_SALT],
-                     struct cdc_error *error)
+static int no_salts(const struct log_folder *folder, uint64_t start, struct cdc_error *error)
 {
-    return pread(fd, salt, LOG_SALT, (off_t)(line * LOG_SALT)) == LOG_SALT
-               ? 0
-               : log_file_error(folder, "read", "a salt", error);
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "segment %020" PRIu64 " of the log \"%s\" lacks salts", start,
+                         folder->path);
 }
 
-/* Hashes the lines up to the byte. 1, 0, -1. */
+/* The descriptor, or -1: LOST where the segment was trimmed. */
+static int open_salts(const struct log_folder *folder, uint64_t start, struct cdc_error *error)
+{
+    struct cdc_error why = {0};
+    int fd = log_part_open(folder, LOG_SALTS, start, O_RDONLY, &why);
+
+    if (fd < 0 && errno == ENOENT && why.status != CDC_EXIT_LOST)
+        return no_salts(folder, start, error);
+    if (fd < 0)
+        *error = why;
+    return fd;
+}
+
+static int read_salt(const struct log_cursor *cursor, int fd, uint64_t line, unsigned char salt[LOG_SALT],
+                     struct cdc_error *error)
+{
+    ssize_t got = pread(fd, salt, LOG_SALT, (off_t)(line * LOG_SALT));
+
+    if (got < 0)
+        return log_file_error(cursor->folder, "read", "a salt", error);
+    return got == LOG_SALT ? 0 : no_salts(cursor->folder, cursor->segment, error);
+}
+
+/* The lines and salts of a batch are those that its commit has the chain of: else the log is damaged, and no other one. */
+static int check_batch(const struct log_cursor *cursor, const struct log_chain *chain, struct cdc_error *error)
+{
+    if (memcmp(chain->value, cursor->commit.chain, LOG_HASH) == 0)
+        return 1;
+    return cdc_error_set(error, CDC_EXIT_CONFIG,
+                         "segment %020" PRIu64 " of the log \"%s\" is damaged: its lines up to byte %" PRIu64
+                         ", or their salts, are not those that its journal has the hash chain of",
+                         cursor->segment, cursor->folder->path, cursor->at);
+}
+
+/* Hashes the lines up to the end of the batch that the byte is in: *value is the chain at the byte. 1; 0: no line begins there; -1. */
 static int hash_to(struct log_folder *folder, const struct known *known, int salts, uint64_t byte,
-                   struct log_chain *chain, struct cdc_error *error)
+                   struct log_chain *chain, unsigned char value[LOG_HASH], struct cdc_error *error)
 {
     unsigned char salt[LOG_SALT];
     struct log_cursor cursor;
     struct cdc_span line;
     uint64_t at = known->byte, lines = known->lines;
     int found = log_cursor_open(&cursor, folder, at, error) == 0 ? 1 : -1;
+    bool met = false, ended = false;
 
-    while (found == 1 && at < byte && (found = log_cursor_line(&cursor, &line, &at, error)) == 1) {
+    while (found == 1 && !ended && (found = log_cursor_line(&cursor, &line, &at, error)) == 1) {
         at += line.n + 1;
-        if (salts >= 0 && read_salt(folder, salts, lines++, salt, error) != 0)
+        if (salts >= 0 && read_salt(&cursor, salts, lines++, salt, error) != 0)
             found = -1;
         else if (log_chain_line(chain, line, salts >= 0 ? salt : NULL) != 0)
             found = cdc_error_set(error, CDC_EXIT_INTERNAL, "libcrypto has no SHA-256");
+        if (at == byte)
+            memcpy(value, chain->value, LOG_HASH);
+        met |= at == byte;
+        ended = at == cursor.at && cursor.ended_batch;
+        if (found == 1 && ended)
+            found = check_batch(&cursor, chain, error);
     }
     log_cursor_close(&cursor);
-    return found < 0 ? -1 : at == byte;
+    return found < 0 ? -1 : met;
 }
 
 int log_chain_at(struct log_folder *folder, uint64_t byte, unsigned char value[LOG_HASH], struct cdc_error *error)
@@ -85,13 +124,13 @@ int log_chain_at(struct log_folder *folder, uint64_t byte, unsigned char value[L
         result = find_known(folder, segment, byte, &known, error) == 0 ? 1 : -1;
         memcpy(chain.value, known.chain, LOG_HASH);
     }
+    memcpy(value, chain.value, LOG_HASH);
     if (result == 1 && segment != NULL && known.byte < byte) {
-        int salts = folder->redactable ? log_part_open(folder, LOG_SALTS, segment->start, O_RDONLY, error) : -1;
-        result = folder->redactable && salts < 0 ? -1 : hash_to(folder, &known, salts, byte, &chain, error);
+        int salts = folder->redactable ? open_salts(folder, segment->start, error) : -1;
+        result = folder->redactable && salts < 0 ? -1 : hash_to(folder, &known, salts, byte, &chain, value, error);
         if (salts >= 0)
             close(salts);
     }
-    memcpy(value, chain.value, LOG_HASH);
     log_chain_free(&chain);
     return result;
 }
