@@ -180,6 +180,16 @@ static bool is_ended_in_kafka(const struct kafka_stream *stream)
            cdc_span_compare(cdc_span(stream->again.data, stream->again.len), cdc_span_text(stream->place.pos)) < 0;
 }
 
+/* After the last line and all that is made of it (the create of a row that moves is at POS.1), and before the next. */
+static void end_position(struct cdc_buf *out, const struct kafka_stream *stream)
+{
+    if (stream->taken.len > 0)
+        cdc_buf_append_buf(out, &stream->taken);
+    else
+        cdc_buf_text(out, stream->place.pos);
+    cdc_buf_byte(out, '/');
+}
+
 int kafka_table_end_implied(struct kafka_sink *sink, bool described, struct cdc_error *error)
 {
     for (size_t i = 0; i < sink->n_streams; i++) {
@@ -194,16 +204,15 @@ int kafka_table_end_implied(struct kafka_sink *sink, bool described, struct cdc_
         char *name = stream->place.name;
         struct cdc_buf raw = CDC_BUF_INIT;
         cdc_json_append_string(&raw, name, strlen(name));
-        struct cdc_span last =
-            stream->taken.len > 0 ? cdc_span(stream->taken.data, stream->taken.len) : cdc_span_text(stream->place.pos);
-        char *pos = cdc_span_copy(last);
-        if (raw.failed || pos == NULL) {
+        struct cdc_buf pos = CDC_BUF_INIT;
+        end_position(&pos, stream);
+        if (raw.failed || pos.failed) {
             cdc_buf_free(&raw);
-            free(pos);
+            cdc_buf_free(&pos);
             return cdc_error_memory(error);
         }
         struct cdc_event event = {.op = CDC_OP_COMMIT,
-                                  .pos = cdc_span_text(pos),
+                                  .pos = cdc_span(pos.data, pos.len),
                                   .has_seq = true,
                                   .seq = stream->transaction_seq,
                                   .ts_ms = stream->transaction_ts,
@@ -213,7 +222,7 @@ int kafka_table_end_implied(struct kafka_sink *sink, bool described, struct cdc_
         if (result == 0)
             result = emit_status(&line, cdc_span(NULL, 0), true, error);
         close_transaction(stream, false);
-        free(pos);
+        cdc_buf_free(&pos);
         cdc_buf_free(&raw);
         if (result != 0)
             return -1;
