@@ -82,7 +82,8 @@ static int join(struct kafka_places *places, struct kafka_place *place, const ch
         kafka_described_key(&key, place->name, id, place->begins, i);
         struct kafka_described_part *part = key.failed ? NULL : find_part(places, &key);
         if (part == NULL) {
-            result = cdc_error_set(error, CDC_EXIT_CONFIG, "a position record in Kafka is damaged: a part of it is missing");
+            result =
+                cdc_error_set(error, CDC_EXIT_CONFIG, "a position record in Kafka is damaged: a part of it is missing");
             break;
         }
         part->used = true;

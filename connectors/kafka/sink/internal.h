@@ -135,7 +135,7 @@ struct kafka_sink {
     int64_t read_next; /* in the topic of positions; -1: its beginning */
     struct cdc_format_writer *writer;
     struct cdc_buf scratch, key, old_key, text, position;
-    bool told_truncate, told_message, told_ddl, told_unchanged;
+    bool told_truncate, told_message, told_ddl, told_unchanged, told_compression;
     uint64_t lost_columns, dropped;
     bool lost;    /* what was taken in could not be taken back */
     bool emptied; /* retention has removed every record of the log topic, and with them the position */
