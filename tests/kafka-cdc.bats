@@ -343,6 +343,94 @@ END
     [[ $stderr == *compacted* ]]
 }
 
+@test "--order=source: a row that its transaction did not count is 79, also in a later run, and is not passed on" {
+    kafka_create "$TOPIC.a"
+    kafka_create "$TOPIC.transaction"
+    row() { kafka_do send "$TOPIC.a" 0 - "$(change c "{\"id\":$1}" null "{\"id\":$1}")"; }
+    POS=0 row 1
+    POS=1 row 2
+    kafka_do send "$TOPIC.transaction" 0 - "$(end_of 00000100.99999999.1 100 0:1)"
+    kc_source() { t kafka-cdc "kafka://$KAFKA/$TOPIC.a" --order=source --until=now "$@"; }
+    is "the transaction" 1 "$(kc_source --offset-file "$DIR/o" | ids)"
+    SEQ=200
+    POS=0 row 3
+    kafka_do send "$TOPIC.transaction" 0 - "$(end_of 00000200.99999999.1 200 0:2)"
+    cp "$DIR/o" "$DIR/o.was"
+    run -79 --separate-stderr kc_source
+    is "what came before it" 1 "$(ids <<<"$output")"
+    [[ $stderr == *"of a transaction that has ended before"* ]]
+    run -79 --separate-stderr kc_source --offset-file "$DIR/o"
+    is "no row" "" "$(ids <<<"$output")"
+    cmp "$DIR/o" "$DIR/o.was"
+}
+
+# tables FILE OPTION...: the sink's run of its lines.
+tables() { t cdc-sink-kafka -q --name "$TOPIC" --create-topics 2 --offset-file "$DIR/sink" "${@:2}" "kafka://$KAFKA" <"$1"; }
+put_together() { t kafka-cdc -q --order=source --until=now "kafka://$KAFKA/^$TOPIC\\.public\\." --transaction-topic "$TOPIC.transaction" "$@"; }
+# position_of MEMBER: of the newest position record of the pipeline.
+position_of() { kafka_read __cdc_offsets | jq -r --arg n "$TOPIC" "select(.key | fromjson | .[1].name == \$n) | .$1" | tail -1; }
+
+@test "--order=source: what a sink that is at least once has sent again comes once" {
+    SOURCE_NAME=$TOPIC
+    { schema id id:integer name:text; rows 1 3; } >"$DIR/in"
+    tables "$DIR/in" --delivery=idempotent --lines=schema
+    cp "$DIR/sink" "$DIR/sink.was"
+    local key position
+    key=$(position_of key)
+    position=$(position_of payload)
+    SEQ=200 POS=0
+    { cat "$DIR/in"; rows 4 5; TABLE=u schema id id:integer name:text; POS=1; TABLE=u rows 6 7; } >"$DIR/in2"
+    tables "$DIR/in2" --delivery=idempotent --lines=schema
+    put_together --offset-file "$DIR/before" >"$DIR/first"
+    cmp "$DIR/in2" "$DIR/first"
+    # As a crash before the position leaves it: the rows are there, and it is that of before.
+    kafka_do send __cdc_offsets 0 "$key" "$position"
+    cp "$DIR/sink.was" "$DIR/sink"
+    SEQ=400 POS=0
+    { cat "$DIR/in2"; rows 8 9; } >"$DIR/in3"
+    tables "$DIR/in3" --delivery=idempotent --lines=schema
+    is "there twice" 6 "$(kafka_values "$TOPIC.public.t" | jq .key.id | grep -c '^4')"
+    put_together >"$DIR/out"
+    cmp "$DIR/in3" "$DIR/out"
+    # In a run that begins after the first of them.
+    put_together --offset-file "$DIR/before" >"$DIR/second"
+    is "the rows that are new" "81 82 83 91 92 93" "$(ids "$DIR/second")"
+}
+
+@test "--order=source: honest streams are never taken for one whose counts do not fit: cuts, restarts, two sources, no commit lines" {
+    local i name
+    # No commit lines, and the last line of a transaction moves a row to another key (its second record is at POS.1).
+    SOURCE_NAME=$TOPIC
+    change c '{"id":1}' null '{"id":1,"name":"a"}' >"$DIR/in"
+    change u '{"id":2}' '{"id":1,"name":"a"}' '{"id":2,"name":"a"}' >>"$DIR/in"
+    tx
+    change c '{"id":3}' null '{"id":3,"name":"c"}' >>"$DIR/in"
+    tx
+    { change c '{"id":4}' null '{"id":4,"name":"d"}'; commit; } >>"$DIR/in"
+    tables "$DIR/in"
+    put_together >"$DIR/out"
+    is rows "$(grep -v '"op":"commit"' "$DIR/in")" "$(grep -v '"op":"commit"' "$DIR/out")"
+    is "each transaction ends" 3 "$(grep -c '"op":"commit"' "$DIR/out")"
+    jq -r .pos "$DIR/out" | sort -cu
+    # Two sources, one sink and one transaction topic; each run ends elsewhere, also within a transaction.
+    TOPIC=$TOPIC-two
+    rm "$DIR/sink"
+    for name in a b; do
+        SOURCE_NAME=$TOPIC-$name SEQ=100 POS=0
+        { schema id id:integer name:text; rows 1 12; } >"$DIR/$name"
+    done
+    paste -d'\n' "$DIR/a" "$DIR/b" >"$DIR/in"
+    for i in 11 37 60 "$(wc -l <"$DIR/in")"; do
+        head -n "$i" "$DIR/in" >"$DIR/part"
+        tables "$DIR/part" --lines=schema --transaction-topic "$TOPIC.transaction" || [ $? = 75 ]
+        t kafka-cdc -q --order=source --until=now --offset-file "$DIR/two" "kafka://$KAFKA/^$TOPIC-[ab]\\.public" --transaction-topic "$TOPIC.transaction" >>"$DIR/runs"
+    done
+    # Schema lines come again at the start of a run.
+    for name in a b; do
+        is "source $name" "$(grep "\"name\":\"$TOPIC-$name\"" "$DIR/in")" "$(grep "\"name\":\"$TOPIC-$name\"" "$DIR/runs" | awk '!seen[$0]++')"
+    done
+}
+
 @test "a reader that takes nothing for long: no more memory, no line lost" {
     kafka_create "$TOPIC"
     python3 - "$DIR/in" <<'END'

@@ -481,6 +481,42 @@ rows_at_least() { [ "$(kafka_values "$1" 2>/dev/null | wc -l)" -ge "$2" ]; }
     cat "$DIR/first" "$DIR/second" "$DIR/third" | cmp - "$DIR/out"
 }
 
+@test "--lines schema: a transaction of many tables makes no position record that a broker refuses, and none is left behind" {
+    local i table offsets=$N.offsets
+    kafka_create "$offsets" 1 cleanup.policy=compact max.message.bytes=6000
+    kafka_create "$N.transaction" 1
+    many() { # FROM TO: one transaction; each table is told of, and has a row
+        for ((i = $1; i <= $2; i++)); do
+            table=$(printf 'a_table_with_a_name_that_is_as_long_as_names_may_be_here_%05d' "$i")
+            POS=$((2 * i)) TABLE=$table users
+            POS=$((2 * i + 1)) TABLE=$table change c '{"id":1}' null '{"id":1,"name":"a"}'
+        done
+    }
+    { users; many 1 90; } >"$DIR/first"
+    { many 91 100; POS=900; rows 1 3; } >"$DIR/second"
+    SEQ=$((SEQ + 10)) POS=0
+    rows 4 5 >"$DIR/third"
+    position() { kafka_read "$offsets" | jq -r 'select(.payload != null and (.key | fromjson | .[1] | has("id") and (has("part") | not))) | .payload' | tail -1; }
+    is_inside() { [[ $(position | jq -r ".places.$N.pos // \"\"") > "$(tail -4 "$DIR/first" | head -1 | jq -r .pos)" ]]; }
+    mkfifo "$DIR/pipe"
+    local options="--name $N --create-topics 1 --lines schema --compression none --offsets-topic $offsets --offset-file $OFFSETS kafka://$KAFKA"
+    spawn bash -c "exec cdc-sink-kafka --batch-bytes 1K --batch-time 60s $options <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    cat "$DIR/first" >&7
+    wait_until -t 90 is_inside || { tail -3 "$DIR/err" >&2; return 1; }
+    kill -KILL "$SPAWNED"
+    wait "$SPAWNED" || true
+    exec 7>&-
+    [ "$(position | jq -r ".places.$N.parts.n")" -gt 5 ]
+    # The schema lines do not come again.
+    cat <(grep -v '"op":"schema"' "$DIR/first") "$DIR/second" "$DIR/third" >"$IN"
+    # shellcheck disable=SC2086
+    t cdc-sink-kafka $options <"$IN"
+    is "parts that are left" 0 "$(kafka_read "$offsets" | jq -rs 'group_by(.key) | map(last | select(.payload != null and (.key | contains("part")))) | length')"
+    t kafka-cdc "kafka://$KAFKA/^$N\\.public\\." --transaction-topic "$N.transaction" --order=source --until=now >"$DIR/out"
+    cat "$DIR/first" "$DIR/second" "$DIR/third" | cmp - "$DIR/out"
+}
+
 @test "without commit lines: a transaction that was cut off has one BEGIN and one END, and so have those before it" {
     local filler i
     filler=$(printf '%0400d' 0)
@@ -534,6 +570,68 @@ with_fault() { LD_PRELOAD=$CDC_BUILD/tests/kafka-faults.so KAFKA_FAULT=$1 t cdc-
     with_fault "late 20" --create-topics 1
     kafka_values "$N" | cmp - "$IN"
     is "position" "$(tail -1 "$IN" | jq -r .pos)" "$(stored)"
+}
+
+@test "records that a broker refuses, which only their delivery tells: never 0, and no position moves" {
+    local delivery before status
+    for delivery in idempotent transactional; do
+        rm -f "$OFFSETS" "$DIR/pipe"
+        mkfifo "$DIR/pipe"
+        SOURCE_NAME=$N-$delivery SEQ=100 POS=0
+        kafka_create "$N-$delivery"
+        spawn bash -c "exec cdc-sink-kafka --topic $N-$delivery --delivery $delivery --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+        exec 7>"$DIR/pipe"
+        { users; rows 1 10; } | tee "$IN" >&7
+        wait_until file_matches "$OFFSETS" '"lines":10,'
+        before=$(cat "$OFFSETS")
+        kafka_do config "$N-$delivery" max.message.bytes=100
+        SEQ=300 POS=0
+        rows 11 20 | tee -a "$IN" >&7
+        exec 7>&-
+        status=0
+        status_of "$SPAWNED" 60 || status=$?
+        is "$delivery" 78 "$status"
+        is "offset file" "$before" "$(cat "$OFFSETS")"
+        kafka_do config "$N-$delivery" max.message.bytes=1000000
+        sink --topic "$N-$delivery" --delivery "$delivery"
+        kafka_values "$N-$delivery" | cmp - "$IN"
+    done
+}
+
+@test "two supervised copies with one transactional id do not shut each other out for ever: one is left, and goes on" {
+    local one other=''
+    for one in a b; do
+        mkdir "$DIR/$one"
+        DIR=$DIR/$one supervise "python3 $LIB/kafka_crash.py feed $N $DIR/$one.offset $DIR/$one/stop | cdc-sink-kafka --topic $N --offset-file $DIR/$one.offset kafka://$KAFKA"
+    done
+    one_has_ended() { [ -e "$DIR/a/failed" ] || [ -e "$DIR/b/failed" ]; }
+    wait_until -t 60 one_has_ended
+    one=a other=b
+    [ -e "$DIR/a/failed" ] || { one=b other=a; }
+    is "the other one" 78 "$(cat "$DIR/$one/failed")"
+    transactions() { local pos && pos=$(jq -r ".offsets.$N.pos // \"0\"" "$DIR/$other.offset") && echo $((10#${pos%%.*})); }
+    moved_beyond() { [ "$(transactions)" -gt "$1" ]; }
+    wait_until -t 60 moved_beyond "$(($(transactions) + 20))"
+    touch "$DIR/a/stop" "$DIR/b/stop"
+    wait_until -t 60 gone "$SUPERVISOR"
+    [ ! -e "$DIR/$other/failed" ] || fail "the other one ended with $(cat "$DIR/$other/failed")"
+    kafka_values "$N" >"$DIR/out"
+    python3 "$LIB/kafka_crash.py" log "$N" "$(($(tail -1 "$DIR/out" | jq -r '.pos | split(".")[0] | tonumber')))" | cmp - "$DIR/out"
+}
+
+@test "a broker that the client does not compress for, as behind some proxies, is told of" {
+    # Of this test alone: clients know the broker by the proxy's address.
+    spawn python3 "$LIB/kafka_proxy.py" uncompressed "$DIR/broker" "$DIR/port"
+    wait_until test -s "$DIR/port"
+    kafka_begin "advertised.listeners=PLAINTEXT://127.0.0.1:$(cat "$DIR/port")"
+    echo "$KAFKA" >"$DIR/broker.new" && mv "$DIR/broker.new" "$DIR/broker"
+    { users; rows 1 50; } >"$IN"
+    log_sink 2>"$DIR/err"
+    file_matches "$DIR/err" 'warning: .*without compressing'
+    log_sink --topic "$N-zstd" --compression zstd --offset-file "$DIR/zstd" 2>"$DIR/err"
+    not file_matches "$DIR/err" compressing
+    kafka_values "$N" | cmp - "$IN"
+    kafka_end
 }
 
 @test "properties that the promises rest on are refused, and named; values are not shown" {

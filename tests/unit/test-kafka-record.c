@@ -180,7 +180,7 @@ static void test_transaction(void)
 
 static void test_positions(void)
 {
-    struct kafka_places places = {NULL, 0, NULL}, read = {NULL, 0, NULL};
+    struct kafka_places places = KAFKA_PLACES_INIT, read = KAFKA_PLACES_INIT;
     struct cdc_buf out = CDC_BUF_INIT, again = CDC_BUF_INIT;
     struct cdc_error error = {0};
     char *name, *id;
@@ -198,7 +198,7 @@ static void test_positions(void)
     check(out.len == again.len && memcmp(out.data, again.data, out.len) == 0, "and written alike");
     for (size_t i = 0; i < out.len; i++) {
         struct cdc_error why = {0};
-        struct kafka_places part = {NULL, 0, NULL};
+        struct kafka_places part = KAFKA_PLACES_INIT;
         check(kafka_position_read(&part, cdc_span(out.data, i), &why) == -1 && why.status == CDC_EXIT_CONFIG,
               "a part of it is damaged");
         kafka_places_free(&part);

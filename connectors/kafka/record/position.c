@@ -14,6 +14,8 @@ static void free_place(struct kafka_place *place)
     free(place->name);
     free(place->pos);
     free(place->described);
+    free(place->begins);
+    free(place->cuts);
     cdc_offset_free(&place->offset);
 }
 
@@ -21,9 +23,14 @@ void kafka_places_free(struct kafka_places *places)
 {
     for (size_t i = 0; i < places->n; i++)
         free_place(&places->items[i]);
+    for (size_t i = 0; i < places->n_parts; i++) {
+        free(places->parts[i].key);
+        free(places->parts[i].members);
+    }
     free(places->items);
+    free(places->parts);
     free(places->id);
-    *places = (struct kafka_places){NULL, 0, NULL};
+    *places = (struct kafka_places)KAFKA_PLACES_INIT;
 }
 
 struct kafka_place *kafka_places_find(const struct kafka_places *places, const char *name)
@@ -104,6 +111,13 @@ static void append_place(struct cdc_buf *out, const struct kafka_place *place)
         cdc_buf_text(out, place->described);
         cdc_buf_byte(out, ']');
     }
+    if (place->n_cuts > 0) {
+        cdc_buf_lit(out, ",\"parts\":{\"begins\":");
+        append_text(out, place->begins);
+        cdc_buf_lit(out, ",\"n\":");
+        cdc_buf_u64(out, place->n_cuts);
+        cdc_buf_byte(out, '}');
+    }
     cdc_buf_byte(out, '}');
 }
 
@@ -162,17 +176,31 @@ static int read_described(char **described, struct cdc_span list, struct cdc_err
     return *described != NULL ? 0 : cdc_error_memory(error);
 }
 
+static int read_parts(struct kafka_place *place, struct cdc_span parts, struct cdc_error *error)
+{
+    int64_t n = 0;
+
+    if (parts.p == NULL)
+        return 0;
+    place->begins = cdc_json_member_text(parts, "begins");
+    if (place->begins == NULL || !cdc_json_int64(cdc_json_member(parts, "n"), &n) || n < 1 || n > INT32_MAX)
+        return damaged(error);
+    place->n_cuts = (size_t)n;
+    return 0;
+}
+
 static int read_place(struct kafka_places *places, struct cdc_span raw_name, struct cdc_span value,
                       struct cdc_error *error)
 {
-    struct kafka_place read = {NULL, NULL, 0, {NULL, 0, 0, NULL, NULL}, NULL};
+    struct kafka_place read = {.name = NULL};
     char *name = cdc_json_text(raw_name, NULL);
     struct kafka_place *place = name != NULL ? kafka_places_find(places, name) : NULL;
     int result = name != NULL ? 0 : cdc_error_memory(error);
 
     if (result == 0 && (read_pos(value, &read.pos, &read.seq, error) != 0 ||
                         read_offset(&read.offset, cdc_json_member(value, "offset"), error) != 0 ||
-                        read_described(&read.described, cdc_json_member(value, "described"), error) != 0))
+                        read_described(&read.described, cdc_json_member(value, "described"), error) != 0 ||
+                        read_parts(&read, cdc_json_member(value, "parts"), error) != 0))
         result = -1;
     if (result == 0 && place == NULL && (place = kafka_places_add(places, name, error)) == NULL)
         result = -1;
@@ -237,6 +265,14 @@ void kafka_owner_key(struct cdc_buf *out, const char *topic)
     cdc_buf_lit(out, "}]");
 }
 
+void kafka_described_value(struct cdc_buf *out, const char *id, struct cdc_span members)
+{
+    append_head(out, id);
+    cdc_buf_lit(out, ",\"described\":[");
+    cdc_buf_span(out, members);
+    cdc_buf_lit(out, "]}");
+}
+
 int kafka_position_read_key(struct cdc_span key, char **name, char **id)
 {
     struct cdc_json_iter iter;
@@ -254,7 +290,7 @@ int kafka_position_read_key(struct cdc_span key, char **name, char **id)
     *name = cdc_json_member_text(what, owner ? "topic" : "name");
     *id = owner ? NULL : cdc_json_member_text(what, "id");
     if (*name != NULL && (owner || *id != NULL))
-        return owner ? 2 : 1;
+        return owner ? 2 : cdc_json_member(what, "part").p != NULL ? 3 : 1;
     free(*name);
     free(*id);
     *name = *id = NULL;

@@ -118,6 +118,9 @@ void kafka_transaction_uncount(struct kafka_transaction *transaction, const stru
 /* Schema lines that are in each partition of a topic, as text that a position keeps: {"schema":"public","table":"t",
  * "topic":"shop.public.t","partitions":3}, with a comma before it where it is not the first one. */
 void kafka_described_append(struct cdc_buf *out, const struct cdc_event *schema, const char *topic, int32_t partitions);
+/* Of a part of them that is a record of its own: ["cdc-sink-kafka",{"name":"shop","id":"cdc-shop","begins":"POS","part":0}] */
+void kafka_described_key(struct cdc_buf *out, const char *name, const char *id, const char *begins, size_t part);
+void kafka_described_value(struct cdc_buf *out, const char *id, struct cdc_span members);
 /* They count as records of the transaction. list: such members. 0 or -1. */
 int kafka_transaction_describe(struct kafka_transaction *transaction, struct cdc_span list, struct cdc_error *error);
 void kafka_transaction_key(struct cdc_buf *out, const struct kafka_transaction *transaction);
@@ -139,12 +142,24 @@ struct kafka_place {
     int64_t seq;
     struct cdc_offset offset; /* offset.pos "": no boundary so far */
     char *described;          /* members, see kafka_described_append; NULL: none */
+    char *begins;             /* pos of the first of them, where the older ones are n_cuts records of their own */
+    size_t n_cuts, *cuts;     /* cuts, of kafka_places_join: where each of these ends in described */
+};
+struct kafka_described_part {
+    char *key, *members; /* members NULL: it was removed */
+    bool used;
 };
 struct kafka_places {
     struct kafka_place *items;
     size_t n;
     char *id; /* the transactional id that wrote them; NULL */
+    struct kafka_described_part *parts;
+    size_t n_parts;
 };
+#define KAFKA_PLACES_INIT                                                                                              \
+    {                                                                                                                  \
+        NULL, 0, NULL, NULL, 0                                                                                         \
+    }
 void kafka_places_free(struct kafka_places *places);
 struct kafka_place *kafka_places_find(const struct kafka_places *places, const char *name);
 /* A new one, with pos "". NULL without memory. BORROWED until the next. */
@@ -156,10 +171,16 @@ int kafka_place_move(struct kafka_place *place, struct cdc_span pos, int64_t seq
 void kafka_position_append(struct cdc_buf *out, const struct kafka_places *places, const char *id, long only);
 /* Takes in what such a text has; places that were there are moved. CONFIG: damaged, or of a newer format. */
 int kafka_position_read(struct kafka_places *places, struct cdc_span text, struct cdc_error *error);
+/* One of the records beside it; p NULL: removed. */
+int kafka_places_take_part(struct kafka_places *places, struct cdc_span key, struct cdc_span value,
+                           struct cdc_error *error);
+/* Once all was read: described is whole. CONFIG: a part of it is missing. */
+int kafka_places_join(struct kafka_places *places, const char *id, struct cdc_error *error);
 /* Keys in the topic of positions: ["cdc-sink-kafka",{"name":"shop","id":"cdc-shop"}] and ["cdc-sink-kafka",{"topic":"T"}]. */
 void kafka_position_key(struct cdc_buf *out, const char *name, const char *id);
 void kafka_owner_key(struct cdc_buf *out, const char *topic);
-/* Which of the two a key is. 1: a position, with *name and *id NEW; 2: an owner, with *name the topic; 0: neither. */
+/* Which of them a key is. 1: a position, with *name and *id NEW; 2: an owner, with *name the topic; 3: a part of what a position has of
+ * schema lines, with *name and *id; 0: none. */
 int kafka_position_read_key(struct cdc_span key, char **name, char **id);
 /* {"format":1,"tool":"cdc-sink-kafka","id":"...","partitions":N,"name":"...","db":"...","schema":"...","table":"..."} */
 void kafka_owner_append(struct cdc_buf *out, const char *id, int32_t partitions, const struct cdc_table_id *owner);

@@ -138,17 +138,6 @@ int kafka_transaction_count(struct kafka_transaction *transaction, const struct 
                : -1;
 }
 
-void kafka_described_append(struct cdc_buf *out, const struct cdc_event *schema, const char *topic, int32_t partitions)
-{
-    struct cdc_span room = schema->schema.p != NULL ? schema->schema : schema->db;
-
-    cdc_buf_text(out, out->len > 0 ? ",{\"schema\":\"" : "{\"schema\":\"");
-    cdc_buf_span(out, room);
-    cdc_buf_lit(out, "\",\"table\":\"");
-    cdc_buf_span(out, schema->table);
-    cdc_buf_printf(out, "\",\"topic\":\"%s\",\"partitions\":%d}", topic, (int)partitions);
-}
-
 /* One of them. */
 static int describe(struct kafka_transaction *transaction, struct cdc_span item, struct cdc_error *error)
 {

@@ -363,9 +363,9 @@ static int add_own(struct kafka_sink *sink, struct cdc_span value, struct cdc_er
         return -1;
     record->key = kafka_arena_put(&sink->arena, sink->key.data, sink->key.len);
     record->key_n = (uint32_t)sink->key.len;
-    record->value = kafka_arena_put(&sink->arena, value.p, value.n);
+    record->value = value.p != NULL ? kafka_arena_put(&sink->arena, value.p, value.n) : NULL;
     record->value_n = value.n;
-    return record->key != NULL && record->value != NULL ? 0 : cdc_error_memory(error);
+    return record->key != NULL && (record->value != NULL || value.p == NULL) ? 0 : cdc_error_memory(error);
 }
 
 static int add_owners(struct kafka_sink *sink, struct cdc_error *error)
@@ -384,18 +384,55 @@ static int add_owners(struct kafka_sink *sink, struct cdc_error *error)
     return 0;
 }
 
+/* The parts of its schema lines that Kafka does not have yet. */
+static int add_described(struct kafka_sink *sink, const struct kafka_stream *stream, struct cdc_error *error)
+{
+    const struct kafka_described *described = &stream->described;
+
+    for (size_t i = described->stored; i < described->n_cuts; i++) {
+        size_t from = i > 0 ? described->cuts[i - 1] + 1 : 0; /* behind the comma */
+        sink->key.len = sink->position.len = 0;
+        kafka_described_key(&sink->key, stream->place.name, sink->settings->id, described->begins.data, i);
+        kafka_described_value(&sink->position, sink->settings->id,
+                              cdc_span(described->list.data + from, described->cuts[i] - from));
+        if (sink->key.failed || sink->position.failed)
+            return cdc_error_memory(error);
+        if (add_own(sink, cdc_span(sink->position.data, sink->position.len), error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Tombstones of those that the position which Kafka has does not need. */
+static int add_dead(struct kafka_sink *sink, struct cdc_error *error)
+{
+    for (size_t i = 0; i < sink->n_dead; i++) {
+        if (!sink->dead[i].ripe)
+            continue;
+        sink->key.len = 0;
+        cdc_buf_text(&sink->key, sink->dead[i].key);
+        if (sink->key.failed)
+            return cdc_error_memory(error);
+        if (add_own(sink, cdc_span(NULL, 0), error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* Records of their own, one a source that has moved; the last one is looked for afterwards. */
 static int add_positions(struct kafka_sink *sink, struct cdc_error *error)
 {
     size_t before = sink->n;
 
     sink->position_record = SIZE_MAX;
-    if (add_owners(sink, error) != 0)
+    if (add_owners(sink, error) != 0 || add_dead(sink, error) != 0)
         return -1;
     for (size_t i = 0; i < sink->n_streams; i++) {
         const struct kafka_stream *stream = &sink->streams[i];
         if (!kafka_stream_has_moved(stream))
             continue;
+        if (add_described(sink, stream, error) != 0)
+            return -1;
         sink->key.len = sink->position.len = 0;
         kafka_position_key(&sink->key, stream->place.name, sink->settings->id);
         kafka_stream_position(&sink->position, sink, stream);
@@ -479,7 +516,7 @@ static int compare(struct kafka_sink *sink, const struct kafka_places *places, s
 static enum outcome ready(struct kafka_sink *sink, bool *there, struct cdc_error *error)
 {
     int made = kafka_producer_ensure(sink, error);
-    struct kafka_places places = {NULL, 0, NULL};
+    struct kafka_places places = KAFKA_PLACES_INIT;
 
     *there = false;
     if (made < 0)

@@ -85,8 +85,19 @@ struct kafka_stream {
     int64_t transaction_seq, transaction_ts;
     /* Schema lines of the transaction in hand, which has not begun where it is not open: members of a list (kafka_described_append).
      * They are a part of the position: whether a source tells them again, and where, is not known. */
-    struct cdc_buf described;
-    size_t marked_described; /* its length at the boundary */
+    struct kafka_described {
+        struct cdc_buf list;
+        struct cdc_buf begins; /* pos of the first of them, which names the parts, with a NUL */
+        size_t *cuts, n_cuts;  /* where each part that is a record of its own ends */
+        size_t stored;         /* parts that Kafka has */
+        size_t marked_len, marked_cuts, marked_stored;
+    } described;
+};
+
+/* A record beside a position that none needs any more. ripe: nor the position that Kafka has. */
+struct kafka_dead {
+    char *key;
+    bool ripe;
 };
 
 struct kafka_sink {
@@ -115,6 +126,8 @@ struct kafka_sink {
     /* sources */
     struct kafka_stream *streams;
     size_t n_streams;
+    struct kafka_dead *dead;
+    size_t n_dead, marked_dead;
     /* tables and topics */
     struct cdc_tables tables;
     struct kafka_topic *topics;
@@ -122,7 +135,7 @@ struct kafka_sink {
     int64_t read_next; /* in the topic of positions; -1: its beginning */
     struct cdc_format_writer *writer;
     struct cdc_buf scratch, key, old_key, text, position;
-    bool told_truncate, told_message, told_ddl, told_unchanged;
+    bool told_truncate, told_message, told_ddl, told_unchanged, told_compression;
     uint64_t lost_columns, dropped;
     bool lost;    /* what was taken in could not be taken back */
     bool emptied; /* retention has removed every record of the log topic, and with them the position */
@@ -156,6 +169,22 @@ struct kafka_place kafka_stream_coming(const struct kafka_stream *stream, char *
 bool kafka_stream_has_moved(const struct kafka_stream *stream);
 /* They are in Kafka now. */
 int kafka_streams_stored(struct kafka_sink *sink, struct cdc_error *error);
+
+/* -- described.c: schema lines that a position keeps ---------------------------------------- */
+int kafka_described_add(struct kafka_sink *sink, struct kafka_stream *stream, const struct cdc_event *schema,
+                        const struct kafka_topic *topic, struct cdc_error *error);
+/* Their transaction has ended. */
+int kafka_described_close(struct kafka_sink *sink, struct kafka_stream *stream, struct cdc_error *error);
+/* As Kafka has them. */
+int kafka_described_restore(struct kafka_stream *stream, const struct kafka_place *place, struct cdc_error *error);
+/* Parts that were read, and that no position speaks of, are to go. */
+int kafka_described_forget(struct kafka_sink *sink, const struct kafka_places *places, struct cdc_error *error);
+void kafka_described_mark(struct kafka_stream *stream);
+void kafka_described_go_back(struct kafka_stream *stream);
+void kafka_dead_mark(struct kafka_sink *sink);
+void kafka_dead_go_back(struct kafka_sink *sink);
+void kafka_described_stored(struct kafka_sink *sink);
+void kafka_described_free(struct kafka_stream *stream);
 
 /* -- batch.c --------------------------------------------------------------------------------- */
 /* Adds a record, whose bytes are copied but for value where it is in the arena already. 0 or -1. */

@@ -21,6 +21,29 @@ void kafka_producer_close(struct kafka_sink *sink)
     sink->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* By the first version of Produce librdkafka tells whether a broker takes what is compressed, but for zstd: proxies and some services
+ * hide it, and nothing else says so. */
+static bool is_compressed_blindly(const char *codec)
+{
+    return strcmp(codec, "none") != 0 && strcmp(codec, "zstd") != 0;
+}
+
+static void on_log(void *context, const char *facility, const char *text)
+{
+    struct kafka_sink *sink = context;
+    const char *versions = strcmp(facility, "APIVERSION") == 0 ? strstr(text, "ApiKey Produce (0) Versions ") : NULL;
+    int from = 0;
+
+    if (sink->told_compression || versions == NULL || sscanf(versions, "ApiKey Produce (0) Versions %d", &from) != 1 ||
+        from == 0)
+        return;
+    sink->told_compression = true;
+    cdc_log_write(sink->settings->client.log, CDC_LOG_WARNING,
+                  "a broker, or a proxy before it, hides the first versions of Produce: librdkafka %s may send rows "
+                  "without compressing them (hint: --compression=zstd is not affected)",
+                  rd_kafka_version_str());
+}
+
 static int open_client(struct kafka_sink *sink, struct cdc_error *error)
 {
     const struct kafka_sink_settings *settings = sink->settings;
@@ -36,6 +59,8 @@ static int open_client(struct kafka_sink *sink, struct cdc_error *error)
                                      {"queue.buffering.max.kbytes", "2147483647"}};
     size_t n = 8;
 
+    if (is_compressed_blindly(settings->compression))
+        own[n++] = (struct kafka_property){"debug", "feature"}; /* a few lines for each connection */
     snprintf(timeout, sizeof timeout, "%lld", (long long)settings->txn_timeout_ms);
     if (settings->transactional) {
         own[n++] = (struct kafka_property){"transactional.id", settings->id};
@@ -46,6 +71,7 @@ static int open_client(struct kafka_sink *sink, struct cdc_error *error)
     own[n] = (struct kafka_property){NULL, NULL};
     sink->producer.context = sink;
     sink->producer.on_delivery = kafka_batch_delivered;
+    sink->producer.on_log = on_log;
     if (kafka_client_open(&sink->producer, &settings->client, RD_KAFKA_PRODUCER, own, error) != 0)
         return -1;
     sink->producer_open = true;

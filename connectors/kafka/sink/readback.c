@@ -183,9 +183,11 @@ static int take_position(struct scan *scan, const rd_kafka_message_t *message, s
     int kind = kafka_position_read_key(cdc_span(message->key, message->key != NULL ? message->key_len : 0), &name, &id);
     int result = 0;
 
-    if (value_of(message).p == NULL)
+    if (value_of(message).p == NULL && kind != 3)
         kind = 0;
-    if (kind == 2)
+    if (kind == 3 && places != NULL && strcmp(id, scan->sink->settings->id) == 0)
+        result = kafka_places_take_part(places, cdc_span(message->key, message->key_len), value_of(message), error);
+    else if (kind == 2)
         result = take_owner(scan->sink, name, value_of(message), error);
     else if (kind == 1 && places != NULL && strcmp(id, scan->sink->settings->id) == 0)
         result = kafka_position_read(places, value_of(message), error);
@@ -202,7 +204,7 @@ static int read_offsets_topic(struct kafka_sink *sink, struct kafka_places *plac
     if (run_scan(&scan, error) != 0)
         return -1;
     sink->read_next = scan.eof >= 0 ? scan.eof : -1;
-    return 0;
+    return places != NULL ? kafka_places_join(places, sink->settings->id, error) : 0;
 }
 
 int kafka_readback_owners(struct kafka_sink *sink, struct cdc_error *error)

@@ -36,7 +36,7 @@ static int open_topics(struct kafka_sink *sink, struct cdc_error *error)
 
 static int read_positions(struct kafka_sink *sink, struct cdc_error *error)
 {
-    struct kafka_places places = {NULL, 0, NULL};
+    struct kafka_places places = KAFKA_PLACES_INIT;
     int result = kafka_readback_positions(sink, &places, error);
 
     for (size_t i = 0; result == 0 && i < places.n; i++) {
@@ -47,12 +47,12 @@ static int read_positions(struct kafka_sink *sink, struct cdc_error *error)
             result = -1;
         else
             stream->taken_seq = stream->marked_seq = stream->place.seq;
-        if (result == 0 && places.items[i].described != NULL) {
-            cdc_buf_text(&stream->described, places.items[i].described);
-            stream->marked_described = stream->described.len;
-            result = stream->described.failed ? cdc_error_memory(error) : 0;
-        }
+        if (result == 0)
+            result = kafka_described_restore(stream, &places.items[i], error);
     }
+    if (result == 0)
+        result = kafka_described_forget(sink, &places, error);
+    kafka_dead_mark(sink);
     kafka_places_free(&places);
     return result;
 }

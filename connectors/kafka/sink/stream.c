@@ -10,7 +10,7 @@ struct kafka_stream *kafka_stream_named(struct kafka_sink *sink, const char *nam
         if (strcmp(sink->streams[i].place.name, name) == 0)
             return &sink->streams[i];
     struct kafka_stream *streams = realloc(sink->streams, (sink->n_streams + 1) * sizeof *streams);
-    struct kafka_places one = {NULL, 0, NULL};
+    struct kafka_places one = KAFKA_PLACES_INIT;
     if (streams != NULL)
         sink->streams = streams;
     if (streams == NULL || kafka_places_add(&one, name, error) == NULL) {
@@ -64,10 +64,11 @@ int kafka_streams_mark(struct kafka_sink *sink, struct cdc_error *error)
         stream->marked.len = 0;
         cdc_buf_append_buf(&stream->marked, &stream->taken);
         stream->marked_seq = stream->taken_seq;
-        stream->marked_described = stream->described.len;
+        kafka_described_mark(stream);
         if (stream->marked.failed)
             return cdc_error_memory(error);
     }
+    kafka_dead_mark(sink);
     return 0;
 }
 
@@ -83,15 +84,16 @@ void kafka_streams_go_back(struct kafka_sink *sink)
             cdc_span_compare(cdc_span(stream->taken.data, stream->taken.len), cdc_span_text(stream->place.pos)) < 0)
             stream->taken.len = 0;
         kafka_transaction_clear(&stream->transaction);
-        stream->described.len = stream->marked_described;
+        kafka_described_go_back(stream);
     }
+    kafka_dead_go_back(sink);
 }
 
 void kafka_streams_free(struct kafka_sink *sink)
 {
     for (size_t i = 0; i < sink->n_streams; i++) {
         struct kafka_stream *stream = &sink->streams[i];
-        struct kafka_places one = {malloc(sizeof stream->place), 1, NULL};
+        struct kafka_places one = {.items = malloc(sizeof stream->place), .n = 1};
         if (one.items != NULL) {
             one.items[0] = stream->place;
             kafka_places_free(&one);
@@ -99,11 +101,14 @@ void kafka_streams_free(struct kafka_sink *sink)
         cdc_buf_free(&stream->taken);
         cdc_buf_free(&stream->marked);
         cdc_buf_free(&stream->again);
-        cdc_buf_free(&stream->described);
+        kafka_described_free(stream);
         cdc_offset_free(&stream->offset);
         kafka_transaction_free(&stream->transaction);
     }
     free(sink->streams);
+    sink->marked_dead = 0;
+    kafka_dead_go_back(sink);
+    free(sink->dead);
 }
 
 bool kafka_stream_has_moved(const struct kafka_stream *stream)
@@ -133,12 +138,14 @@ struct kafka_place kafka_stream_coming(const struct kafka_stream *stream, char *
     return place;
 }
 
-/* NEW; NULL: nothing is described. */
-static char *described_of(const struct kafka_stream *stream, struct cdc_buf *out)
+/* What is not in parts of its own. NEW; NULL: none. */
+static char *described_of(const struct kafka_described *described, struct cdc_buf *out)
 {
-    if (stream->described.len == 0)
+    size_t from = described->n_cuts > 0 ? described->cuts[described->n_cuts - 1] + 1 : 0; /* behind the comma */
+
+    if (described->list.len <= from)
         return NULL;
-    char *text = cdc_span_copy(cdc_span(stream->described.data, stream->described.len));
+    char *text = cdc_span_copy(cdc_span(described->list.data + from, described->list.len - from));
     out->failed |= text == NULL;
     return text;
 }
@@ -147,11 +154,14 @@ void kafka_stream_position(struct cdc_buf *out, const struct kafka_sink *sink, c
 {
     struct kafka_place *items = calloc(sink->n_streams + 1, sizeof *items);
     char **texts = calloc(sink->n_streams + 1, sizeof *texts);
-    struct kafka_places places = {items, sink->n_streams, NULL};
+    struct kafka_places places = {.items = items, .n = sink->n_streams};
 
     for (size_t i = 0; items != NULL && texts != NULL && i < sink->n_streams; i++) {
         items[i] = kafka_stream_coming(&sink->streams[i], &texts[i]);
-        items[i].described = described_of(&sink->streams[i], out);
+        const struct kafka_described *described = &sink->streams[i].described;
+        items[i].described = described_of(described, out);
+        items[i].begins = described->begins.data;
+        items[i].n_cuts = described->n_cuts;
     }
     if (items != NULL && texts != NULL)
         kafka_position_append(out, &places, sink->settings->id, only != NULL ? (long)(only - sink->streams) : -1);
@@ -178,5 +188,6 @@ int kafka_streams_stored(struct kafka_sink *sink, struct cdc_error *error)
             return -1;
         cdc_offset_free(&stream->offset);
     }
+    kafka_described_stored(sink);
     return 0;
 }

@@ -151,26 +151,28 @@ static int open_transaction(struct line *line, struct cdc_error *error)
     kafka_transaction_begin(transaction, line->event);
     if (emit_status(line, cdc_span(NULL, 0), false, error) != 0)
         return -1;
-    const struct cdc_buf *described = &line->stream->described;
+    const struct cdc_buf *described = &line->stream->described.list;
     return kafka_transaction_describe(transaction, cdc_span(described->data, described->len), error);
 }
 
 /* again: its end is in Kafka, and what the position has of schema lines is of a later one. */
-static void close_transaction(struct kafka_stream *stream, bool again)
+static int close_transaction(struct kafka_sink *sink, struct kafka_stream *stream, bool again, struct cdc_error *error)
 {
     kafka_transaction_clear(&stream->transaction);
-    if (!again)
-        stream->described.len = 0;
+    return again ? 0 : kafka_described_close(sink, stream, error);
 }
 
 static int end_transaction(struct line *line, struct cdc_error *error)
 {
-    int result = line->stream->described.len > 0 ? open_transaction(line, error) : 0;
+    int result = line->stream->described.list.len > 0 ? open_transaction(line, error) : 0;
 
     if (result == 0 && line->stream->transaction.open)
         result = emit_status(line, line->event->line, true, error);
-    close_transaction(line->stream, line->again);
-    return result;
+    struct cdc_error why = {0};
+    int closed = close_transaction(line->sink, line->stream, line->again, &why);
+    if (result == 0 && closed != 0 && error != NULL)
+        *error = why;
+    return result != 0 ? result : closed;
 }
 
 /* All of it has come again, and Kafka has what came after it. */
@@ -180,30 +182,39 @@ static bool is_ended_in_kafka(const struct kafka_stream *stream)
            cdc_span_compare(cdc_span(stream->again.data, stream->again.len), cdc_span_text(stream->place.pos)) < 0;
 }
 
+/* After the last line and all that is made of it (the create of a row that moves is at POS.1), and before the next. */
+static void end_position(struct cdc_buf *out, const struct kafka_stream *stream)
+{
+    if (stream->taken.len > 0)
+        cdc_buf_append_buf(out, &stream->taken);
+    else
+        cdc_buf_text(out, stream->place.pos);
+    cdc_buf_byte(out, '/');
+}
+
 int kafka_table_end_implied(struct kafka_sink *sink, bool described, struct cdc_error *error)
 {
     for (size_t i = 0; i < sink->n_streams; i++) {
         struct kafka_stream *stream = &sink->streams[i];
         /* Lines of a run before, from which nothing has come again yet, may be in the middle of a transaction. */
-        if (!stream->transaction.open && (!described || stream->described.len == 0 || stream->taken.len == 0))
+        if (!stream->transaction.open && (!described || stream->described.list.len == 0 || stream->taken.len == 0))
             continue;
         if (is_ended_in_kafka(stream)) {
-            close_transaction(stream, true);
+            (void)close_transaction(sink, stream, true, error);
             continue;
         }
         char *name = stream->place.name;
         struct cdc_buf raw = CDC_BUF_INIT;
         cdc_json_append_string(&raw, name, strlen(name));
-        struct cdc_span last =
-            stream->taken.len > 0 ? cdc_span(stream->taken.data, stream->taken.len) : cdc_span_text(stream->place.pos);
-        char *pos = cdc_span_copy(last);
-        if (raw.failed || pos == NULL) {
+        struct cdc_buf pos = CDC_BUF_INIT;
+        end_position(&pos, stream);
+        if (raw.failed || pos.failed) {
             cdc_buf_free(&raw);
-            free(pos);
+            cdc_buf_free(&pos);
             return cdc_error_memory(error);
         }
         struct cdc_event event = {.op = CDC_OP_COMMIT,
-                                  .pos = cdc_span_text(pos),
+                                  .pos = cdc_span(pos.data, pos.len),
                                   .has_seq = true,
                                   .seq = stream->transaction_seq,
                                   .ts_ms = stream->transaction_ts,
@@ -212,8 +223,9 @@ int kafka_table_end_implied(struct kafka_sink *sink, bool described, struct cdc_
         int result = open_transaction(&line, error);
         if (result == 0)
             result = emit_status(&line, cdc_span(NULL, 0), true, error);
-        close_transaction(stream, false);
-        free(pos);
+        if (result == 0)
+            result = close_transaction(sink, stream, false, error);
+        cdc_buf_free(&pos);
         cdc_buf_free(&raw);
         if (result != 0)
             return -1;
@@ -507,10 +519,9 @@ static int begin_or_describe(struct line *line, struct cdc_error *error)
         return open_transaction(line, error);
     stream->transaction_seq = line->event->seq;
     stream->transaction_ts = line->event->ts_ms;
-    if (has_transactions(line->sink))
-        kafka_described_append(&stream->described, line->event, line->table->topic->name,
-                               line->table->topic->partitions);
-    return stream->described.failed ? cdc_error_memory(error) : 0;
+    return has_transactions(line->sink)
+               ? kafka_described_add(line->sink, stream, line->event, line->table->topic, error)
+               : 0;
 }
 
 /* About all rows of a table, so it goes into each of its partitions. */

@@ -100,8 +100,8 @@ int kafka_boundary(struct kafka_source *source, struct cdc_error *error)
     source->new_boundary = false;
     int result = cdc_offset_copy(&source->boundary, &offset, error);
     if (result == 0 && source->relay != NULL) {
-        for (size_t i = 0; result == 0 && i < source->n_passed; i++)
-            result = cdc_relay_passed(source->relay, source->passed[i].name, source->passed[i].pos, error);
+        for (size_t i = 0; result == 0 && i < source->passed.n; i++)
+            result = cdc_relay_passed(source->relay, source->passed.items[i].name, source->passed.items[i].pos, error);
         if (result == 0)
             result = cdc_relay_place(source->relay, &offset, error);
     }

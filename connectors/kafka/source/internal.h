@@ -26,6 +26,14 @@ struct kafka_spot {
     struct anchor anchor;
 };
 
+/* How far each source has come, by its name. */
+struct passed_list {
+    struct passed {
+        char *name, *pos;
+    } * items;
+    size_t n;
+};
+
 struct part {
     char *topic;
     int32_t partition;
@@ -82,10 +90,7 @@ struct kafka_source {
     size_t n_topics;
     struct cdc_relay *relay;
     struct cdc_buf names; /* newest boundaries of the lines: {"shop":"POS"} members are made of these */
-    struct passed {
-        char *name, *pos;
-    } * passed;
-    size_t n_passed;
+    struct passed_list passed;
     struct cdc_offset boundary; /* pos NULL: none yet */
     bool new_boundary;          /* since the last place */
     int64_t boundary_seq;
@@ -119,8 +124,8 @@ struct kafka_source {
         size_t front;   /* the transaction topic's part */
         struct kafka_merge counts;
         struct cdc_span *fronts;
-        struct cdc_buf last;                  /* pos of the last line that has no row */
-        struct cdc_buf ended_name, ended_pos; /* of the transaction that was passed on last; empty: none yet */
+        struct cdc_buf last;      /* name and pos of the last line that has no row */
+        struct passed_list ended; /* the newest END of each source, of this run or, as passed, of the one before it */
         uint64_t changes;
     } merge;
 };
@@ -140,6 +145,10 @@ int kafka_state_read(struct kafka_source *source, const char *state, struct cdc_
 char *kafka_state_write(const struct kafka_source *source);
 int64_t kafka_state_sum(const struct kafka_source *source);
 int kafka_passed(struct kafka_source *source, struct cdc_span raw_name, struct cdc_span pos, struct cdc_error *error);
+int kafka_passed_set(struct passed_list *list, const char *name, struct cdc_span pos, struct cdc_error *error);
+/* NULL: nothing of it was passed. */
+const char *kafka_passed_of(const struct passed_list *list, struct cdc_span raw_name);
+void kafka_passed_free(struct passed_list *list);
 int kafka_lost(struct cdc_error *error, const char *format, ...) CDC_PRINTF(2, 3);
 
 /* -- start.c -- */
@@ -186,6 +195,8 @@ enum cdc_source_result kafka_merge_read(struct kafka_source *source, struct cdc_
 /* Was every transaction passed on? Behind its last row a partition is not looked at: that it has no more is not known of each. */
 bool kafka_merge_at_end(const struct kafka_source *source);
 void kafka_merge_reset(struct kafka_source *source);
+/* From where the parts are now. */
+int kafka_merge_start(struct kafka_source *source, struct cdc_error *error);
 
 /* -- watch.c -- */
 /* TEMPORARY: a new connection is to be made, or an open transaction to be waited for. */

@@ -177,8 +177,8 @@ static bool was_passed(const struct kafka_source *source, const struct part *par
 {
     size_t label = strlen(part->label);
 
-    for (size_t i = 0; i < source->n_passed; i++) {
-        const struct passed *passed = &source->passed[i];
+    for (size_t i = 0; i < source->passed.n; i++) {
+        const struct passed *passed = &source->passed.items[i];
         size_t n = strlen(passed->name);
         if (n >= label && strcmp(passed->name + n - label, part->label) == 0 &&
             cdc_json_raw_is(event->name, cdc_span(passed->name, n - label)))

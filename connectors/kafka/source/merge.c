@@ -12,7 +12,6 @@ void kafka_merge_reset(struct kafka_source *source)
     struct merge_state *merge = &source->merge;
 
     merge->open = false;
-    merge->ended_name.len = merge->ended_pos.len = 0;
     for (size_t i = 0; i < source->n_parts; i++) {
         struct part *part = &source->parts[i];
         if (part->front != NULL)
@@ -21,12 +20,91 @@ void kafka_merge_reset(struct kafka_source *source)
             rd_kafka_queue_destroy(part->queue);
         part->front = NULL;
         part->queue = NULL;
+        part->pos.len = part->name.len = 0;
     }
+}
+
+int kafka_merge_start(struct kafka_source *source, struct cdc_error *error)
+{
+    int result = 0;
+
+    kafka_passed_free(&source->merge.ended);
+    for (size_t i = 0; result == 0 && i < source->passed.n; i++)
+        result = kafka_passed_set(&source->merge.ended, source->passed.items[i].name,
+                                  cdc_span_text(source->passed.items[i].pos), error);
+    return result;
 }
 
 static bool is_transactions(const struct kafka_source *source, const struct part *part)
 {
     return strcmp(part->topic, source->topics[source->merge.front]) == 0;
+}
+
+/* A sink that is at least once (--delivery=idempotent) sends again what a crash has left without a position: in each partition these
+ * are lines at or before the last one. */
+static bool is_again(const struct part *part, struct cdc_span name, struct cdc_span pos)
+{
+    return part->pos.len > 0 && cdc_span_equal(name, cdc_span(part->name.data, part->name.len)) &&
+           cdc_span_compare(pos, cdc_span(part->pos.data, part->pos.len)) <= 0;
+}
+
+static int note_last(struct part *part, struct cdc_span name, struct cdc_span pos, struct cdc_error *error)
+{
+    part->name.len = part->pos.len = 0;
+    cdc_buf_span(&part->name, name);
+    cdc_buf_span(&part->pos, pos);
+    return part->name.failed || part->pos.failed ? cdc_error_memory(error) : 0;
+}
+
+/* The last line before the place, which was passed on by an earlier run. */
+static int note_anchor(struct part *part, const rd_kafka_message_t *message, struct cdc_error *error)
+{
+    struct cdc_error ignored = {0};
+    struct cdc_event event;
+
+    if (message->payload != NULL && cdc_event_parse(&event, message->payload, message->len, &ignored) == 0 &&
+        event.pos.n > 0)
+        return note_last(part, event.name, event.pos, error);
+    return note_last(part, kafka_header_of(message, KAFKA_HEADER_NAME), kafka_header_of(message, KAFKA_HEADER_POS),
+                     error);
+}
+
+static void pass_over(struct part *part, rd_kafka_message_t *message)
+{
+    kafka_read_to(part, message);
+    kafka_keep(part, message);
+}
+
+/* TAKES the message. 1: it is the front; 0: it is passed over; -1. */
+static int take_message(struct kafka_source *source, struct part *part, rd_kafka_message_t *message,
+                        struct cdc_error *error)
+{
+    int known = part->verify ? kafka_verify(source, part, message, error) : 0;
+
+    if (known == 1 && note_anchor(part, message, error) != 0)
+        known = -1;
+    if (known != 0 || message->offset < part->read.next) {
+        rd_kafka_message_destroy(message);
+        return known < 0 ? -1 : 0;
+    }
+    if (message->payload == NULL) { /* tombstones are apart */
+        pass_over(part, message);
+        return 0;
+    }
+    part->front = message;
+    if (is_transactions(source, part))
+        return 1;
+    if (cdc_event_parse(&part->event, message->payload, message->len, error) != 0 || part->event.pos.n == 0)
+        return cdc_error_set(error, CDC_EXIT_DATA, "the record is no line of cdc-event(5)"),
+               cdc_error_prefix(error, "topic %s, partition %d, offset %lld", part->topic, (int)part->partition,
+                                (long long)message->offset);
+    if (is_again(part, part->event.name, part->event.pos)) {
+        part->front = NULL;
+        pass_over(part, message);
+        source->metrics->duplicates++;
+        return 0;
+    }
+    return note_last(part, part->event.name, part->event.pos, error) == 0 ? 1 : -1;
 }
 
 /* Fills the front. 1: it is there; 0: nothing has come; -1. */
@@ -45,26 +123,8 @@ static int fill(struct kafka_source *source, struct part *part, struct cdc_error
             continue;
         }
         part->at_end = false;
-        int known = part->verify ? kafka_verify(source, part, message, error) : 0;
-        /* Tombstones are apart. */
-        if (known != 0 || message->offset < part->read.next || message->payload == NULL) {
-            if (known == 0 && message->offset >= part->read.next) {
-                kafka_read_to(part, message);
-                kafka_keep(part, message);
-            } else {
-                rd_kafka_message_destroy(message);
-            }
-            if (known < 0)
-                return -1;
-            continue;
-        }
-        part->front = message;
-        if (is_transactions(source, part))
-            return 1;
-        if (cdc_event_parse(&part->event, message->payload, message->len, error) != 0 || part->event.pos.n == 0)
-            return cdc_error_set(error, CDC_EXIT_DATA, "the record is no line of cdc-event(5)"),
-                   cdc_error_prefix(error, "topic %s, partition %d, offset %lld", part->topic, (int)part->partition,
-                                    (long long)message->offset);
+        if (take_message(source, part, message, error) < 0)
+            return -1;
     }
     return 1;
 }
@@ -84,6 +144,27 @@ static size_t find(void *context, const char *topic, int32_t partition)
     return part != NULL ? (size_t)(part - source->parts) : SIZE_MAX;
 }
 
+/* Was the transaction, or the END, at pos passed on already? */
+static bool is_ended(const struct merge_state *merge, struct cdc_span name, struct cdc_span pos)
+{
+    const char *ended = name.p != NULL ? kafka_passed_of(&merge->ended, name) : NULL;
+
+    return ended != NULL && cdc_span_compare(pos, cdc_span_text(ended)) <= 0;
+}
+
+static int note_ended(struct merge_state *merge, struct cdc_span raw_name, struct cdc_error *error)
+{
+    char *name = raw_name.n > 0 ? cdc_json_text(raw_name, NULL) : NULL;
+    int result = 0;
+
+    if (name != NULL)
+        result = kafka_passed_set(&merge->ended, name, cdc_span(merge->pos.data, merge->pos.len), error);
+    else if (raw_name.n > 0)
+        result = cdc_error_memory(error);
+    free(name);
+    return result;
+}
+
 /* The next END. 1: it is open; 0: none has come; -1. */
 static int open_transaction(struct kafka_source *source, struct part *ends, struct cdc_error *error)
 {
@@ -98,7 +179,10 @@ static int open_transaction(struct kafka_source *source, struct part *ends, stru
                                             &merge->pos, &merge->seq, error);
         if (is_end < 0)
             return cdc_error_prefix(error, "topic %s, offset %lld", ends->topic, (long long)ends->front->offset);
-        if (is_end == 0) {
+        struct cdc_span name = kafka_header_of(ends->front, KAFKA_HEADER_NAME);
+        bool again = is_end == 1 && is_ended(merge, name, cdc_span(merge->pos.data, merge->pos.len));
+        if (is_end == 0 || again) {
+            source->metrics->duplicates += again;
             take_front(ends);
             continue;
         }
@@ -126,10 +210,17 @@ static int append_merged(struct kafka_source *source, const struct part *part, s
     if (event->op == CDC_OP_DELETE && kafka_header_of(part->front, KAFKA_HEADER_NEW_KEY).p != NULL)
         return 0;
     if (!cdc_event_has_row(event)) {
-        if (cdc_span_equal(event->pos, cdc_span(source->merge.last.data, source->merge.last.len)))
+        struct cdc_buf *id = &source->scratch, *last = &source->merge.last;
+        id->len = 0;
+        cdc_buf_span(id, event->name);
+        cdc_buf_byte(id, '\n');
+        cdc_buf_span(id, event->pos);
+        if (id->failed)
+            return cdc_error_memory(error);
+        if (cdc_span_equal(cdc_span(id->data, id->len), cdc_span(last->data, last->len)))
             return 0;
-        source->merge.last.len = 0;
-        cdc_buf_span(&source->merge.last, event->pos);
+        last->len = 0;
+        cdc_buf_append_buf(last, id);
     }
     if (event->op == CDC_OP_SCHEMA ? kafka_schemas_note(source, part, event, error) != 0
                                    : event->table.p != NULL && kafka_schemas_row(source, part, event, out, error) != 0)
@@ -143,20 +234,13 @@ static int append_merged(struct kafka_source *source, const struct part *part, s
     return 0;
 }
 
-/* A row of a transaction that was passed on already: it counted fewer than it has, and every sink would take this for one that it had. */
-static bool is_late(const struct merge_state *merge, const struct cdc_event *event)
-{
-    return cdc_event_has_row(event) && merge->ended_pos.len > 0 &&
-           cdc_span_equal(event->name, cdc_span(merge->ended_name.data, merge->ended_name.len)) &&
-           cdc_span_compare(event->pos, cdc_span(merge->ended_pos.data, merge->ended_pos.len)) <= 0;
-}
-
 /* A position beyond the END's is of the next transaction: one of this is missing. */
 static int check_row(struct kafka_source *source, const struct part *part, struct cdc_error *error)
 {
     struct cdc_span end = cdc_span(source->merge.pos.data, source->merge.pos.len);
 
-    if (is_late(&source->merge, &part->event))
+    /* Of a transaction that counted fewer than it has: every sink would take this for one that it had. */
+    if (cdc_event_has_row(&part->event) && is_ended(&source->merge, part->event.name, part->event.pos))
         return kafka_lost(
             error,
             "topic %s, partition %d, offset %lld: the line is of a transaction that has ended before: the "
@@ -172,10 +256,11 @@ static int check_row(struct kafka_source *source, const struct part *part, struc
 }
 
 /* Schema lines that came before a transaction are told of by an END of their own. Nothing ends there: the rows are to come. */
-static void end_schemas(struct kafka_source *source, struct part *ends)
+static int end_schemas(struct kafka_source *source, struct part *ends, struct cdc_span name, struct cdc_error *error)
 {
     source->merge.open = false;
     take_front(ends);
+    return note_ended(&source->merge, name, error);
 }
 
 static int end_transaction(struct kafka_source *source, struct part *ends, struct cdc_span raw_name,
@@ -185,10 +270,8 @@ static int end_transaction(struct kafka_source *source, struct part *ends, struc
     struct cdc_span line = kafka_header_of(ends->front, KAFKA_HEADER_LINE), name = raw_name;
     struct cdc_event event;
 
-    if (line.p == NULL && merge->described) {
-        end_schemas(source, ends);
-        return 0;
-    }
+    if (line.p == NULL && merge->described)
+        return end_schemas(source, ends, name, error);
     if (line.p != NULL && cdc_event_parse(&event, line.p, line.n, error) == 0) {
         cdc_buf_span(out, line);
         cdc_buf_byte(out, '\n');
@@ -215,9 +298,8 @@ static int end_transaction(struct kafka_source *source, struct part *ends, struc
         source->ended |= cdc_span_compare(cdc_span(merge->pos.data, merge->pos.len), cdc_span_text(until)) >= 0;
     if (name.n > 0 && kafka_passed(source, name, cdc_span(merge->pos.data, merge->pos.len), error) != 0)
         return -1;
-    merge->ended_name.len = merge->ended_pos.len = 0;
-    cdc_buf_span(&merge->ended_name, name);
-    cdc_buf_append_buf(&merge->ended_pos, &merge->pos);
+    if (note_ended(merge, name, error) != 0)
+        return -1;
     merge->open = false;
     take_front(ends);
     for (size_t i = 0; i < source->n_parts; i++)

@@ -339,12 +339,12 @@ char *kafka_state_write(const struct kafka_source *source)
         cdc_buf_byte(&out, '}');
     }
     cdc_buf_lit(&out, "},\"passed\":{");
-    for (size_t i = 0; i < source->n_passed; i++) {
+    for (size_t i = 0; i < source->passed.n; i++) {
         if (i > 0)
             cdc_buf_byte(&out, ',');
-        cdc_json_append_string(&out, source->passed[i].name, strlen(source->passed[i].name));
+        cdc_json_append_string(&out, source->passed.items[i].name, strlen(source->passed.items[i].name));
         cdc_buf_byte(&out, ':');
-        cdc_json_append_string(&out, source->passed[i].pos, strlen(source->passed[i].pos));
+        cdc_json_append_string(&out, source->passed.items[i].pos, strlen(source->passed.items[i].pos));
     }
     cdc_buf_lit(&out, "}}");
     cdc_buf_byte(&out, '\0');
@@ -354,34 +354,52 @@ char *kafka_state_write(const struct kafka_source *source)
     return NULL;
 }
 
-static int set_passed(struct kafka_source *source, const char *name, struct cdc_span pos, struct cdc_error *error)
+int kafka_passed_set(struct passed_list *list, const char *name, struct cdc_span pos, struct cdc_error *error)
 {
     size_t i = 0;
 
-    while (i < source->n_passed && strcmp(source->passed[i].name, name) != 0)
+    while (i < list->n && strcmp(list->items[i].name, name) != 0)
         i++;
-    if (i == source->n_passed) {
-        struct passed *grown = realloc(source->passed, (i + 1) * sizeof *grown);
+    if (i == list->n) {
+        struct passed *grown = realloc(list->items, (i + 1) * sizeof *grown);
         if (grown == NULL)
             return cdc_error_memory(error);
-        source->passed = grown;
+        list->items = grown;
         grown[i] = (struct passed){strdup(name), NULL};
         if (grown[i].name == NULL)
             return cdc_error_memory(error);
-        source->n_passed++;
+        list->n++;
     }
     char *copy = cdc_span_copy(pos);
     if (copy == NULL)
         return cdc_error_memory(error);
-    free(source->passed[i].pos);
-    source->passed[i].pos = copy;
+    free(list->items[i].pos);
+    list->items[i].pos = copy;
     return 0;
+}
+
+const char *kafka_passed_of(const struct passed_list *list, struct cdc_span raw_name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (cdc_json_raw_is(raw_name, cdc_span_text(list->items[i].name)))
+            return list->items[i].pos;
+    return NULL;
+}
+
+void kafka_passed_free(struct passed_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->items[i].name);
+        free(list->items[i].pos);
+    }
+    free(list->items);
+    *list = (struct passed_list){NULL, 0};
 }
 
 int kafka_passed(struct kafka_source *source, struct cdc_span raw_name, struct cdc_span pos, struct cdc_error *error)
 {
     char *name = cdc_json_text(raw_name, NULL);
-    int result = name != NULL ? set_passed(source, name, pos, error) : cdc_error_memory(error);
+    int result = name != NULL ? kafka_passed_set(&source->passed, name, pos, error) : cdc_error_memory(error);
 
     free(name);
     return result;

@@ -267,9 +267,9 @@ static int wait_for_smallest(struct kafka_source *source, const char *name, char
 /* A sink that went back needs again what was confirmed long ago; one that has nothing would miss it. */
 static int check_sinks(struct kafka_source *source, struct cdc_error *error)
 {
-    for (size_t i = 0; source->relay != NULL && i < source->n_passed; i++) {
+    for (size_t i = 0; source->relay != NULL && i < source->passed.n; i++) {
         char *pos = NULL;
-        const struct passed *passed = &source->passed[i];
+        const struct passed *passed = &source->passed.items[i];
         int has = cdc_relay_has(source->relay, passed->name, passed->pos, error);
         if (has != 0) {
             if (has < 0)
@@ -296,6 +296,9 @@ static int check_sinks(struct kafka_source *source, struct cdc_error *error)
                 found = -1;
             free(lines);
         }
+        /* Lines that it gets again are not those of before it. */
+        if (found > 0)
+            found = kafka_passed_set(&source->passed, passed->name, cdc_span_text(pos), error);
         free(pos);
         if (found < 0)
             return -1;

@@ -106,19 +106,14 @@ void kafka_source_free(void *context)
     disconnect(source);
     kafka_client_close(&source->asker);
     kafka_parts_free(source);
-    for (size_t i = 0; i < source->n_passed; i++) {
-        free(source->passed[i].name);
-        free(source->passed[i].pos);
-    }
-    free(source->passed);
+    kafka_passed_free(&source->passed);
     free(source->cluster);
     free(source->merge.fronts);
     kafka_transaction_free(&source->merge.transaction);
     kafka_merge_free(&source->merge.counts);
     cdc_buf_free(&source->merge.pos);
     cdc_buf_free(&source->merge.last);
-    cdc_buf_free(&source->merge.ended_name);
-    cdc_buf_free(&source->merge.ended_pos);
+    kafka_passed_free(&source->merge.ended);
     kafka_schemas_free(source);
     cdc_buf_free(&source->names);
     cdc_buf_free(&source->scratch);
@@ -236,7 +231,7 @@ static int connect_source(void *context, const struct cdc_offset *from, struct c
     back_to_safe(source);
     /* Peeks need a client that reads, which is not the one that stays. */
     if (kafka_parts_look(source, error) != 0 || open_consumer(source, true, error) != 0 ||
-        kafka_start(source, error) != 0)
+        kafka_start(source, error) != 0 || kafka_merge_start(source, error) != 0)
         return -1;
     kafka_client_close(&source->consumer);
     if (open_consumer(source, false, error) != 0 || assign(source, error) != 0)
