@@ -108,7 +108,8 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
     ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'links', CASE WHEN c.relispartition AND NOT p.puballtables "           \
-    "THEN " links " END, 'above', CASE WHEN c.relispartition THEN " above " END, 'space', " PG_SPACE_OF(               \
+    "THEN " links " END, 'apart', c.relispartition AND p.pubviaroot, 'above', CASE WHEN c.relispartition THEN " above  \
+    " END, 'space', " PG_SPACE_OF(                                                                                     \
         "c.oid") ", 'keyed', (SELECT d.xmin::text::int8 " PG_PRIMARY_OF_C "), 'key', " KEY_OF_C                        \
                  ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                              \
                      listed,                                                                                           \
