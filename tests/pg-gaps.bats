@@ -350,6 +350,71 @@ away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "ins
     says "schema \"$NAME\" was taken out"
 }
 
+# bats test_tags=only:postgresql-15
+@test "a table was away from what publishes it, or its changes came under a name that is not selected, while nobody read: the start refuses it" {
+    local publication away
+    sql "create schema away_$NAME; create schema root_$NAME; create table $NAME.t (id int primary key); create table $NAME.u (id int primary key)"
+    sql "create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (1000)"
+    sql "create table root_$NAME.q (id int primary key) partition by range (id); create table $NAME.q1 partition of root_$NAME.q for values from (0) to (1000)"
+    # refused WORDS PUBLICATION AWAY WRITE BACK
+    refused() {
+        ends 0 pg-cdc --drop --name "$NAME" "$URL"
+        sql "drop publication if exists cdc_$NAME; truncate $NAME.t, $NAME.u, $NAME.p, root_$NAME.q; create publication cdc_$NAME $2"
+        rm -f "$DIR/o"
+        lines 0 -t "$NAME.*"
+        sql "insert into $NAME.u values (1)"
+        lines 0 -t "$NAME.*"
+        is "rows" "u 1" "$(rows)"
+        sql "$3"
+        sql "$4"
+        sql "$5; insert into $NAME.u values (3)"
+        for _ in 1 2; do
+            lines 78 -t "$NAME.*"
+            says "$1: (they were|what changed meanwhile was) not seen .*--allow-republished"
+        done
+        lines 0 -t "$NAME.*" --allow-republished
+        is "rows, $3" "u 3" "$(rows)"
+        sql "insert into $NAME.u values (4)"
+        lines 0 -t "$NAME.*"
+        is "rows after it, $3" "u 4" "$(rows)"
+    }
+    refused "table .*\"t\" was in another schema .*is back" "for tables in schema $NAME" \
+        "alter table $NAME.t set schema away_$NAME" "insert into away_$NAME.t values (2)" "alter table away_$NAME.t set schema $NAME"
+    for away in true false; do
+        refused "table .*\"p1\" was detached .*is back" "for table $NAME.p, $NAME.u, $NAME.t, $NAME.q1 with (publish_via_partition_root = $away)" \
+            "alter table $NAME.p detach partition $NAME.p1" "insert into $NAME.p1 values (2)" "alter table $NAME.p attach partition $NAME.p1 for values from (0) to (1000)"
+    done
+    refused "table .*\"q1\" was detached .*another schema.*is back" "for tables in schema root_$NAME, table $NAME.t, $NAME.u, $NAME.p" \
+        "alter table root_$NAME.q set schema away_$NAME" "insert into $NAME.q1 values (2)" "alter table away_$NAME.q set schema root_$NAME"
+    refused "changes of partition .*\"q1\" came for a while under the name .*\"q\", which is not selected" "for table $NAME.q1, $NAME.u, $NAME.t, $NAME.p with (publish_via_partition_root = true)" \
+        "alter publication cdc_$NAME add table root_$NAME.q" "insert into $NAME.q1 values (2)" "alter publication cdc_$NAME drop table root_$NAME.q"
+    refused "changes of a selected table came for a while under the name \"x_$NAME\".\"t\", which is not selected" "for all tables" \
+        "alter schema $NAME rename to x_$NAME" "insert into x_$NAME.t values (2)" "alter schema x_$NAME rename to $NAME"
+    refused "changes of a selected table came for a while under the name \"away_$NAME\".\"t\", which is not selected" "for all tables" \
+        "alter table $NAME.t set schema away_$NAME" "insert into away_$NAME.t values (2)" "alter table away_$NAME.t set schema $NAME"
+    sql "drop schema away_$NAME, root_$NAME cascade"
+}
+
+@test "a table that has another name, selected or not, another owner, or becomes a partition, while nobody read: the lines go on, and what is not selected is told once" {
+    sql "create role $ROLE; create schema away_$NAME; create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create table $NAME.c (id int primary key); create table $NAME.p (id int primary key) partition by range (id); create publication cdc_$NAME for all tables"
+    goes_on() {
+        lines 0 -t "$NAME.*"
+        is "rows" "$1" "$(rows)"
+    }
+    lines 0 -t "$NAME.*"
+    sql "insert into $NAME.a values (1)"
+    goes_on "a 1"
+    sql "grant all on schema $NAME to $ROLE; alter table $NAME.a owner to $ROLE; alter table $NAME.b rename to d; insert into $NAME.d values (2); alter table $NAME.d rename to b; insert into $NAME.b values (3); alter table $NAME.c set schema away_$NAME; insert into away_$NAME.c values (4); insert into $NAME.a values (5)"
+    goes_on "d 2 b 3 a 5"
+    says "warning: changes of a selected table come under the name \"away_$NAME\".\"c\", which is not selected"
+    sql "insert into away_$NAME.c values (6); alter table $NAME.p attach partition $NAME.b for values from (0) to (10); insert into $NAME.b values (7)"
+    goes_on "b 7"
+    not grep -q "comes* under the name" "$DIR/err"
+    sql "alter table away_$NAME.c set schema $NAME; insert into $NAME.c values (8)"
+    goes_on "c 8"
+    sql "drop schema away_$NAME cascade"
+}
+
 @test "a table leaves the publication, or is made and not in it, and -t has a pattern: said, and the others go on" {
     sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
     follow "-t '$NAME.*'"

@@ -506,6 +506,27 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     sql "drop schema root_$NAME cascade"
 }
 
+@test "partitions by their own names are truncated while the partitioned table is in the publication: the copy has none of their rows" {
+    sql "create schema root_$NAME; create table root_$NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of root_$NAME.p for values from (0) to (10); create table $NAME.p2 partition of root_$NAME.p for values from (10) to (20); create table $NAME.t (id int primary key, v text); insert into root_$NAME.p values (1, 'a'), (11, 'b'); insert into $NAME.t values (1, 't')"
+    sql "create publication cdc_$NAME for table $NAME.p1, $NAME.p2, $NAME.t with (publish_via_partition_root = true)"
+    supervise "$(copy_line)"
+    for table in p1 p2 t; do equal $table "id, v"; done
+    for truncated in "$NAME.p1" "root_$NAME.p"; do
+        sql "alter publication cdc_$NAME add table root_$NAME.p; truncate $truncated; alter publication cdc_$NAME drop table root_$NAME.p; update $NAME.t set v = '$truncated'"
+        for table in p1 p2 t; do equal $table "id, v"; done
+        sql "insert into root_$NAME.p values (2, 'c'), (12, 'd')"
+        for table in p1 p2; do equal $table "id, v"; done
+        stop_supervised
+        sql "alter publication cdc_$NAME add table root_$NAME.p; truncate $truncated; alter publication cdc_$NAME drop table root_$NAME.p; insert into root_$NAME.p values (3, 'e'), (13, 'f')"
+        supervise "$(copy_line)"
+        for table in p1 p2; do equal $table "id, v"; done
+        sql "truncate root_$NAME.p; insert into root_$NAME.p values (2, 'g'), (12, 'h')"
+    done
+    is "t" 0 "$(read_again t)"
+    stop_supervised
+    sql "drop schema root_$NAME cascade"
+}
+
 @test "a publication that did not publish all operations for a while, and was altered in another respect since: all is read again" {
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'), (3, 'c'); create publication cdc_$NAME for table $NAME.t"
     supervise "$(copy_line)"

@@ -36,6 +36,7 @@ static void check(bool good, const char *what)
     "16384|public|t|~|~|r|p|t|t|t|f|t|t|f|5|~|{id,v}|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~\n16391|public|u|~|~|r|p|t|t|"     \
     "t|f|t|t|f|7|~|{a,b}|f|~|f|f|f|~|~|f|f|f|d|f|f|f|f|~"
 #define SLOT "plugin|other_database|active|pid|confirmed|restart|lost|synced|two_phase"
+#define WAYS "table_oid|target|schema|name|target_schema|target_name|by_another|way|lsn"
 #define MEMBERS                                                                                                        \
     "publication|written|is|whole|newest|ids|via_root|kind|of|row"                                                     \
     "|schema|name|partitioned|root_schema|root\n"                                                                      \

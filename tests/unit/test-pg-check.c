@@ -84,12 +84,14 @@ static void make_catalog(struct cdc_buf *to, const char *tables)
     "t|logical|t|10|t|11|t|u|t|-1"
 #define SLOT "plugin|other_database|active|pid|confirmed|restart|lost|synced|two_phase"
 #define SLOT_THERE SLOT "\npgoutput||f|0|0/1543DD0|0/1543D98|f|f|f"
+#define WAYS "table_oid|target|schema|name|target_schema|target_name|by_another|way|lsn"
 #define MEMBERS                                                                                                        \
     "publication|written|is|whole|newest|ids|via_root|kind|of|row"                                                     \
     "|schema|name|partitioned|root_schema|root\n"                                                                      \
     "16396|725|10 f t t t t t|725 1 5|730|727|t|s|2200|16397|public|t|f|~|~"
 
-static const struct fake_answer usual[] = {{"SET statement_timeout", NULL, false},
+static const struct fake_answer usual[] = {{"AS table_oid", WAYS, false},
+                                           {"SET statement_timeout", NULL, false},
                                            {"SELECT EXISTS (SELECT 1 FROM pg_locks", "detaching\nf", false},
                                            {"SET transaction_timeout", NULL, false},
                                            {"SELECT current_user", "current_user\nacting", false},
@@ -247,6 +249,8 @@ static const struct run runs[] = {
      "+1 cdc_p\n"
      "+1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "+1 cdc_p\n"
+     "+1 SELECT c.oid::text::int8 AS table_oid, (CASE WHE ... lkind = 'p' AND p.pubviaroot AND g.relid = c.oid))\n"
+     "+1 cdc_p\n"
      "+2 IDENTIFY_SYSTEM\n"
      "+1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
      "+1 cdc_p\n"
@@ -308,7 +312,7 @@ static const struct run runs[] = {
      "+#-1: 76 cannot ask for the role: the server gave no answer to it ()\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
      "-1 cdc_p\n"
-     "-20 more\n"},
+     "-22 more\n"},
     {"",
      "t",
      {A("SELECT current_user", "current_user|x\na|b")},
@@ -318,7 +322,7 @@ static const struct run runs[] = {
      "+#-1: 76 cannot ask for the role: the server gave no answer to it ()\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
      "-1 cdc_p\n"
-     "-20 more\n"},
+     "-22 more\n"},
     {"unreachable",
      "t",
      {},
@@ -339,7 +343,7 @@ static const struct run runs[] = {
      "+#-1: 69 cannot connect: refused by the test ()\n"
      "-1 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT current_user\n"
-     "-22 more\n"},
+     "-24 more\n"},
     {"resumes unreachable",
      "t",
      {},
@@ -371,7 +375,7 @@ static const struct run runs[] = {
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"},
+     "-6 more\n"},
     {"",
      "t",
      {S("pgoutput||f|0|0/1543DD0|0/1543D98|f|f|t")},
@@ -382,7 +386,7 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"},
+     "-6 more\n"},
     {"",
      "t",
      {S("||f|0|0/1543DD0|0/1543D98|f|f|f")},
@@ -392,7 +396,7 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"},
+     "-6 more\n"},
     {"",
      "t",
      {S("pgoutput|other|f|0|0/1543DD0|0/1543D98|f|f|f")},
@@ -403,7 +407,7 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"},
+     "-6 more\n"},
     {"",
      "t",
      {A("coalesce(plugin", "!55P03 locked")},
@@ -413,7 +417,7 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"},
+     "-6 more\n"},
     {"",
      "t",
      {NO_SLOT},
@@ -444,7 +448,7 @@ static const struct run runs[] = {
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"},
+     "-6 more\n"},
     {"resumes no_position", "t", {}, ""},
     {"resumes",
      "t",
@@ -457,7 +461,7 @@ static const struct run runs[] = {
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"},
+     "-6 more\n"},
     {"resumes",
      "t",
      {A("IDENTIFY_SYSTEM", "systemid|timeline|xlogpos|dbname\n7712519040855319822|1|0/1543F48|postgres")},
@@ -490,9 +494,9 @@ static const struct run runs[] = {
      "+#error: cannot look at the publication's tables: canceled (SQLSTATE 57014)\n"
      "-#0: 0  ()\n"
      "+#-1: 75 1 finding would stop the pipe or lose rows ()\n"
-     "-2 IDENTIFY_SYSTEM\n"
-     "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
-     "-2 more\n"},
+     "-1 SELECT c.oid::text::int8 AS table_oid, (CASE WHE ... lkind = 'p' AND p.pubviaroot AND g.relid = c.oid))\n"
+     "-1 cdc_p\n"
+     "-4 more\n"},
     {"no_start",
      "t",
      {},
@@ -502,7 +506,7 @@ static const struct run runs[] = {
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"},
+     "-6 more\n"},
     /* publication */
     {"",
      "t",
@@ -546,6 +550,8 @@ static const struct run runs[] = {
      "-1 cdc_p\n"
      "+1 pub\n"
      "-1 cdc_p\n"
+     "+1 pub\n"
+     "-1 cdc_p\n"
      "+1 pub\n"},
     {"--slot --publication",
      "t",
@@ -558,6 +564,8 @@ static const struct run runs[] = {
      "+1 other\n"
      "-1 cdc_p\n"
      "+1 other\n"
+     "-1 cdc_p\n"
+     "+1 pub\n"
      "-1 cdc_p\n"
      "+1 pub\n"
      "-1 cdc_p\n"
@@ -739,6 +747,8 @@ static const struct run runs[] = {
      {},
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "+1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "-1 SELECT c.oid::text::int8 AS table_oid, (CASE WHE ... lkind = 'p' AND p.pubviaroot AND g.relid = c.oid))\n"
+     "+1 SELECT c.oid::text::int8 AS table_oid, (CASE WHE ... lkind = 'p' AND p.pubviaroot AND g.relid = c.oid))\n"
      "-1 WITH p AS MATERIALIZED (SELECT c.oid, t.rowfilte ...  n.nspname <> 'information_schema')) ORDER BY 2, 3\n"
      "+1 WITH p AS MATERIALIZED (SELECT c.oid, NULL::text ...  n.nspname <> 'information_schema')) ORDER BY 2, 3\n"},
     /* tables: what identifies their rows */
@@ -1401,7 +1411,7 @@ static const struct run runs[] = {
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-3 more\n"
+     "-5 more\n"
      "+1 SELECT pg_drop_replication_slot($1)\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
@@ -1422,7 +1432,7 @@ static const struct run runs[] = {
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-4 more\n"
+     "-6 more\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-6 more\n"
@@ -1436,7 +1446,7 @@ static const struct run runs[] = {
      "+#-1: 75 slot \"cdc_p\" is in use by pid 7 of the server (stop the pg-cdc that reads it first)\n"
      "-1 SELECT current_user\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
-     "-11 more\n"
+     "-13 more\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-5 more\n"
@@ -1451,7 +1461,7 @@ static const struct run runs[] = {
      "--name, or --slot and --publication of its own)\n"
      "-1 SELECT current_user\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
-     "-11 more\n"
+     "-13 more\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-6 more\n"},
@@ -1470,7 +1480,7 @@ static const struct run runs[] = {
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-3 more\n"
+     "-5 more\n"
      "+1 SELECT pg_drop_replication_slot($1)\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
@@ -1490,7 +1500,7 @@ static const struct run runs[] = {
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-3 more\n"
+     "-5 more\n"
      "+1 SELECT pg_drop_replication_slot($1)\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
@@ -1504,7 +1514,7 @@ static const struct run runs[] = {
      "+#-1: 69 cannot drop the slot: in use (SQLSTATE 55006) ()\n"
      "-1 SELECT current_user\n"
      "-1 SELECT current_setting('wal_level') = 'logical'  ... current_setting('max_slot_wal_keep_size') AS keeps\n"
-     "-11 more\n"
+     "-13 more\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
      "-2 more\n"
@@ -1527,7 +1537,7 @@ static const struct run runs[] = {
      "-2 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 cdc_p\n"
-     "-3 more\n"
+     "-5 more\n"
      "+1 SELECT pg_drop_replication_slot($1)\n"
      "-1 SELECT true AS exists, CASE WHEN puballtables TH ...  AS by_leaf FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"
@@ -1542,7 +1552,7 @@ static const struct run runs[] = {
      "+#-1: 69 cannot connect: refused by the test ()\n"
      "-1 SET statement_timeout = 0; SET lock_timeout = 0; ... ; SET client_min_messages = warning; SET jit = off\n"
      "-1 SELECT current_user\n"
-     "-22 more\n"},
+     "-24 more\n"},
 };
 
 int main(void)

@@ -35,6 +35,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     "identity|partitioned|primary_exists|primary_is_immediate|index_exists|unlike\n"
 #define TABLE_T(published)                                                                                             \
     CATALOG "16384|public|t|~|~|r|p|" published "|" published "|t|f|t|t|f|5|~|{id,v}|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~"
+#define WAYS "table_oid|target|schema|name|target_schema|target_name|by_another|way|lsn"
 #define MEMBERS                                                                                                        \
     "publication|written|is|whole|newest|ids|via_root|kind|of|row"                                                     \
     "|schema|name|partitioned|root_schema|root\n"                                                                      \
@@ -44,6 +45,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 static struct fake_answer usual[] = {
     {"AS timeline", NULL, false}, /* as the script has it: this, and the next one */
     {"wal_level", NULL, false},
+    {"AS table_oid", WAYS, false},
     {"SET statement_timeout", NULL, false},
     {"pg_postmaster_start_time", "started\nx", false},
     {"IDENTIFY_SYSTEM", SYSTEM, false},
@@ -382,6 +384,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "999 tick: 0\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
@@ -405,6 +408,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "10001 tick: 0\n"
      "20000 tick: 0\n"
      "  status r 0 0 0 at 20000, a reply is asked for\n"
@@ -431,6 +435,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "lag 0 bytes, 0 ms\n"
      "  status r 0 0 0 at 1\n"},
     /* the walsender waits for standbys: it is told when that takes ten seconds, and once */
@@ -446,6 +451,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "2001 tick: 0\n"
      "  status r 0 0 0 at 2001\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -485,6 +491,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "100 tick: 0\n"
      "  status r 0 0 0 at 100\n"
      "200 read: idle\n"
@@ -504,6 +511,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1000 read: idle\n"
      "  line \"op\":\"heartbeat\" \"pos\":\"0000000000003000.0000000000.h00000001\" \"ts_ms\":1795710001000 "
      "\"timeline\":1\n"
@@ -529,6 +537,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1000 read: idle\n"
      "1000 confirm 0000000000003000.0000000000.h00000001: 0\n"
      "1100 tick: 0\n"
@@ -573,6 +582,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1999 tick: 0\n"
      "  status r 0 0 0 at 1999\n"
      "1999 read: idle\n"
@@ -613,6 +623,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "lag 0 bytes, 0 ms\n"
      "  status r 0 0 0 at 1000\n"},
     {"heartbeat=0.5",
@@ -632,6 +643,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1000 tick: 0\n"
      "  line \"op\":\"heartbeat\" \"pos\":\"0000000000004030.0000000000.h00000002\" \"ts_ms\":1795710001000 "
      "\"timeline\":1\n"
@@ -658,6 +670,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "lag 0 bytes, 0 ms\n"
      "  status r 0 0 0 at 2000\n"},
     /* what is stored */
@@ -676,6 +689,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "200 tick: 0\n"
      "200 confirm 0000000000004000.FFFFFFFFFF.0000000000004030: 0\n"
      "200 read: idle\n"
@@ -715,6 +729,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "200 tick: 0\n"
      "lag 33538000 bytes, 100 ms\n"
      "  status r 4030 4030 4030 at 200\n"},
@@ -737,6 +752,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "lag 33538000 bytes, 100 ms\n"
      "  status r 4030 4030 4030 at 1100\n"},
     /* the end */
@@ -754,6 +770,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1100 tick: 0\n"
      "  status r 0 0 0 at 1100, a reply is asked for\n"
      "1100 read: end\n"
@@ -773,6 +790,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "2000 tick: 0\n"
      "  status r 0 0 0 at 2000, a reply is asked for\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -898,6 +916,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "2000 read: idle\n"
      "3000 tick: 0\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -959,6 +978,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "180000 tick: 0\n"
      "  status r 0 0 0 at 180000, a reply is asked for\n"
      "  log: the server has sent nothing for 60 s, and is at work: a large transaction of tables that are not "
@@ -1029,6 +1049,7 @@ static const struct script scripts[] = {
      "  says 3 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 3 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 3 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 3 SELECT c.oid::text::int8 AS table_oid,\n"
      "lag 0 bytes, 0 ms\n"
      "  status r 0 0 0 at 3000\n"},
     /* the catalogs change */
@@ -1043,6 +1064,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "999 tick: 0\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
@@ -1056,6 +1078,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "3000 tick: 0\n"
      "  status r 0 0 0 at 3000\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -1073,6 +1096,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -1084,6 +1108,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "2000 tick: 0\n"
      "  status r 0 0 0 at 2000\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -1129,6 +1154,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -1159,6 +1185,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "  says 1 SELECT pg_is_in_recovery() AS standby,\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
@@ -1187,6 +1214,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "  says 1 SELECT pg_is_in_recovery() AS standby,\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
@@ -1215,6 +1243,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "  says 1 SELECT pg_is_in_recovery() AS standby,\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
@@ -1235,6 +1264,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "  says 1 SELECT pg_is_in_recovery() AS standby,\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
@@ -1254,6 +1284,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -1280,6 +1311,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "  log: the server has sent nothing for 104 s, and is at work: a large transaction of tables that are not "
      "published?\n"
      "104999 tick: 0\n"
@@ -1301,6 +1333,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1900 tick: 0\n"
      "  status r 0 0 0 at 1900\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
@@ -1312,19 +1345,20 @@ static const struct script scripts[] = {
      "0 tick: 0\n"
      "  status r 0 0 0 at 0\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
-     "260 tick: 0\n"
+     "300 tick: 0\n"
      "  says 1 SET lock_timeout = 200\n"
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
-     "1260 tick: 0\n"
-     "  status r 0 0 0 at 1260\n"
-     "2260 tick: 0\n"
-     "  status r 0 0 0 at 2260\n"
-     "3260 tick: 0\n"
-     "  status r 0 0 0 at 3260\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
+     "1300 tick: 0\n"
+     "  status r 0 0 0 at 1300\n"
+     "2300 tick: 0\n"
+     "  status r 0 0 0 at 2300\n"
+     "3300 tick: 0\n"
+     "  status r 0 0 0 at 3300\n"
      "lag 0 bytes, 0 ms\n"
-     "  status r 0 0 0 at 3260\n"},
+     "  status r 0 0 0 at 3300\n"},
     /* another connection */
     {"",
      "B4000 C read +100 confirm reconnect +1 tick +99 tick state",
@@ -1349,6 +1383,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "  says 3 START_REPLICATION SLOT \"cdc_p\" LOGICAL\n"
      "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
      "101 tick: 0\n"
@@ -1359,6 +1394,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "200 state: 1 events 1, between 1, boundary 0000000000004000.FFFFFFFFFF.0000000000004030\n"
      "lag 33538000 bytes, 200 ms\n"
      "  status r 0 0 0 at 200\n"},
@@ -1388,6 +1424,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "  says 3 START_REPLICATION SLOT \"cdc_p\" LOGICAL\n"
      "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
      "1000 read: idle\n"
@@ -1424,6 +1461,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "500 tick: 0\n"
      "  status r 0 0 0 at 500\n"
      "4000 tick: 0\n"
@@ -1446,6 +1484,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 1 SELECT c.oid::text::int8 AS table_oid,\n"
      "1000 tick: 0\n"
      "  status r 0 0 0 at 1000\n"
      "60000 tick: 0\n"

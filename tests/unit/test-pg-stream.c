@@ -25,11 +25,13 @@ static const struct fake_answer for_stream[] = {
     {"WITH p AS MATERIALIZED", PUBLISHED, false},
     {"AS missing FROM pg_publication", "missing\n", false},
     {"SELECT p.oid AS publication", MEMBERS, false},
+    {"AS table_oid", WAYS, false},
     /* looks from time to time, of which the next one does as well */
     {"SET lock_timeout", NULL, true},
     {"WITH p AS MATERIALIZED", PUBLISHED, true},
     {"AS missing FROM pg_publication", "missing\n", true},
     {"SELECT p.oid AS publication", MEMBERS, true},
+    {"AS table_oid", WAYS, true},
     {"AS standby", "standby\nf", false},
     {"AS flushed", "flushed|inserted|delay\n0/1543F48|0/1543F48|200", false},
     {"START_REPLICATION SLOT \"cdc_p\" LOGICAL 0/1543DD0 (proto_version '1', publication_names '\"cdc_p\"', messages "
@@ -194,6 +196,9 @@ static const struct run runs[] = {
      "1 SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', ... mespace WHERE p.pubname = $1 ORDER BY "
      "e.kind, e.of\n"
      "1 cdc_p\n"
+     "1 SELECT c.oid::text::int8 AS table_oid, (CASE WHEN p.pubviaroot THEN  ... lkind = 'p' AND p.pubviaroot AND "
+     "g.relid = c.oid))\n"
+     "1 cdc_p\n"
      "1 SET lock_timeout = 10000\n"
      "1 WITH p AS MATERIALIZED (SELECT c.oid, t.rowfilter AS filter, t.attna ...  n.nspname <> 'information_schema')) "
      "ORDER BY 2, 3\n"
@@ -204,6 +209,9 @@ static const struct run runs[] = {
      "1 cdc_p\n"
      "1 SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', ... mespace WHERE p.pubname = $1 ORDER BY "
      "e.kind, e.of\n"
+     "1 cdc_p\n"
+     "1 SELECT c.oid::text::int8 AS table_oid, (CASE WHEN p.pubviaroot THEN  ... lkind = 'p' AND p.pubviaroot AND "
+     "g.relid = c.oid))\n"
      "1 cdc_p\n"
      "1 SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() E ... settings WHERE name = "
      "'wal_writer_delay') AS delay\n"
@@ -233,6 +241,9 @@ static const struct run runs[] = {
      "1 cdc_p\n"
      "1 SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', ... mespace WHERE p.pubname = $1 ORDER BY "
      "e.kind, e.of\n"
+     "1 cdc_p\n"
+     "1 SELECT c.oid::text::int8 AS table_oid, (CASE WHEN p.pubviaroot THEN  ... lkind = 'p' AND p.pubviaroot AND "
+     "g.relid = c.oid))\n"
      "1 cdc_p\n"
      "1 SELECT c.*, coalesce((SELECT age(d.xmin) < 0 OR d.xmin = (SELECT td. ... ttnum > 0 AND NOT a.attisdropped "
      "ORDER BY a.attnum\n"

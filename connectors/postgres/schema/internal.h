@@ -33,6 +33,12 @@
     "(SELECT td.xmin FROM pg_depend td WHERE td.classid = 'pg_type'::regclass AND td.objid = " c                       \
     ".reltype AND td.refclassid = 'pg_class'::regclass AND td.refobjid = " c ".oid AND td.refobjsubid = 0)"
 
+/* A table's place in its schema: its row is written when the table is made, and when it comes to another schema. The row of its type is,
+ * too, but also when it gets another owner. */
+#define PG_SPACE_OF(oid)                                                                                               \
+    "(SELECT sd.xmin::text::int8 FROM pg_depend sd WHERE sd.classid = 'pg_class'::regclass AND sd.objid = " oid        \
+    " AND sd.objsubid = 0 AND sd.refclassid = 'pg_namespace'::regclass)"
+
 /* The partitions of c, with c itself: relid, isleaf. pg_partition_tree() would wait for whoever holds one of them locked, a
  * migration for instance, and all that asks us would wait with it. */
 #define PG_PARTITIONS_OF(c)                                                                                            \

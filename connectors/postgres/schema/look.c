@@ -69,21 +69,16 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
 #define LINKS_BY_SCHEMA                                                                                                \
     " OR EXISTS (SELECT 1 FROM pg_publication_namespace s JOIN pg_class l ON l.relnamespace = s.pnnspid WHERE "        \
     "s.pnpubid = p.oid AND l.oid = x.relid)"
-/* A table's place in its schema: its row is written when the table is made, and when it comes to another schema. The row of its type is,
- * too, but also when it gets another owner. */
-#define SPACE_OF(oid)                                                                                                  \
-    "(SELECT sd.xmin::text::int8 FROM pg_depend sd WHERE sd.classid = 'pg_class'::regclass AND sd.objid = " oid        \
-    " AND sd.objsubid = 0 AND sd.refclassid = 'pg_namespace'::regclass)"
 /* Of a partition that is published with the schema of a table above it alone: when those tables came there. */
 #define ABOVE_BY_SCHEMA                                                                                                \
-    "(SELECT json_agg(" SPACE_OF("l.oid") " ORDER BY a.up) FROM pg_partition_ancestors(c.oid) WITH ORDINALITY "        \
-                                          "a(relid, up) JOIN pg_class l ON l.oid = a.relid JOIN "                      \
-                                          "pg_publication_namespace s ON s.pnnspid = l.relnamespace "                  \
-                                          "AND s.pnpubid = p.oid WHERE a.up > 1 AND NOT EXISTS (SELECT 1 FROM "        \
-                                          "pg_publication_rel r WHERE r.prpubid = p.oid "                              \
-                                          "AND r.prrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM "                      \
-                                          "pg_publication_namespace o WHERE o.pnpubid = p.oid AND "                    \
-                                          "o.pnnspid = c.relnamespace))"
+    "(SELECT json_agg(" PG_SPACE_OF("l.oid") " ORDER BY a.up) FROM pg_partition_ancestors(c.oid) WITH ORDINALITY "     \
+                                             "a(relid, up) JOIN pg_class l ON l.oid = a.relid JOIN "                   \
+                                             "pg_publication_namespace s ON s.pnnspid = l.relnamespace "               \
+                                             "AND s.pnpubid = p.oid WHERE a.up > 1 AND NOT EXISTS (SELECT 1 FROM "     \
+                                             "pg_publication_rel r WHERE r.prpubid = p.oid "                           \
+                                             "AND r.prrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM "                   \
+                                             "pg_publication_namespace o WHERE o.pnpubid = p.oid AND "                 \
+                                             "o.pnnspid = c.relnamespace))"
 #define PARTS_AS_LIST                                                                                                  \
     "(SELECT json_agg(json_build_array(t.inhrelid::text::int8, t.file::text::int8, t.by::text::int8"                   \
     ", t.toast::text::int8) ORDER BY t.inhrelid) FROM " PARTS_OF_C " t)"
@@ -113,7 +108,8 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
     ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'links', CASE WHEN c.relispartition AND NOT p.puballtables "           \
-    "THEN " links " END, 'above', CASE WHEN c.relispartition THEN " above " END, 'space', " SPACE_OF(                  \
+    "THEN " links " END, 'apart', c.relispartition AND p.pubviaroot, 'above', CASE WHEN c.relispartition THEN " above  \
+    " END, 'space', " PG_SPACE_OF(                                                                                     \
         "c.oid") ", 'keyed', (SELECT d.xmin::text::int8 " PG_PRIMARY_OF_C "), 'key', " KEY_OF_C                        \
                  ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                              \
                      listed,                                                                                           \

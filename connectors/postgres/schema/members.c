@@ -358,6 +358,7 @@ static int judge(const struct question *question, const struct cdc_log *log, str
 void pg_members_free(struct pg_members *members)
 {
     cdc_buf_free(&members->json);
+    pg_ways_clear(&members->ways);
 }
 
 /* -- transactions that were open while it was altered -- */
@@ -402,6 +403,11 @@ void pg_members_append(struct cdc_buf *out, const struct pg_members *members)
     if (members->sure_from != 0)
         cdc_buf_printf(out, ",\"sure_from\":\"%s\"", sure);
     cdc_buf_printf(out, ",\"since\":%llu", (unsigned long long)members->since);
+    if (members->ways.n > 0) {
+        cdc_buf_lit(out, ",\"ways\":\"");
+        pg_ways_append(out, &members->ways);
+        cdc_buf_byte(out, '"');
+    }
     cdc_buf_byte(out, '}');
 }
 
@@ -455,15 +461,34 @@ bool pg_members_began_since(const struct pg_members *members, uint32_t xid)
     return members->json.data && id >= members->since;
 }
 
+/* Of the look before in this run, or of a run before. Where the publication is another one, what it was made of is no matter any
+ * more. */
+static int look_at_ways(struct question *question, PGconn *sql, const struct pg_members *members,
+                        struct cdc_span before, struct pg_ways *ways, struct cdc_error *error)
+{
+    struct pg_ways parsed = {0};
+    const struct pg_ways *seen = members->json.data ? &members->ways : &parsed;
+    bool same = question->before->publication == question->now.publication;
+    int status = same && !members->json.data ? pg_ways_parse(&parsed, before, error) : 0;
+    if (status == 0)
+        status =
+            pg_ways_look(ways, same ? seen : &(struct pg_ways){0}, sql, question->settings, &question->found, error);
+    pg_ways_clear(&parsed);
+    return status;
+}
+
 int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_settings *settings,
                       struct cdc_span before, const struct cdc_log *log, struct cdc_error *error)
 {
     struct members seen = {0};
+    struct pg_ways ways = {0};
     struct question question = {.settings = settings, .log = log, .before = &seen};
     struct cdc_buf json = CDC_BUF_INIT;
     int status = parse(&seen, before, error);
     if (status == 0)
         status = ask(&question, sql, error);
+    if (status == 0 && log)
+        status = look_at_ways(&question, sql, members, before, &ways, error);
     if (status == 0 && question.now.publication != 0)
         append(&json, &question.now, &seen);
     if (status == 0 && (json.failed || question.found.failed))
@@ -473,10 +498,12 @@ int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_s
     if (status == 0 && json.data) {
         take_open(members, before);
         note_altered(members, &seen, &question.now);
-        cdc_buf_free(&members->json);
+        pg_members_free(members);
         members->json = json;
+        members->ways = ways;
     } else {
         cdc_buf_free(&json);
+        pg_ways_clear(&ways);
     }
     cdc_buf_free(&question.found);
     clear(&question.now);

@@ -4,6 +4,7 @@
 #ifndef PG_MEMBERS_H
 #define PG_MEMBERS_H
 
+#include "connectors/postgres/schema/ways.h"
 #include "connectors/postgres/session/connection.h"
 
 #include <cdc/buf.h>
@@ -26,15 +27,16 @@
  * only a sink's position is left, there may have been one. */
 struct pg_members {
     struct cdc_buf json;
-    bool open;          /* such transactions may still run: */
-    char bound[24];     /* their ids are below it; "": it is not asked for yet */
-    uint64_t sure_from; /* all that end from here on began after the last alteration, unless open */
+    struct pg_ways ways; /* how each table is published; none where somebody else judges */
+    bool open;           /* such transactions may still run: */
+    char bound[24];      /* their ids are below it; "": it is not asked for yet */
+    uint64_t sure_from;  /* all that end from here on began after the last alteration, unless open */
     uint64_t
         since; /* those from this id on began when it was as it is; it was looked at then, and at each start since */
     uint64_t next; /* the id of the next one, at the last look. Both are whole, unlike an xid of 32 bits */
 };
 void pg_members_free(struct pg_members *members);
-/* The JSON, and the rest of it: `"open":"760"`, `"sure_from":"0/1573F28"`, `"since":758`. There must be a publication. */
+/* The JSON, and the rest of it: `"open":"760"`, `"sure_from":"0/1573F28"`, `"since":758`, `"ways":"16385:16385:0:24051704"` (ways.h). There must be a publication. */
 void pg_members_append(struct cdc_buf *out, const struct pg_members *members);
 /* Asked now and then, while open. 1: members has changed; 0; -1 */
 int pg_members_settle(struct pg_members *members, PGconn *sql, struct cdc_error *error);

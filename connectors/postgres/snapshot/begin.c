@@ -44,7 +44,7 @@ static int keep_read_at(char **read_at, struct pg_answer *row, struct cdc_error 
 int pg_snapshot_members(struct snapshot_run *run, char **members, struct cdc_error *error)
 {
     struct pg_members seen = {.json = CDC_BUF_INIT};
-    if (pg_members_update(&seen, run->sql, run->pg, (struct cdc_span){NULL, 0}, run->log, error) < 0)
+    if (pg_members_update(&seen, run->sql, run->pg, (struct cdc_span){NULL, 0}, NULL, error) < 0)
         return -1;
     free(*members);
     *members = seen.json.data;

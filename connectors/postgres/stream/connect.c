@@ -79,13 +79,15 @@ static int recheck(void *context, struct pg_table *table, struct cdc_error *erro
 
 static int announced(void *context, const struct pg_table *table, struct cdc_error *error)
 {
-    return pg_heal_announced(context, table, error);
+    const struct pg_stream *stream = context;
+    return (stream->heal.on ? pg_heal_announced : pg_away_announced)(context, table, error);
 }
 
 static int passed_by(void *context, const struct pg_table *partition, const struct pg_table *table,
                      struct cdc_error *error)
 {
-    return pg_heal_passed_by(context, partition, table, error);
+    const struct pg_stream *stream = context;
+    return (stream->heal.on ? pg_heal_passed_by : pg_away_passed_by)(context, partition, table, error);
 }
 
 /* A copy goes by names, the publication by tables. */

@@ -292,6 +292,14 @@ int pg_heal_end(void *source, struct cdc_error *error);
 /* Rows of the snapshot have this seq; 0: it is not known. */
 uint64_t pg_heal_consistent_point(const struct pg_stream *stream);
 
+/* -- away.c: where nothing heals -- */
+
+/* A Relation message: is it of a table that is known by a selected name? CONFIG where that is its name again. */
+int pg_away_announced(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
+/* A change of partition comes as one of table: the same of that one, or of one between the two. */
+int pg_away_passed_by(struct pg_stream *stream, const struct pg_table *partition, const struct pg_table *table,
+                      struct cdc_error *error);
+
 /* -- heal.c -- */
 
 /* A look at the catalogs: what of the tables has changed since the last one. ended: pg_shapes_ended, before they were read. */
