@@ -178,6 +178,30 @@ users() { schema id id:integer name:text big:text; }
     is rows $'1|a|\n2||e' "$(q 'select * from t order by id')"
 }
 
+@test "a column that somebody has dropped in the copy comes back as no row of NULLs: 78; where the source has dropped it too, it is a new one" {
+    { schema id id:integer a:text b:text; change c '{"id":1}' null '{"id":1,"a":"x","b":"y"}'; commit; } >"$IN"
+    sink
+    q 'alter table t drop column b'
+    { tx; schema id id:integer a:text b:text; change c '{"id":2}' null '{"id":2,"a":"x2","b":"y2"}'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'somebody has dropped column "b" here'*'--again'* ]]
+    is rows "1|x" "$(q 'select * from t')"
+    # The way on that it says.
+    q 'alter table t add column b text'
+    q "update t set b = 'y'"
+    sink
+    is rows $'1|x|y\n2|x2|y2' "$(q 'select * from t order by id')"
+    # Of a column that the source has dropped, nobody misses it.
+    { tx; schema id id:integer a:text; change c '{"id":3}' null '{"id":3,"a":"x3"}'; commit; } >"$IN"
+    sink
+    q 'alter table t drop column b'
+    { tx; schema id id:integer a:text; change c '{"id":4}' null '{"id":4,"a":"x4"}'; commit; } >"$IN"
+    sink
+    { tx; schema id id:integer a:text b:text; change c '{"id":5}' null '{"id":5,"a":"x5","b":"y5"}'; commit; } >"$IN"
+    sink
+    is rows $'1|x|\n2|x2|\n3|x3|\n4|x4|\n5|x5|y5' "$(q 'select * from t order by id')"
+}
+
 @test "another key and another type: the table is made anew with its rows, indexes and views" {
     {
         schema id id:integer code:integer

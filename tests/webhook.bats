@@ -54,6 +54,16 @@ pos() { jq -r '.offsets.shop.pos // ""' "$DIR/o"; }
     is "requests" 1 "$(log .path | wc -l)"
 }
 
+@test "an answer with a line of 150 KB in its header is no want of memory: it is tried again" {
+    server
+    three >"$IN"
+    script "200 X-Long=$(head -c 150000 /dev/zero | tr '\0' a)" 200
+    run -0 --separate-stderr webhook
+    [[ $stderr == *"a line in the header of the answer is too long; trying again"* ]]
+    is "the last one" 3 "$(log '.body | fromjson | .after.id' | tail -n 1)"
+    [ -n "$(pos)" ]
+}
+
 @test "409 after a kill: the receiver may be busy with the request of the run before, whose lines come again" {
     local requests
     three >"$IN"

@@ -106,8 +106,8 @@ static void append_old(struct line *line)
     size_t next = 0;
     char separator = '{';
 
+    line->writer->losses.n[LOSS_OLD_ROW] += event->op == CDC_OP_UPDATE && writer_lacks_old(event);
     if (event->op != CDC_OP_UPDATE || cdc_json_is_null(event->before)) {
-        line->writer->losses.n[LOSS_OLD_ROW] += event->op == CDC_OP_UPDATE;
         cdc_buf_lit(line->out, "null");
         return;
     }
@@ -115,7 +115,7 @@ static void append_old(struct line *line)
     for (cdc_json_iter_begin(&iter, event->before); cdc_json_next_member(&iter, &name, &value);) {
         const struct format_column *column = format_column_of(line->table, &next, name);
         struct cdc_span new = format_row_value(event->after, name);
-        if (column == NULL || new.p == NULL || format_values_equal(new, value))
+        if (column == NULL || new.p == NULL || writer_is_same(column, event, value, new))
             continue;
         cdc_buf_byte(line->out, separator);
         separator = ',';
@@ -253,4 +253,4 @@ static int write_event(struct cdc_format_writer *writer, struct writer_stream *s
     }
 }
 
-const struct writer_ops canal_writer = {"canal", parts, write_event};
+const struct writer_ops canal_writer = {"canal", parts, write_event, false};

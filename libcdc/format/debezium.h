@@ -28,6 +28,7 @@ enum debezium_wire {
     DEBEZIUM_ARRAY
 };
 
+#define DEBEZIUM_CHUNK "snapshot:" /* a transaction's id that begins so is that of a chunk of a snapshot */
 #define DEBEZIUM_UNAVAILABLE "__debezium_unavailable_value"
 #define DEBEZIUM_UNAVAILABLE_BYTES "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==" /* the same in base64 */
 #define DEBEZIUM_INFINITY INT64_C(9223372036825200000)

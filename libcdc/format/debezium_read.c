@@ -117,6 +117,21 @@ static bool first_of_sequence(struct cdc_span sequence, int64_t *number)
     return take_quoted_number(&sequence, number);
 }
 
+/* The lines of a snapshot that our writer wrote have one place in the log: they are in the order of their chunks. */
+static bool append_chunk(struct cdc_buf *key, struct cdc_span transaction)
+{
+    struct cdc_span id = cdc_json_member_raw(transaction, "id"), prefix = cdc_span_text(DEBEZIUM_CHUNK);
+    int64_t order;
+
+    if (id.n <= prefix.n || memcmp(id.p, prefix.p, prefix.n) != 0 ||
+        !cdc_json_int64(cdc_json_member(transaction, "total_order"), &order))
+        return false;
+    reader_append_chunk(key, cdc_span(id.p + prefix.n, id.n - prefix.n));
+    cdc_buf_byte(key, '.');
+    cdc_buf_hex(key, (uint64_t)order, 16);
+    return true;
+}
+
 /* PostgreSQL: where the transaction committed, or the one before it, then the place in it: either grows. */
 static bool place_postgres(struct cdc_buf *key, const struct debezium_source *source, struct cdc_span transaction,
                            int64_t *seq)
@@ -128,13 +143,16 @@ static bool place_postgres(struct cdc_buf *key, const struct debezium_source *so
     if (!cdc_json_int64(cdc_json_member(transaction, "total_order"), &in_it) && !cdc_json_int64(source->lsn, &in_it))
         return false;
     cdc_buf_hex(key, (uint64_t)*seq, 16);
+    if (append_chunk(key, transaction))
+        return true;
     cdc_buf_byte(key, '.');
     cdc_buf_hex(key, (uint64_t)in_it, 16);
     return true;
 }
 
 /* MySQL: the number of the file, the place in it, the row of the event. */
-static bool place_mysql(struct cdc_buf *key, const struct debezium_source *source, int64_t *seq)
+static bool place_mysql(struct cdc_buf *key, const struct debezium_source *source, struct cdc_span transaction,
+                        int64_t *seq)
 {
     struct cdc_span file = source->file;
     int64_t number, pos, row = 0;
@@ -154,9 +172,11 @@ static bool place_mysql(struct cdc_buf *key, const struct debezium_source *sourc
     cdc_buf_hex(key, (uint64_t)number, 8);
     cdc_buf_byte(key, '.');
     cdc_buf_hex(key, (uint64_t)pos, 16);
+    *seq = number << 40 | (pos & 0xffffffffff);
+    if (append_chunk(key, transaction))
+        return true;
     cdc_buf_byte(key, '.');
     cdc_buf_hex(key, (uint64_t)row, 8);
-    *seq = number << 40 | (pos & 0xffffffffff);
     return true;
 }
 
@@ -211,7 +231,7 @@ static int place(struct cdc_format_reader *reader, struct reader_stream *stream,
     key->len = 0;
     bool found = cdc_span_is(source->snapshot, "incremental") ? place_after_last(key, stream, &seq)
                  : source->is_postgres                        ? place_postgres(key, source, transaction, &seq)
-                                                              : place_mysql(key, source, &seq);
+                                                              : place_mysql(key, source, transaction, &seq);
     size_t n = found ? key->len : 0;
     if (!found) {
         key->len = 0;

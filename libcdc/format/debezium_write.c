@@ -316,7 +316,8 @@ static void append_source(struct line *line, const struct source_parts *read)
     }
 }
 
-/* "745:27440072" of PostgreSQL; else the GTID, else "file=binlog.000007,pos=154". */
+/* "745:27440072" of PostgreSQL; else the GTID, else "file=binlog.000007,pos=154". Chunks of a snapshot, which have all of that in common, are
+ * "snapshot:POS". */
 static void make_id(struct line *line, const struct source_parts *read)
 {
     struct cdc_buf *id = &line->stream->id;
@@ -324,7 +325,10 @@ static void make_id(struct line *line, const struct source_parts *read)
     if (line->stream->open)
         return;
     id->len = 0;
-    if (read->tx_id.p != NULL) {
+    if (line->stream->chunk.len > 0) {
+        cdc_buf_lit(id, DEBEZIUM_CHUNK);
+        cdc_buf_append_buf(id, &line->stream->chunk);
+    } else if (read->tx_id.p != NULL) {
         cdc_buf_span(id, read->tx_id);
         cdc_buf_byte(id, ':');
         cdc_buf_i64(id, line->event->seq);
@@ -664,4 +668,4 @@ static int write_event(struct cdc_format_writer *writer, struct writer_stream *s
     }
 }
 
-const struct writer_ops debezium_writer = {"debezium", parts, write_event};
+const struct writer_ops debezium_writer = {"debezium", parts, write_event, true};

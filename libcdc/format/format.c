@@ -125,9 +125,11 @@ void cdc_format_writer_free(struct cdc_format_writer *writer)
         cdc_buf_free(&writer->streams[i].id);
         cdc_buf_free(&writer->streams[i].held);
         cdc_buf_free(&writer->streams[i].newest);
+        cdc_buf_free(&writer->streams[i].chunk);
         free(writer->streams[i].touched);
     }
     free(writer->streams);
+    free((char *)writer->source.p);
     format_tables_free(&writer->tables);
     cdc_buf_free(&writer->scratch);
     free(writer);
@@ -154,6 +156,27 @@ static struct writer_stream *stream_of(struct cdc_format_writer *writer, struct 
     return NULL;
 }
 
+/* Where no line says which source it is from, tables of one name would be one table, and transactions would be mixed. */
+static int check_source(struct cdc_format_writer *writer, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_span of = cdc_json_member_raw(event->source, "partition_of");
+
+    if (writer->ops->tells_source)
+        return 0;
+    of = of.p != NULL ? of : event->name.p != NULL ? event->name : cdc_span("", 0);
+    if (writer->source.p == NULL) {
+        writer->source = cdc_span(cdc_span_copy(of), of.n);
+        return writer->source.p != NULL ? 0 : cdc_error_memory(error);
+    }
+    if (cdc_json_raw_equal(writer->source, of))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "--to %s: the lines are of two sources, \"%.*s\" and \"%.*s\", which the format cannot tell apart",
+                  writer->ops->name, (int)(writer->source.n > 64 ? 64 : writer->source.n), writer->source.p,
+                  (int)(of.n > 64 ? 64 : of.n), of.p);
+    return cdc_error_hint(error, "use one cdc-filter for each of them, or --to debezium");
+}
+
 /* One of a transaction's lines, that its end counts. */
 static bool is_change(enum cdc_op op)
 {
@@ -166,7 +189,7 @@ int cdc_format_write(void *state, const struct cdc_event *event, struct cdc_buf 
     struct format_table *table = NULL;
     struct writer_stream *stream = stream_of(writer, event->name, error);
 
-    if (stream == NULL)
+    if (stream == NULL || check_source(writer, event, error) != 0)
         return -1;
     if (event->op == CDC_OP_UNKNOWN) {
         writer->losses.n[LOSS_UNKNOWN]++;
@@ -183,11 +206,13 @@ int cdc_format_write(void *state, const struct cdc_event *event, struct cdc_buf 
     if (cdc_event_has_row(event) && (table == NULL || !table->defined))
         return cdc_error_set(error, CDC_EXIT_DATA,
                              "a row before the schema line of its table: the stream must keep its schema lines");
-    if (is_change(event->op))
+    if (is_change(event->op)) {
         writer_place(stream, event);
+        writer_name_chunk(stream, event);
+    }
     int lines = writer->ops->event(writer, stream, table, event, out, error);
-    bool failed =
-        out->failed || writer->scratch.failed || stream->id.failed || stream->held.failed || stream->newest.failed;
+    bool failed = out->failed || writer->scratch.failed || stream->id.failed || stream->held.failed ||
+                  stream->newest.failed || stream->chunk.failed;
     return lines >= 0 && failed ? cdc_error_memory(error) : lines;
 }
 

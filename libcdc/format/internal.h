@@ -160,6 +160,7 @@ struct writer_stream {
     struct cdc_span name; /* owned, raw */
     struct cdc_buf id;
     struct cdc_buf newest; /* pos of the newest change */
+    struct cdc_buf chunk;  /* pos of the first change, where that is of a snapshot: these have one place in the log */
     bool open;
     uint64_t number, lines;
     struct cdc_buf held; /* the newest line, until it is known whether it is the last one of the transaction */
@@ -174,6 +175,7 @@ struct writer_ops {
     const char *const *parts; /* what can be asked for; the bit is the index */
     int (*event)(struct cdc_format_writer *writer, struct writer_stream *stream, struct format_table *table,
                  const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
+    bool tells_source; /* each line says which source it is from */
 };
 
 struct cdc_format_writer {
@@ -183,6 +185,7 @@ struct cdc_format_writer {
     struct losses losses;
     struct writer_stream *streams;
     size_t n_streams;
+    struct cdc_span source; /* owned, raw: the one that the lines are from; of a partition, that of the whole */
     struct cdc_buf scratch;
 };
 
@@ -192,9 +195,16 @@ void writer_commit(struct writer_stream *stream);
 /* Before a line of the transaction: of one that has begun again, since the source has lost its connection, nothing has been written.
  * stream->newest.failed: without memory. */
 void writer_place(struct writer_stream *stream, const struct cdc_event *event);
+/* Before the first change of a transaction: the name of the chunk, which is none for one of the log. chunk.failed: without memory. */
+void writer_name_chunk(struct writer_stream *stream, const struct cdc_event *event);
 
 /* Are two values of JSON the same? Escapes do not count. */
 bool format_values_equal(struct cdc_span a, struct cdc_span b);
+/* Has the log less of the old row than of the new one? */
+bool writer_lacks_old(const struct cdc_event *event);
+/* Has a column of the updated row the value that it had? JSON's null is another one than NULL. */
+bool writer_is_same(const struct format_column *column, const struct cdc_event *event, struct cdc_span old,
+                    struct cdc_span new);
 /* Has an update another key than the row before? Not where the old row is not there, or lacks it. */
 bool format_key_moves(const struct format_table *table, const struct cdc_event *event);
 /* A column of the row that is being written or read. */
@@ -238,7 +248,8 @@ struct reader_stream {
     int64_t order;        /* of the newest line in its transaction, where the format tells it */
     struct cdc_buf pos;   /* KEY.N */
     int64_t seq, ts_ms;
-    struct cdc_buf tx; /* the transaction in hand */
+    struct cdc_buf tx;    /* the transaction in hand */
+    struct cdc_buf chunk; /* of a snapshot, where the format names it once for its lines */
     bool open;
     uint64_t events;
     bool in_transaction;   /* between the marks of one, where the format has them */
@@ -286,6 +297,9 @@ struct reader_stream *reader_only_stream(struct cdc_format_reader *reader, struc
  * does not tell (DATA, unless the lines are numbered). `lacks` says what. */
 int reader_place(struct cdc_format_reader *reader, struct reader_stream *stream, struct cdc_span key, int64_t seq,
                  const char *lacks, struct cdc_error *error);
+/* What follows the place in the log in the key of a chunk's lines: all chunks of a snapshot have that one place. It sorts behind what the log
+ * has there. */
+void reader_append_chunk(struct cdc_buf *key, struct cdc_span chunk);
 /* The next change has come before, and what comes after it maybe too: places with its key are counted anew, and so are the changes
  * that the commit line tells of. */
 void reader_begin_again(struct reader_stream *stream);

@@ -143,19 +143,24 @@ static int place(struct cdc_format_reader *reader, struct reader_stream *stream,
     struct cdc_buf *key = &reader->place;
     int64_t file = 0, offset = 0, xoffset = 0, seq;
     bool found = take_position(cdc_json_member_raw(line, "position"), &file, &offset);
-    struct cdc_span xid = cdc_json_member(line, "xid");
+    struct cdc_span xid = cdc_json_member(line, "xid"), pos = cdc_json_member_raw(line, "pos");
 
     key->len = 0;
     cdc_buf_hex(key, (uint64_t)file, 8);
     cdc_buf_byte(key, '.');
     cdc_buf_hex(key, (uint64_t)offset, 16);
-    cdc_buf_byte(key, '.');
     bool is_own = cdc_json_int64(cdc_json_member(line, "xoffset"), &xoffset); /* no other row's place */
     if (is_last && xid.p != NULL) {
         xoffset = LAST_OFFSET;
         is_own = true;
     }
-    cdc_buf_hex(key, (uint64_t)xoffset, 8);
+    if (pos.n > 0) {
+        is_own = true;
+        reader_append_chunk(key, pos);
+    } else {
+        cdc_buf_byte(key, '.');
+        cdc_buf_hex(key, (uint64_t)xoffset, 8);
+    }
     if (key->failed)
         return cdc_error_memory(error);
     /* Without the file's number, the offset is a place in all of the log. */

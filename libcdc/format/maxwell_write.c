@@ -101,10 +101,9 @@ static void append_old(struct line *line)
     size_t next = 0;
     char separator = '{';
 
-    if (cdc_json_is_null(line->event->before)) {
-        line->writer->losses.n[LOSS_OLD_ROW]++;
+    line->writer->losses.n[LOSS_OLD_ROW] += writer_lacks_old(line->event);
+    if (cdc_json_is_null(line->event->before))
         return;
-    }
     for (cdc_json_iter_begin(&iter, line->event->before); cdc_json_next_member(&iter, &name, &value);) {
         const struct format_column *column = format_column_of(line->table, &next, name);
         struct cdc_span new = format_row_value(line->event->after, name);
@@ -199,6 +198,11 @@ static int write_row(struct line *line, struct cdc_error *error)
     if (server.p != NULL) {
         cdc_buf_lit(line->out, ",\"server_id\":");
         cdc_buf_span(line->out, server);
+    }
+    /* Not Maxwell's: where the row stands among those of a snapshot, which have one position. */
+    if (line->stream->chunk.len > 0) {
+        cdc_buf_lit(line->out, ",\"pos\":");
+        format_append_raw(line->out, event->pos);
     }
     if (line->table->n_key > 0) {
         cdc_buf_lit(line->out, ",\"primary_key_columns\":[");
@@ -330,4 +334,4 @@ static int write_event(struct cdc_format_writer *writer, struct writer_stream *s
     }
 }
 
-const struct writer_ops maxwell_writer = {"maxwell", parts, write_event};
+const struct writer_ops maxwell_writer = {"maxwell", parts, write_event, false};

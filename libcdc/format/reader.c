@@ -23,6 +23,7 @@ static void free_stream(struct reader_stream *stream)
     cdc_buf_free(&stream->key);
     cdc_buf_free(&stream->pos);
     cdc_buf_free(&stream->tx);
+    cdc_buf_free(&stream->chunk);
     cdc_buf_free(&stream->source);
 }
 
@@ -123,6 +124,12 @@ int reader_place(struct cdc_format_reader *reader, struct reader_stream *stream,
     cdc_buf_byte(&stream->pos, '.');
     cdc_buf_hex(&stream->pos, stream->n, 8);
     return reader->scratch.failed || stream->key.failed || stream->pos.failed ? cdc_error_memory(error) : 0;
+}
+
+void reader_append_chunk(struct cdc_buf *key, struct cdc_span chunk)
+{
+    cdc_buf_lit(key, ".~"); /* behind every digit */
+    cdc_buf_span(key, chunk);
 }
 
 void reader_begin_again(struct reader_stream *stream)

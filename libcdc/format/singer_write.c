@@ -35,17 +35,43 @@ static const char *json_type(const struct value_type *type)
     }
 }
 
+static void append_stream_name(struct cdc_buf *out, const struct format_table *table)
+{
+    if (table->schema.p != NULL || table->db.p != NULL) {
+        cdc_buf_span(out, table->schema.p != NULL ? table->schema : table->db);
+        cdc_buf_byte(out, '-');
+    }
+    cdc_buf_span(out, table->table);
+}
+
 static void append_stream(struct line *line)
 {
-    const struct format_table *table = line->table;
-
     cdc_buf_lit(line->out, ",\"stream\":\"");
-    if (table->schema.p != NULL || table->db.p != NULL) {
-        cdc_buf_span(line->out, table->schema.p != NULL ? table->schema : table->db);
-        cdc_buf_byte(line->out, '-');
-    }
-    cdc_buf_span(line->out, table->table);
+    append_stream_name(line->out, line->table);
     cdc_buf_byte(line->out, '"');
+}
+
+/* "a-b" has a table "c", and "a" one "b-c": as one stream, either would take the other's rows away. */
+static int check_stream(struct line *line, struct cdc_error *error)
+{
+    const struct format_tables *tables = &line->writer->tables;
+    struct cdc_buf *names = &line->writer->scratch;
+
+    names->len = 0;
+    append_stream_name(names, line->table);
+    size_t n = names->len;
+    for (size_t i = 0; i < tables->n && !names->failed; i++) {
+        const struct format_table *other = tables->items[i];
+        if (other->version == 0 ||
+            cdc_json_raw_equal(other->table, line->table->table)) /* of another partition, maybe */
+            continue;
+        names->len = n;
+        append_stream_name(names, other);
+        if (!names->failed && cdc_json_raw_equal(cdc_span(names->data, n), cdc_span(names->data + n, names->len - n)))
+            return cdc_error_set(error, CDC_EXIT_CONFIG, "--to singer: two tables would be one stream, \"%.*s\"",
+                                 (int)(n > 128 ? 128 : n), names->data);
+    }
+    return names->failed ? cdc_error_memory(error) : 0;
 }
 
 /* "x-source", and each property's "x-source-type", say what the rest does not. */
@@ -86,8 +112,11 @@ static int write_schema(struct line *line, struct cdc_error *error)
 
     if (table == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "a schema line names no table");
-    if (table->version == 0)
+    if (table->version == 0) {
+        if (check_stream(line, error) != 0)
+            return -1;
         table->version = 1;
+    }
     cdc_buf_lit(out, "{\"type\":\"SCHEMA\"");
     append_stream(line);
     cdc_buf_lit(out, ",\"schema\":{\"type\":\"object\",\"properties\":{");
@@ -270,4 +299,4 @@ static int write_event(struct cdc_format_writer *writer, struct writer_stream *s
     }
 }
 
-const struct writer_ops singer_writer = {"singer", parts, write_event};
+const struct writer_ops singer_writer = {"singer", parts, write_event, false};

@@ -316,6 +316,8 @@ static int place(struct cdc_format_reader *reader, struct reader_stream *stream,
 
     reader->place.len = 0;
     cdc_buf_hex(&reader->place, number, 16);
+    if (stream->chunk.len > 0)
+        reader_append_chunk(&reader->place, span_of(&stream->chunk));
     return reader_place(reader, stream, found ? span_of(&reader->place) : cdc_span(NULL, 0), (int64_t)number,
                         "use wal2json's include-lsn, and its lines from the beginning of a transaction", error);
 }
@@ -342,7 +344,9 @@ static int read_begin(const struct cdc_format_reader *reader, struct reader_stre
     stream->in_transaction = true;
     stream->ts_ms = take_timestamp(cdc_json_member_raw(line, "timestamp"));
     cdc_buf_span(&stream->tx, lsn);
-    return stream->tx.failed ? cdc_error_memory(error) : 0;
+    stream->chunk.len = 0;
+    cdc_buf_span(&stream->chunk, cdc_json_member_raw(line, "pos"));
+    return stream->tx.failed || stream->chunk.failed ? cdc_error_memory(error) : 0;
 }
 
 static int read_change(struct cdc_format_reader *reader, struct reader_stream *stream, struct cdc_span line,
@@ -386,7 +390,9 @@ static int read_version_2(struct cdc_format_reader *reader, struct cdc_span line
     if (!cdc_span_is(action, "C"))
         return reader_bad("the line's \"action\" is not known", error);
     stream->in_transaction = false;
-    return reader_commit(stream, out, error);
+    int result = reader_commit(stream, out, error);
+    stream->chunk.len = 0;
+    return result;
 }
 
 /* -- version 1 ----------------------------------------------------------------------- */

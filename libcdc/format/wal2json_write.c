@@ -55,6 +55,11 @@ static int begin_transaction(struct line *line, struct cdc_error *error)
         return 0;
     begin_line(line, "B");
     append_lsn(line->out, "lsn", (uint64_t)line->event->seq);
+    /* Not wal2json's: which chunk of a snapshot it is, as these have one place in the log. */
+    if (line->stream->chunk.len > 0) {
+        cdc_buf_lit(line->out, ",\"pos\":");
+        format_append_raw(line->out, cdc_span(line->stream->chunk.data, line->stream->chunk.len));
+    }
     cdc_buf_lit(line->out, "}\n");
     return 1;
 }
@@ -234,4 +239,4 @@ static int write_event(struct cdc_format_writer *writer, struct writer_stream *s
     }
 }
 
-const struct writer_ops wal2json_writer = {"wal2json", parts, write_event};
+const struct writer_ops wal2json_writer = {"wal2json", parts, write_event, false};

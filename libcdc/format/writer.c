@@ -49,9 +49,43 @@ void writer_place(struct writer_stream *stream, const struct cdc_event *event)
     cdc_buf_span(newest, event->pos);
 }
 
+void writer_name_chunk(struct writer_stream *stream, const struct cdc_event *event)
+{
+    struct cdc_span snapshot = cdc_json_member_raw(event->source, "snapshot");
+
+    if (stream->open)
+        return;
+    stream->chunk.len = 0;
+    if (snapshot.n > 0 && !cdc_span_is(snapshot, "false"))
+        cdc_buf_span(&stream->chunk, event->pos);
+}
+
 bool writer_is_json_null(const struct format_column *column, struct cdc_span value, struct cdc_span json_null)
 {
     return json_null.p != NULL && *value.p == 'n' && format_list_has(json_null, column->name);
+}
+
+static size_t count_members(struct cdc_span object)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+    size_t n = 0;
+
+    for (cdc_json_iter_begin(&iter, object); cdc_json_next_member(&iter, &name, &value);)
+        n++;
+    return n;
+}
+
+bool writer_lacks_old(const struct cdc_event *event)
+{
+    return cdc_json_is_null(event->before) || count_members(event->before) < count_members(event->after);
+}
+
+bool writer_is_same(const struct format_column *column, const struct cdc_event *event, struct cdc_span old,
+                    struct cdc_span new)
+{
+    return format_values_equal(old, new) &&
+           writer_is_json_null(column, old, event->json_null_old) == writer_is_json_null(column, new, event->json_null);
 }
 
 bool format_is_bytes_text(struct cdc_span value)

@@ -146,6 +146,8 @@ class Source:
             self.tables.append(("keyless", [("a", "smallint"), ("b", "varchar(9)" if self.my else "text")], [], True))
         self.rows = {t[0]: [] for t in self.tables}
         self.tx, self.n = 1000, 0
+        self.chunk = None  # of a snapshot: all of them have one place in the log
+        self.documents = {}  # of each row, by its id(): the columns where null is JSON's
         self.described = set()
 
     def emit(self, op, table=None, **more):
@@ -157,11 +159,12 @@ class Source:
             source["table"] = table
         source["ts_ms"] = 1795253327000 + self.tx
         if self.my:
-            source.update(gtid="0-1-%d" % self.tx, server_id=1, file="binlog.%06d" % (self.tx // 40), pos=self.tx * 1000 + self.n * 7, row=self.n % 3, snapshot=self.snapshot)
+            n = 0 if self.chunk is not None else self.n
+            source.update(gtid="0-1-%d" % self.tx, server_id=1, file="binlog.%06d" % (self.tx // 40), pos=self.tx * 1000 + n * 7, row=n % 3, snapshot=self.snapshot)
         else:
-            source.update(txId=self.tx, lsn=self.tx * 4096 + self.n, snapshot=self.snapshot)
+            source.update(txId=self.tx, lsn=self.tx * 4096 + (0 if self.chunk is not None else self.n), snapshot=self.snapshot)
         last = op == "commit"
-        line = {"op": op, "pos": "%016X.%s" % (self.tx * 65536, "FFFFFFFFFF" if last else "%010X" % self.n), "seq": self.tx * 65536, "ts_ms": 1795253328000 + self.tx, "source": source}
+        line = {"op": op, "pos": "%016X.%s" % (self.tx * 65536 + (self.chunk or 0), "FFFFFFFFFF" if last else "%010X" % self.n), "seq": self.tx * 65536, "ts_ms": 1795253328000 + self.tx, "source": source}
         line.update(more)
         print(json.dumps(line, ensure_ascii=self.rng.random() < 0.3 and "escapes" not in self.without, separators=(",", ":")))
 
@@ -181,6 +184,10 @@ class Source:
             return []
         return [c for c, t in columns if t in ("json", "jsonb") and c in row and row[c] is None and self.rng.random() < 0.5]
 
+    def nulls(self, row, shown, name="json_null"):
+        names = [c for c in self.documents.get(id(row), []) if shown is not None and c in shown]
+        return {name: names} if names else {}
+
     def change(self):
         name, columns, key, full = self.rng.choice(self.tables)
         self.describe(name, columns, key)
@@ -194,8 +201,8 @@ class Source:
             if key and any(identity(r) == identity(row) for r in rows):
                 return
             rows.append(row)
-            names = self.null_names(columns, row)
-            self.emit("c", name, **keys(row), before=None, after=row, **({"json_null": names} if names else {}))
+            self.documents[id(row)] = self.null_names(columns, row)
+            self.emit("c", name, **keys(row), before=None, after=row, **self.nulls(row, row))
         elif what < 0.8:
             old = self.rng.choice(rows)
             new = dict(old)
@@ -213,12 +220,15 @@ class Source:
             before = dict(old) if full and not unchanged else {c: old[c] for c in key} if moved else None
             if unchanged and full and not moved:
                 before = None
-            names = self.null_names(columns, after)
-            self.emit("u", name, **keys(new), before=before, after=after, **({"unchanged": unchanged} if unchanged else {}), **({"json_null": names} if names else {}))
+            self.documents[id(new)] = self.null_names(columns, after)
+            self.emit("u", name, **keys(new), before=before, after=after, **({"unchanged": unchanged} if unchanged else {}), **self.nulls(new, after), **self.nulls(old, before, "json_null_old"))
+            self.documents.pop(id(old), None)
         elif what < 0.97 or "truncate" in self.without:
             old = self.rng.choice(rows)
             rows.remove(old)
-            self.emit("d", name, **keys(old), before=dict(old) if full else {c: old[c] for c in key}, after=None)
+            before = dict(old) if full else {c: old[c] for c in key}
+            self.emit("d", name, **keys(old), before=before, after=None, **self.nulls(old, before))
+            self.documents.pop(id(old), None)
         else:
             rows.clear()
             self.emit("t", name)
@@ -240,17 +250,19 @@ class Source:
     def run(self, transactions):
         self.snapshot = "false"
         if "snapshot" not in self.without:
-            self.snapshot, self.n, self.events = "true", 0, 0
-            for name, columns, key, _ in self.tables:
+            self.snapshot = "true"
+            for self.chunk, (name, columns, key, _) in enumerate(self.tables * 2):
+                self.n, self.events = 0, 0
                 self.describe(name, columns, key)
                 for _ in range(3):
                     row = self.new_row(columns, key)
                     if all([row[c] for c in key] != [r[c] for c in key] for r in self.rows[name]) or not key:
                         self.rows[name].append(row)
-                        self.emit("r", name, **({"key": {c: row[c] for c in key}} if key else {}), before=None, after=row)
+                        self.documents[id(row)] = self.null_names(columns, row)
+                        self.emit("r", name, **({"key": {c: row[c] for c in key}} if key else {}), before=None, after=row, **self.nulls(row, row))
                         self.events += 1
-            self.emit("commit", events=self.events)
-            self.snapshot = "false"
+                self.emit("commit", events=self.events)
+            self.snapshot, self.chunk = "false", None
             self.tx += 1
         for _ in range(transactions):
             self.transaction()

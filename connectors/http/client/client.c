@@ -418,6 +418,18 @@ int http_client_begin(struct http_client *client, const struct http_request *req
     return 0;
 }
 
+/* libcurl says that it has no memory where a line of the answer's header is longer than it allows (100 KB): that is the peer's doing. */
+static CURLcode without_long_lines(struct http_client *client, CURLcode code)
+{
+    curl_off_t begun = 0;
+
+    curl_easy_getinfo(client->easy, CURLINFO_STARTTRANSFER_TIME_T, &begun);
+    if (code != CURLE_OUT_OF_MEMORY || begun == 0)
+        return code;
+    snprintf(client->curl_error, sizeof client->curl_error, "a line in the header of the answer is too long");
+    return CURLE_WEIRD_SERVER_REPLY;
+}
+
 static int attempt(struct http_client *client, const struct http_request *request, CURLcode *code, long *status,
                    struct cdc_error *error)
 {
@@ -428,7 +440,7 @@ static int attempt(struct http_client *client, const struct http_request *reques
     if (!client->under_way)
         return 0;
     long version = 0;
-    *code = perform(client);
+    *code = without_long_lines(client, perform(client));
     curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, status);
     curl_easy_getinfo(client->easy, CURLINFO_HTTP_VERSION, &version);
     client->shared->frames |= version >= CURL_HTTP_VERSION_2_0;

@@ -112,38 +112,81 @@ int lite_columns_own(struct lite_sink *sink, const struct lite_table *table, str
     return out->failed ? cdc_error_memory(error) : 0;
 }
 
-static bool is_listed(const struct cdc_buf *names, const char *column)
+/* 1, 0 or -1. */
+static int is_listed(const struct cdc_buf *names, const char *column, struct cdc_error *error)
 {
     struct cdc_json_iter iter;
     struct cdc_span item;
 
     for (cdc_json_iter_begin(&iter, cdc_span(names->data, names->len)); cdc_json_next_element(&iter, &item);) {
         char *name = cdc_json_text(cdc_json_string_raw(item), NULL);
-        bool same = name == NULL || sqlite3_stricmp(name, column) == 0; /* without memory nothing is refused */
+        if (name == NULL)
+            return cdc_error_memory(error);
+        bool same = sqlite3_stricmp(name, column) == 0;
         free(name);
         if (same)
-            return true;
+            return 1;
     }
-    return false;
+    return 0;
 }
 
-int lite_columns_check_own(struct lite_sink *sink, const struct lite_table *table, const unsigned char *there,
-                           struct cdc_error *error)
+static int is_own(const struct lite_sink *sink, const struct lite_table *table, const char *column,
+                  struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table \"%s\": the source has a column \"%s\" now, and somebody has added one of that name here",
+                  table->source.target, column);
+    return cdc_error_hint(error, "ALTER TABLE ... RENAME COLUMN or DROP COLUMN in %s, and start again", sink->db.path);
+}
+
+/* Made again it would be NULL in the rows that are here, whatever they have at the source. */
+static int is_missing(const struct lite_sink *sink, const struct lite_table *table, const char *column,
+                      struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table \"%s\": somebody has dropped column \"%s\" here, which the source has, with its values",
+                  table->source.target, column);
+    return cdc_error_hint(error,
+                          "leave it out with cdc-filter --drop-columns; or ALTER TABLE ... ADD COLUMN in %s, and read "
+                          "the table again (cdc-snapshot --again)",
+                          sink->db.path);
+}
+
+/* Has the list a name that neither the source has any more nor the table? Should the source get a column of that name again, it is a new one. */
+static bool has_forgotten(struct lite_sink *sink, const struct lite_table *table, const struct cdc_buf *names)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span item;
+    bool found = false;
+
+    for (cdc_json_iter_begin(&iter, cdc_span(names->data, names->len));
+         !found && cdc_json_next_element(&iter, &item);) {
+        char *name = cdc_json_text(cdc_json_string_raw(item), NULL);
+        found = name != NULL && !is_wanted(table, name) && !is_there(sink, table->source.target, name);
+        free(name);
+    }
+    return found;
+}
+
+int lite_columns_check(struct lite_sink *sink, const struct lite_table *table, const unsigned char *there,
+                       struct cdc_error *error)
 {
     struct cdc_buf names = CDC_BUF_INIT;
     int result = read_names(sink, table->source.target, &names, error);
 
-    /* A copy of an earlier version may have no list. */
+    /* A copy of an earlier version may have no list. The end of a read brings all values. */
     for (size_t i = 0; result == 0 && names.len > 0 && i < table->source.n_columns; i++) {
         const char *column = table->source.columns[i].name;
-        if (!there[i] || is_listed(&names, column))
-            continue;
-        cdc_error_set(error, CDC_EXIT_CONFIG,
-                      "table \"%s\": the source has a column \"%s\" now, and somebody has added one of that name here",
-                      table->source.target, column);
-        result =
-            cdc_error_hint(error, "ALTER TABLE ... RENAME COLUMN or DROP COLUMN in %s, and start again", sink->db.path);
+        int listed = is_listed(&names, column, error);
+        if (listed < 0)
+            result = -1;
+        else if (there[i] && listed == 0)
+            result = is_own(sink, table, column, error);
+        else if (!there[i] && listed == 1 && !lite_reads_is_open(table))
+            result = is_missing(sink, table, column, error);
     }
+    if (result == 0 && names.len > 0 && has_forgotten(sink, table, &names))
+        result = lite_columns_remember(sink, table, error);
     cdc_buf_free(&names);
     return result;
 }

@@ -264,9 +264,10 @@ int lite_remake_table(struct lite_sink *sink, struct lite_table *table, const un
                       struct cdc_error *error);
 
 /* -- columns.c: which columns of a table come from the source, in cdc_columns; the others are somebody's own -- */
-/* there: which columns of the definition the copy has. CONFIG where one of them is somebody's own: its values would pass for the source's. */
-int lite_columns_check_own(struct lite_sink *sink, const struct lite_table *table, const unsigned char *there,
-                           struct cdc_error *error);
+/* there: which columns of the definition the copy has. CONFIG where one of them is somebody's own: its values would pass for the source's;
+ * and where one is missing that the copy had: it would be NULL. */
+int lite_columns_check(struct lite_sink *sink, const struct lite_table *table, const unsigned char *there,
+                       struct cdc_error *error);
 /* Those of the definition do from now on. */
 int lite_columns_remember(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
 /* Appends the names of those that the source does not have any more and the table still has, a NUL after each. */

@@ -348,7 +348,7 @@ int lite_table_fit(struct lite_sink *sink, struct lite_table *table, struct cdc_
     if (difference.there == NULL)
         cdc_error_memory(error);
     else if (lite_aside_end(sink, error) == 0 && compare(sink, table, table->source.target, &difference, error) == 0 &&
-             lite_columns_check_own(sink, table, difference.there, error) == 0 &&
+             lite_columns_check(sink, table, difference.there, error) == 0 &&
              add_columns(sink, table, &difference, error) == 0)
         result = !difference.rebuild ? 0 : lite_rebuild_table(sink, table, error);
     free(difference.there);
