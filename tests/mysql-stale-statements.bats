@@ -178,3 +178,22 @@ copied() { [ "$(copy "select count(*) from t where id = $1" 2>/dev/null)" = 1 ];
     runs
     harmless "alter table t modify c varchar(40), add key (c); insert into t values (5, 'x')" t
 }
+
+# As in a rolling upgrade of schemas: each server by itself.
+@test "a column that a statement out of the log adds while the stream reads: the table is read again" {
+    local line
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    msql "create table t (id int primary key, a int); insert into t values (1, 1)"
+    runs
+    spawn_line "$(line)"
+    line=$SPAWNED
+    msql "insert into t values (2, 2)"
+    wait_until -t 90 copied 2
+    msql "set sql_log_bin = 0; alter table t add c int not null default 7; set sql_log_bin = 1; insert into t values (3, 3, 3)"
+    wait_until -t 90 copied 3
+    kill -TERM "$(member "$line" mysql-binlog)"
+    wait_until -t 90 gone "$line"
+    runs
+    equal t
+}
