@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Statements that change rows, columns or tables at large, as a pipeline meets them over the years: what must be read again for them,
 # and what need not be.
-# takes: 40 s
+# takes: 45 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
@@ -154,3 +154,46 @@ dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.of
     MYSQL_DATABASE='' msql "drop database $NAME"
 }
 copied() { [ "$(copy "select count(*) from t where id = $1" 2>/dev/null)" = 1 ]; }
+
+# The texts are UTF-8 that came by a session of latin1; by way of `binary` they become what they were meant to be.
+@test "texts that become bytes by the table's default charset, and texts again by another: read again, whatever it is by now" {
+    local through="alter table t default charset binary; alter table t modify c varchar(20); alter table t default charset utf8mb4; alter table t modify c varchar(30)"
+    local metadata
+    for metadata in FULL MINIMAL; do
+        METADATA=$metadata
+        MYSQL_DATABASE='' msql "set global binlog_row_metadata = $metadata"
+        msql "drop table if exists t; create table t (id int primary key, c varchar(10)) charset latin1; insert into t values (1, 'Ã¤'), (2, 'b')"
+        runs
+        msql "insert into t values (3, 'Ã¶')"
+        runs
+        stale "insert into t values (4, 'Ã¼'); $through" t
+        is "the text" ä "$(copy 'select c from t where id = 1')"
+    done
+    # The first of them is in no log any more when the others are read.
+    msql "drop table t; create table t (id int primary key, c varchar(10)) charset latin1; insert into t values (1, 'Ã¤'); alter table t default charset binary"
+    runs
+    stale "insert into t values (4, 'Ã¼'); ${through#*;}" t
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    runs
+    harmless "alter table t modify c varchar(40), add key (c); insert into t values (5, 'x')" t
+}
+
+# As in a rolling upgrade of schemas: each server by itself.
+@test "a column that a statement out of the log adds while the stream reads: the table is read again" {
+    local line
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    msql "create table t (id int primary key, a int); insert into t values (1, 1)"
+    runs
+    spawn_line "$(line)"
+    line=$SPAWNED
+    msql "insert into t values (2, 2)"
+    wait_until -t 90 copied 2
+    msql "set sql_log_bin = 0; alter table t add c int not null default 7; set sql_log_bin = 1; insert into t values (3, 3, 3)"
+    wait_until -t 90 copied 3
+    kill -TERM "$(member "$line" mysql-binlog)"
+    wait_until -t 90 gone "$line"
+    runs
+    equal t
+}

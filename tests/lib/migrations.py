@@ -320,8 +320,10 @@ def fresh_copy(server, folder, number):
 
 
 def rows_of(path, table, columns):
+    """A column that no row has shown yet is NULL: SQLite would take its name in quotes for a text."""
+    has = columns_of(path, table)
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        names = ", ".join('"' + c + '"' for c in columns)
+        names = ", ".join('"' + c + '"' if c in has else "null" for c in columns)
         return sorted(database.execute(f'select {names} from "{table}"'), key=repr)
 
 

@@ -419,6 +419,20 @@ static void test_difference(void)
     check(my_copies_difference(&before, &after) && strstr(my_copies_difference(&before, &after), "key"), "another key");
     const struct my_table shorter = table_of(now, 1);
     check(my_copies_difference(&before, &shorter) && strstr(my_copies_difference(&before, &shorter), "key"), "none");
+    /* As the log names them, with the bytes of the first TABLE_MAP while no statement has named the table. */
+    struct my_column named[] = {old[0], old[1]};
+    struct my_table was = table_of(named, 2), is = table_of(now, 2);
+    now[0] = old[0];
+    now[1] = old[1];
+    was.has_names = is.has_names = true;
+    was.body.len = 1;
+    check(!my_copies_difference(&was, &is), "the same columns");
+    now[1].name = (char *)(uintptr_t) "c";
+    check(my_copies_difference(&was, &is) && strstr(my_copies_difference(&was, &is), "not in the log"), "another name");
+    is.n_columns = 1;
+    check(my_copies_difference(&was, &is) && strstr(my_copies_difference(&was, &is), "not in the log"), "one less");
+    was.body.len = 0;
+    check(!my_copies_difference(&was, &is), "a statement has named the table");
 }
 
 /* No MODIFY among them: where there is no memory for its column's name, the table is taken for changed. */

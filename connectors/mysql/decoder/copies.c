@@ -330,8 +330,24 @@ static size_t count_key(const struct my_table *table)
     return n;
 }
 
+/* The log names the columns, and no statement in it has named the table in between. */
+static bool was_altered_unseen(const struct my_table *old, const struct my_table *table)
+{
+    if (old->body.len == 0 || !old->has_names || !table->has_names)
+        return false;
+    if (old->n_columns != table->n_columns)
+        return true;
+    for (size_t i = 0; i < old->n_columns; i++)
+        if (!old->columns[i].hidden && !table->columns[i].hidden &&
+            strcmp(old->columns[i].name, table->columns[i].name) != 0)
+            return true;
+    return false;
+}
+
 const char *my_copies_difference(const struct my_table *old, const struct my_table *table)
 {
+    if (was_altered_unseen(old, table))
+        return "a statement that is not in the log has given it other columns";
     bool same_key = count_key(old) == count_key(table);
     for (size_t i = 0; i < old->n_columns; i++) {
         const struct my_column *before = &old->columns[i], *column = before->hidden ? NULL : named(table, before->name);

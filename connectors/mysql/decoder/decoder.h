@@ -62,8 +62,8 @@ struct my_copy_ops {
     int (*keeps_key)(void *context, const char *db, const char *table, struct cdc_error *error);
     /* Has it generated columns now? 1, 0, -1. */
     int (*computes)(void *context, const char *db, const char *table, struct cdc_error *error);
-    /* May it be one of bytes where a statement has given it the table's default charset: is that `binary` now, or the column's? 1, 0,
-     * -1. */
+    /* May it be one of bytes where a statement has given it the table's default charset: is that `binary` now, or the column's, or may it
+     * have been then? 1, 0, -1. */
     int (*may_be_bytes)(void *context, const char *db, const char *table, const char *column, struct cdc_error *error);
     /* The type of a column before the transaction at hand, as information_schema had it, to be freed; NULL: not known. */
     char *(*type_of)(void *context, const char *db, const char *table, const char *column, bool *nullable);

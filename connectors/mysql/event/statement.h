@@ -49,6 +49,8 @@ bool my_statement_names(struct cdc_span sql, struct cdc_span name);
 /* Does it leave the columns of every table as they are: their names, order and types, what else information_schema says of them, and
  * which are the key? Rows may come or go. May be false wrongly, is never true wrongly. */
 bool my_statement_keeps_columns(struct cdc_span sql);
+/* May it give a table or a column another charset or collation? May be true too often, is never false wrongly. */
+bool my_statement_names_charset(struct cdc_span sql);
 /* *sql: the statement in UTF-8, in text (whose content it replaces); where it cannot be converted, as it is. BORROWED. -1: out of
  * memory, since names in another charset would be those of other tables. */
 int my_statement_text(const struct my_event_query *query, struct cdc_buf *text, struct cdc_span *sql,

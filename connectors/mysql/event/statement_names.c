@@ -88,6 +88,16 @@ bool my_statement_names(struct cdc_span sql, struct cdc_span name)
     return lexer.broken; /* what was taken for a string or a comment may be none */
 }
 
+bool my_statement_names_charset(struct cdc_span sql)
+{
+    static const char *const words[] = {"charset", "character", "collate", "ascii",
+                                        "unicode", "national",  "nchar",   "nvarchar"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (found_anywhere(sql, cdc_span_text(words[i])))
+            return true;
+    return false;
+}
+
 /* -- accounts --------------------------------------------------------------------------- */
 
 static bool any_word_of_accounts(struct cdc_span sql)

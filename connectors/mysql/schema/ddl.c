@@ -23,7 +23,8 @@ static int keep(struct my_ddl_list *list, const struct my_event_query *query, co
     struct cdc_buf text = CDC_BUF_INIT;
     struct cdc_span sql;
     int status = my_statement_text(query, &text, &sql, error);
-    if (status == 0 && my_statement_keeps_columns(sql)) {
+    bool keeps_columns = status == 0 && my_statement_keeps_columns(sql);
+    if (keeps_columns && !my_statement_names_charset(sql)) {
         cdc_buf_free(&text);
         return 0;
     }
@@ -38,7 +39,7 @@ static int keep(struct my_ddl_list *list, const struct my_event_query *query, co
     }
     list->items = items;
     list->bytes += sql.n;
-    items[list->n++] = (struct my_ddl){copy, sql.n, *coord};
+    items[list->n++] = (struct my_ddl){copy, sql.n, keeps_columns, *coord};
     return 0;
 }
 
@@ -71,11 +72,25 @@ void my_ddl_forget(struct my_ddl_list *list, const struct my_coord *coord)
     list->n = kept;
 }
 
+static bool names(const struct my_ddl *ddl, const char *table, const struct my_coord *coord)
+{
+    return my_coord_compare(&ddl->coord, coord) > 0 &&
+           my_statement_names(cdc_span(ddl->sql, ddl->n), cdc_span_text(table));
+}
+
 bool my_ddl_names(const struct my_ddl_list *list, const char *table, const struct my_coord *coord)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (my_coord_compare(&list->items[i].coord, coord) > 0 &&
-            my_statement_names(cdc_span(list->items[i].sql, list->items[i].n), cdc_span_text(table)))
+        if (!list->items[i].keeps_columns && names(&list->items[i], table, coord))
+            return true;
+    return false;
+}
+
+bool my_ddl_names_charset(const struct my_ddl_list *list, const char *table, const struct my_coord *coord)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (my_statement_names_charset(cdc_span(list->items[i].sql, list->items[i].n)) &&
+            names(&list->items[i], table, coord))
             return true;
     return false;
 }

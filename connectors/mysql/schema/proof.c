@@ -197,6 +197,26 @@ int my_schema_at(struct my_schema *schema, struct my_table *table, const struct 
     return result;
 }
 
+int my_schema_charset_changes(struct my_schema *schema, const char *table, const struct my_coord *coord,
+                              struct cdc_error *error)
+{
+    struct my_coord end;
+    char *gtids = NULL;
+    if (!coord->file[0] || coord->position > UINT32_MAX)
+        return 1;
+    MYSQL *sql = my_session_sql(schema->settings.session, error);
+    int result = sql ? my_server_end(sql, &schema->settings.session->server, &end, &gtids, error) : -1;
+    free(gtids);
+    if (result == 0)
+        result = my_schema_search(schema, coord, &end, error);
+    if (result == 0)
+        return my_ddl_names_charset(&schema->ddl, table, coord);
+    if (cdc_error_is_transient(error) || error->status == CDC_EXIT_INTERNAL)
+        return -1;
+    cdc_error_clear(error);
+    return 1;
+}
+
 /* MySQL: names of types and what is generated, which no value depends on. They are of now; where the table has other columns
  * by now, the log's own words are enough. */
 static int describe_mysql(struct my_schema *schema, struct my_table *table, struct cdc_error *error)

@@ -90,7 +90,8 @@ static int close_gap(struct my_schema *schema, const struct my_schema_start *sta
         return 0;
     }
     for (size_t i = 0; i < schema->ddl.n; i++)
-        my_history_forget(schema->history, cdc_span(schema->ddl.items[i].sql, schema->ddl.items[i].n));
+        if (!schema->ddl.items[i].keeps_columns)
+            my_history_forget(schema->history, cdc_span(schema->ddl.items[i].sql, schema->ddl.items[i].n));
     return 1;
 }
 

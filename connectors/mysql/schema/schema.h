@@ -62,6 +62,10 @@ void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct my_
  * the last chance. */
 int my_schema_prefetch_if_due(struct my_schema *schema, const struct my_coord *coord, struct my_point point, bool now,
                               struct cdc_error *error);
+/* May a statement between there and the end of the log change a charset of that table, so that what it is now says nothing of
+ * then? What it is now is asked for before. Where the log cannot be searched it may. 1, 0, -1. */
+int my_schema_charset_changes(struct my_schema *schema, const char *table, const struct my_coord *coord,
+                              struct cdc_error *error);
 /* Makes durable what has changed: before any line after a DDL statement goes out. */
 int my_schema_save(struct my_schema *schema, const struct my_coord *coord, struct my_point point,
                    struct cdc_error *error);

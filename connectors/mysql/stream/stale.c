@@ -571,7 +571,10 @@ static int may_be_bytes(void *source, const char *db, const char *table, const c
 {
     struct my_stream *stream = source;
     MYSQL *sql = my_session_sql(&stream->session, error);
-    return sql ? my_catalog_may_be_bytes(sql, db, table, column, error) : -1;
+    int may_be = sql ? my_catalog_may_be_bytes(sql, db, table, column, error) : -1;
+    if (may_be != 0)
+        return may_be;
+    return my_schema_charset_changes(stream->schema, table, my_decoder_coord(stream->decoder), error);
 }
 
 static char *type_of(void *source, const char *db, const char *table, const char *column, bool *nullable)
