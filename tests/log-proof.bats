@@ -375,7 +375,11 @@ purge_ended() {
     # The offset file may be of the first three lines alone: append takes what it has read, and the row is in the others.
     lines_are() { [ "$(verify -q "$LOG" 2>/dev/null | jq -r .lines)" = "$1" ]; }
     wait_until lines_are 6
+    # What the dry run counts is what the real one does.
+    found 75 '1 lines more are in the segment that is being written to' t cdc-log purge -n "$LOG" --table users --key '{"id":3}'
+    is "found and left" "0 1" "$(jq -r '"\(.found) \(.left)"' "$DIR/out")"
     found 75 '1 lines more are in the segment that is being written to' t cdc-log purge "$LOG" --table users --key '{"id":3}'
+    is "purged and left" "0 1" "$(jq -r '"\(.purged) \(.left)"' "$DIR/out")"
     local i
     for i in 1 2 3; do spawn_line "exec cdc-log read -q '$LOG' --follow --max-events 7500 >'$DIR/read$i' 2>'$DIR/read$i.err'"; done
     sed -n '7,$p' "$DIR/in" >&5 &

@@ -16,6 +16,13 @@ lines() { python3 "$LIB/log-lines.py" "$@"; }
 append() { t cdc-log append -q "$@"; }
 logread() { t cdc-log read -q "$@"; }
 # The files of the segments, of one kind, in their order.
+crc32c() { python3 -c 'import sys
+crc = 0xffffffff
+for byte in sys.stdin.buffer.read():
+    crc ^= byte
+    for _ in range(8):
+        crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+print(f"{crc ^ 0xffffffff:08x}")'; }
 files() { find "$L" -name "0*.$1" | sort; }
 small=(--segment-bytes 20K --batch-bytes 5K)
 
@@ -129,18 +136,22 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     done
 }
 
-@test "a bit that flips in the schema lines before a segment is 78, also of verify; repair leaves them out" {
+@test "a bit that flips in the schema lines before a segment, or their file that is gone or another segment's, is 78, also of verify; repair makes them again" {
     local file n size begin
     lines 60 >"$DIR/in"
     append "${small[@]}" --segment-bytes 8K "$L" <"$DIR/in"
     file=$(basename "$(files schemas | sed -n 2p)")
     begin=$((10#${file%.*}))
     size=$(stat -c %s "$L/$file")
-    for n in 0 $((RANDOM % size)) $((RANDOM % size)) $((size - 1)) cut; do
+    for n in 0 $((RANDOM % size)) $((RANDOM % size)) $((size - 1)) cut gone other; do
         rm -rf "$DIR/bad" "$DIR/good"
         cp -r "$L" "$DIR/bad"
         chmod -R u+w "$DIR/bad"
-        if [ "$n" = cut ]; then
+        if [ "$n" = gone ]; then
+            rm "$DIR/bad/$file"
+        elif [ "$n" = other ]; then
+            printf '{"schemas":0,"c":"%s"}\n' "$(printf '{"schemas":0' | crc32c)" >"$DIR/bad/$file"
+        elif [ "$n" = cut ]; then
             truncate -s $((RANDOM % (size - 1) + 1)) "$DIR/bad/$file"
         else
             python3 -c 'import sys; p, n = sys.argv[1], int(sys.argv[2]); b = bytearray(open(p, "rb").read()); b[n] ^= 1 << (n % 8); open(p, "wb").write(b)' "$DIR/bad/$file" "$n"
@@ -150,10 +161,28 @@ small=(--segment-bytes 20K --batch-bytes 5K)
         run -78 t cdc-log verify -q "$DIR/bad"
         logread "$DIR/bad" | cmp - "$DIR/in"
         t cdc-log repair -q "$DIR/bad" "$DIR/good" 2>/dev/null
-        logread --from "@$begin" "$DIR/good" | cmp - <(tail -c +$((begin + 1)) "$DIR/in")
+        cmp "$L/$file" "$DIR/good/$file"
+        logread --from "@$begin" "$DIR/good" | cmp - <(logread --from "@$begin" "$L")
         append "$DIR/good" <"$DIR/in"
         t cdc-log verify -q "$DIR/good" >/dev/null
     done
+}
+
+@test "repair of a trimmed log whose first schema lines are gone: nobody knows them, it says so, and the copy is whole" {
+    local file
+    lines 60 >"$DIR/in"
+    append "${small[@]}" --segment-bytes 8K "$L" <"$DIR/in"
+    t cdc-log compact -q "$L"
+    t cdc-log trim -q --retain-bytes 10K "$L"
+    file=$(files schemas | head -1)
+    [ "$(basename "$(files idx | head -1)" .idx)" = "$(basename "$file" .schemas)" ]
+    rm -f "$file"
+    run -78 t cdc-log verify -q "$L"
+    run -0 --separate-stderr t cdc-log repair "$L" "$DIR/good"
+    [[ $stderr == *"are missing: they are left out"* ]]
+    t cdc-log verify -q "$DIR/good" >/dev/null
+    logread --from earliest "$DIR/good" | cmp - <(tail -c +$((10#$(basename "$file" .schemas) + 1)) "$DIR/in")
+    append "$DIR/good" <"$DIR/in"
 }
 
 @test "a segment that is missing, and two that overlap: 78 before the first line; repair takes what is before it" {

@@ -24,11 +24,14 @@ struct repair {
     uint64_t end;                  /* what is good of the log */
     unsigned char chain[LOG_HASH]; /* after it */
     bool has_chain;
+    bool lacks_schemas;   /* of the segment in hand nobody knows the schema lines before it */
     struct cdc_error why; /* what ended it; status 0: nothing */
 };
 
-/* Copies the first n bytes, or all of them, durably. 0 or -1; a file that is not there is none. */
-static int copy_file(struct repair *repair, const char *name, uint64_t n, unsigned mode, struct cdc_error *error)
+/* Copies the bytes from skip up to n, or to the end, durably, after what is to be in place of the skipped ones. 0 or -1; a file that
+ * is not there is none. */
+static int copy_file_after(struct repair *repair, const char *name, struct cdc_span first, uint64_t skip, uint64_t n,
+                           unsigned mode, struct cdc_error *error)
 {
     struct cdc_error ignored = {0};
     struct cdc_buf block = CDC_BUF_INIT;
@@ -39,6 +42,9 @@ static int copy_file(struct repair *repair, const char *name, uint64_t n, unsign
     int to = log_file_open(&repair->to, name, O_WRONLY | O_CREAT | O_EXCL, error);
     if (to < 0 || !cdc_buf_room(&block, COPY_SIZE))
         result = -1;
+    if (result == 0 && (lseek(from, (off_t)skip, SEEK_SET) < 0 || cdc_file_write(to, first.p, first.n) != 0))
+        result = log_file_error(&repair->to, "write", name, error);
+    n -= skip < n ? skip : n;
     while (result == 0 && n > 0) {
         ssize_t got = read(from, block.data, n < COPY_SIZE ? (size_t)n : COPY_SIZE);
         if (got < 0)
@@ -58,11 +64,41 @@ static int copy_file(struct repair *repair, const char *name, uint64_t n, unsign
     return result;
 }
 
+static int copy_file(struct repair *repair, const char *name, uint64_t n, unsigned mode, struct cdc_error *error)
+{
+    return copy_file_after(repair, name, cdc_span("", 0), 0, n, mode, error);
+}
+
 static int copy_part(struct repair *repair, enum log_kind kind, uint64_t byte, uint64_t n, unsigned mode,
                      struct cdc_error *error)
 {
     char name[LOG_NAME_SIZE];
     return copy_file(repair, log_name_make(name, kind, byte), n, mode, error);
+}
+
+/* Where the schema lines before it are lost, it does not say that they are there. */
+static int copy_journal(struct repair *repair, uint64_t start, uint64_t n, unsigned mode, struct cdc_error *error)
+{
+    char name[LOG_NAME_SIZE];
+    struct log_index index;
+    struct log_commit first;
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    if (!repair->lacks_schemas)
+        return copy_part(repair, LOG_INDEX, start, n, mode, error);
+    if (log_index_open(&index, &repair->from, LOG_INDEX, start, error) != 0)
+        return -1;
+    int result = log_index_next(&index, &first, error) == 1 ? 0 : -1;
+    if (result == 0) {
+        first.schemas = 0;
+        log_commit_append(&text, &first);
+        result = text.failed ? cdc_error_memory(error)
+                             : copy_file_after(repair, log_name_make(name, LOG_INDEX, start),
+                                               cdc_span(text.data, text.len), index.offset, n, mode, error);
+    }
+    log_index_close(&index);
+    cdc_buf_free(&text);
+    return result;
 }
 
 /* What is good of a segment. */
@@ -146,7 +182,7 @@ static int copy_good_part(struct repair *repair, const struct log_segment *segme
         (void)unlinkat(repair->to.fd, name, 0);
         return 0;
     }
-    return result == 0 && copy_part(repair, LOG_INDEX, segment->start, good.journal, 0600, error) == 0
+    return result == 0 && copy_journal(repair, segment->start, good.journal, 0600, error) == 0
                ? copy_part(repair, LOG_SALTS, segment->start, good.lines * LOG_SALT, 0600, error)
                : -1;
 }
@@ -158,7 +194,7 @@ static int copy_whole(struct repair *repair, const struct log_segment *segment, 
 
     return copy_part(repair, segment->plain ? LOG_PLAIN : LOG_PACKED, segment->start, UINT64_MAX, mode, error) == 0 &&
                    copy_part(repair, LOG_SALTS, segment->start, UINT64_MAX, mode, error) == 0
-               ? copy_part(repair, LOG_INDEX, segment->start, UINT64_MAX, mode, error)
+               ? copy_journal(repair, segment->start, UINT64_MAX, mode, error)
                : -1;
 }
 
@@ -190,18 +226,67 @@ static int copy_segment(struct repair *repair, const struct log_segment *segment
     return copy_whole(repair, segment, newest, error);
 }
 
-/* Without them the segment is as good; who begins within it is not told what the tables were. */
-static int copy_schemas(struct repair *repair, uint64_t start, struct cdc_error *error)
+/* By the lines of the segments before, as far as these are in the copy, and the newest file that is good. 1; 0: nobody knows; -1. */
+static int gather_schemas(struct repair *repair, size_t i, struct log_schemas *schemas, struct cdc_error *error)
 {
+    const struct log_folder *from = &repair->from;
+    size_t first = i;
+    bool found = false;
+
+    while (!found && first > 0) {
+        struct cdc_error why = {0};
+        found = log_schemas_load(schemas, &repair->to, from->segments[--first].start, &why) == 0;
+    }
+    /* Of the first one without a file nothing says that there were none before it, if the log was trimmed. */
+    if (!found || (schemas->n == 0 && from->segments[first].start > 0))
+        return 0;
+    for (; first < i; first++)
+        if (log_schemas_read(schemas, &repair->to, from->segments[first].start, from->segments[first + 1].start,
+                             error) != 0)
+            return -1;
+    return 1;
+}
+
+static int write_schemas(struct repair *repair, uint64_t start, const struct log_schemas *schemas,
+                         struct cdc_error *error)
+{
+    char name[LOG_NAME_SIZE];
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    if (schemas->n == 0)
+        return 0;
+    log_schemas_append_file(&text, schemas);
+    int fd = text.failed ? cdc_error_memory(error)
+                         : log_file_open(&repair->to, log_name_make(name, LOG_SCHEMAS, start),
+                                         O_WRONLY | O_CREAT | O_EXCL, error);
+    int result = fd < 0 ? -1 : 0;
+    if (fd >= 0 && (cdc_file_write(fd, text.data, text.len) != 0 || fchmod(fd, 0400) != 0 || fsync(fd) != 0))
+        result = log_file_error(&repair->to, "write", name, error);
+    if (fd >= 0)
+        close(fd);
+    cdc_buf_free(&text);
+    return result;
+}
+
+/* Without them the segment is as good; where nobody knows them, who begins within it is not told what the tables were. */
+static int copy_schemas(struct repair *repair, size_t i, struct cdc_error *error)
+{
+    uint64_t start = repair->from.segments[i].start;
     struct log_schemas schemas = {.items = NULL};
     struct cdc_error why = {0};
     bool good = log_schemas_load(&schemas, &repair->from, start, &why) == 0;
 
     log_schemas_free(&schemas);
+    repair->lacks_schemas = false;
     if (good)
         return copy_part(repair, LOG_SCHEMAS, start, UINT64_MAX, 0400, error);
-    cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "%s: they are left out", why.text);
-    return 0;
+    int known = gather_schemas(repair, i, &schemas, error);
+    int result = known > 0 ? write_schemas(repair, start, &schemas, error) : known;
+    log_schemas_free(&schemas);
+    repair->lacks_schemas = known == 0;
+    cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "%s: they are %s", why.text,
+                  known > 0 ? "made again from the lines before it" : "left out");
+    return result;
 }
 
 static int copy_segments(struct repair *repair, struct cdc_error *error)
@@ -217,8 +302,7 @@ static int copy_segments(struct repair *repair, struct cdc_error *error)
                                  repair->end),
                    0;
         const struct log_segment segment = from->segments[i]; /* whoever meets a missing file lists the folder anew */
-        if (copy_schemas(repair, segment.start, error) != 0 ||
-            copy_segment(repair, &segment, i + 1 == from->n, error) != 0)
+        if (copy_schemas(repair, i, error) != 0 || copy_segment(repair, &segment, i + 1 == from->n, error) != 0)
             return -1;
     }
     return 0;

@@ -32,6 +32,7 @@ struct rebuild {
     uint64_t begin, good; /* of the batch; after the last line that ends one */
     uint64_t until;       /* the second pass ends there */
     uint64_t lines;
+    uint64_t schemas; /* in the file beside it */
 };
 
 static int know(void *context, const char *name, const struct cdc_offset *offset, struct cdc_error *error)
@@ -156,6 +157,7 @@ static int begin(struct rebuild *rebuild, const struct log_segment *segment, str
     struct log_commit first = {.kind = LOG_SEGMENT_LINE,
                                .end = segment->start,
                                .log = cdc_span_text(rebuild->writer->folder.id),
+                               .schemas = rebuild->schemas,
                                .at = before};
 
     memcpy(first.chain, chain, LOG_HASH);
@@ -195,6 +197,16 @@ static int run(struct rebuild *rebuild, const struct log_segment *segment, struc
     return result;
 }
 
+static int count_schemas(struct rebuild *rebuild, uint64_t start, struct cdc_error *error)
+{
+    struct log_schemas schemas = {.items = NULL};
+    int result = log_schemas_load(&schemas, &rebuild->writer->folder, start, error);
+
+    rebuild->schemas = schemas.n;
+    log_schemas_free(&schemas);
+    return result;
+}
+
 static int save(struct rebuild *rebuild, uint64_t start, struct cdc_error *error)
 {
     char *path = NULL, name[LOG_NAME_SIZE];
@@ -219,7 +231,9 @@ int log_writer_rebuild(struct log_writer *writer, const struct log_segment *segm
     }
     int64_t now = cdc_clock_wall_ms();
     writer->ts = now > writer->ts ? now : writer->ts;
-    int result = run(&rebuild, segment, before, chain, error);
+    int result = count_schemas(&rebuild, segment->start, error);
+    if (result == 0)
+        result = run(&rebuild, segment, before, chain, error);
     if (result == 0)
         result = save(&rebuild, segment->start, error);
     if (result == 0)

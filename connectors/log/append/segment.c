@@ -105,6 +105,7 @@ int log_writer_new_segment(struct log_writer *writer, struct cdc_error *error)
     struct log_commit first = {.kind = LOG_SEGMENT_LINE,
                                .end = writer->end,
                                .log = cdc_span_text(writer->folder.id),
+                               .schemas = writer->schemas.n,
                                .at = cdc_span(writer->at.data, writer->at.len)};
 
     memcpy(first.chain, writer->committed.chain, LOG_HASH);

@@ -44,6 +44,8 @@ static bool parse_segment(struct log_commit *commit, struct cdc_span line)
 {
     commit->kind = LOG_SEGMENT_LINE;
     commit->log = cdc_json_member_raw(line, "log");
+    if (cdc_json_member(line, "schemas").p != NULL && !parse_count(line, "schemas", &commit->schemas))
+        return false;
     return parse_count(line, "segment", &commit->end) && commit->log.p != NULL &&
            log_hash_parse(commit->chain, cdc_json_member_raw(line, "prev"));
 }
@@ -140,6 +142,8 @@ static void append_head(struct cdc_buf *out, const struct log_commit *commit)
     if (commit->kind == LOG_SEGMENT_LINE) {
         cdc_buf_lit(out, "\",\"log\":\"");
         cdc_buf_span(out, commit->log);
+        if (commit->schemas > 0)
+            cdc_buf_printf(out, "\",\"schemas\":%" PRIu64, commit->schemas);
     }
 }
 
@@ -153,7 +157,7 @@ void log_commit_append(struct cdc_buf *out, const struct log_commit *commit)
     size_t begin = out->len;
 
     append_head(out, commit);
-    cdc_buf_lit(out, "\",\"at\":");
+    cdc_buf_text(out, commit->kind == LOG_SEGMENT_LINE && commit->schemas > 0 ? ",\"at\":" : "\",\"at\":");
     if (commit->at.n > 0)
         cdc_buf_span(out, commit->at);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The lines of a commit journal (DIR/<20 digits>.idx, cdc-log(5)). What has no valid line there does not exist:
  *
- *   {"segment":0,"prev":"…","log":"…","at":{…},"c":"…"}                     the first one
+ *   {"segment":0,"prev":"…","log":"…","schemas":N,"at":{…},"c":"…"}         the first one
  *   {"end":N,"n":N,"ts":ms,"crc":"…","chain":"…","at":{…},"c":"…"}          a group commit
  *   {"seal":N,"len":N,"n":N,"ts":ms,"sha256":"…","chain":"…","at":{…},"c":"…"}      the last one, once no more comes
  *
@@ -30,7 +30,9 @@ struct log_commit {
     struct cdc_span sha256;        /* of a seal: of the plain bytes, 64 digits */
     struct cdc_span sha256_was;
     struct cdc_span log; /* of a segment line: the log's id */
-    struct cdc_span at;  /* {"NAME":{"pos":…,"seq":…,"lines":…,"source":{…}}} of every source so far */
+    uint64_t
+        schemas; /* of a segment line: how many lines its .schemas file has, 0: there is none, or nothing says it */
+    struct cdc_span at; /* {"NAME":{"pos":…,"seq":…,"lines":…,"source":{…}}} of every source so far */
 };
 
 /* The spans BORROW the line, which is without its LF. 0, or -1 with CONFIG when it is damaged. */

@@ -149,7 +149,48 @@ static int damaged(const struct log_folder *folder, uint64_t start, struct cdc_e
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "the schema lines before segment %020" PRIu64 " of \"%s\" are damaged", start,
                   folder->path);
-    return cdc_error_hint(error, "restore the file from a copy; \"cdc-log repair\" leaves it out");
+    return cdc_error_hint(error, "restore the file from a copy; \"cdc-log repair\" makes it again");
+}
+
+/* How many the journal says there are; 0 where it does not say it, or is not there. */
+static int wanted_of(const struct log_folder *folder, uint64_t start, uint64_t *wanted, struct cdc_error *error)
+{
+    struct cdc_error why = {0};
+    struct log_index index;
+    struct log_commit first;
+
+    *wanted = 0;
+    if (log_index_open(&index, folder, LOG_INDEX, start, &why) != 0)
+        return errno == ENOENT ? 0 : (*error = why, -1);
+    int found = log_index_next(&index, &first, error);
+    if (found == 1 && first.kind == LOG_SEGMENT_LINE)
+        *wanted = first.schemas;
+    log_index_close(&index);
+    return found < 0 ? -1 : 0;
+}
+
+/* The file of another segment is whole as well. */
+static int check_number(const struct log_schemas *schemas, const struct log_folder *folder, uint64_t start,
+                        struct cdc_error *error)
+{
+    uint64_t wanted;
+
+    if (wanted_of(folder, start, &wanted, error) != 0)
+        return -1;
+    return wanted == 0 || wanted == schemas->n ? 0 : damaged(folder, start, error);
+}
+
+static int missing(const struct log_folder *folder, uint64_t start, struct cdc_error *error)
+{
+    uint64_t wanted;
+
+    if (wanted_of(folder, start, &wanted, error) != 0)
+        return -1;
+    if (wanted == 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the schema lines before segment %020" PRIu64 " of \"%s\" are missing", start,
+                  folder->path);
+    return cdc_error_hint(error, "restore the file from a copy; \"cdc-log repair\" makes it again");
 }
 
 int log_schemas_load(struct log_schemas *schemas, const struct log_folder *folder, uint64_t start,
@@ -161,7 +202,7 @@ int log_schemas_load(struct log_schemas *schemas, const struct log_folder *folde
     ssize_t n = 1;
 
     if (fd < 0 && errno == ENOENT)
-        return 0;
+        return why.status == CDC_EXIT_LOST ? 0 : missing(folder, start, error);
     if (fd < 0) {
         *error = why;
         return -1;
@@ -175,21 +216,28 @@ int log_schemas_load(struct log_schemas *schemas, const struct log_folder *folde
     if (result == 0)
         result = log_schemas_scan(schemas, cdc_span(text.data, text.len), error);
     cdc_buf_free(&text);
-    return result;
+    return result == 0 ? check_number(schemas, folder, start, error) : -1;
 }
 
 int log_schemas_before(struct log_schemas *schemas, struct log_folder *folder, uint64_t byte, struct cdc_error *error)
 {
     const struct log_segment *segment = log_folder_find(folder, byte);
+
+    if (segment == NULL)
+        return 0;
+    uint64_t start = segment->start;
+    return log_schemas_load(schemas, folder, start, error) == 0 ? log_schemas_read(schemas, folder, start, byte, error)
+                                                                : -1;
+}
+
+int log_schemas_read(struct log_schemas *schemas, struct log_folder *folder, uint64_t start, uint64_t byte,
+                     struct cdc_error *error)
+{
     struct cdc_buf lines = CDC_BUF_INIT;
     struct log_cursor cursor;
     int found = 1;
 
-    if (segment == NULL)
-        return 0;
-    if (log_schemas_load(schemas, folder, segment->start, error) != 0)
-        return -1;
-    log_cursor_open_segment(&cursor, folder, segment->start);
+    log_cursor_open_segment(&cursor, folder, start);
     while (found == 1 && cursor.at < byte) {
         found = log_cursor_read(&cursor, &lines, error);
         if (found != 1)

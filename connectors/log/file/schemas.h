@@ -28,11 +28,15 @@ void log_schemas_free(struct log_schemas *schemas);
 int log_schemas_note(struct log_schemas *schemas, const struct cdc_event *event, struct cdc_error *error);
 /* Adds all lines of whole lines that are in the text. 0 or -1. */
 int log_schemas_scan(struct log_schemas *schemas, struct cdc_span lines, struct cdc_error *error);
-/* Those before the segment that begins there; none where the file is not there. 0, or -1: CONFIG where it is damaged. */
+/* Those before the segment that begins there; none where there were none. 0, or -1: CONFIG where the file is damaged, or is
+ * missing and the journal says that it is there. */
 int log_schemas_load(struct log_schemas *schemas, const struct log_folder *folder, uint64_t start,
                      struct cdc_error *error);
 /* Those before that byte, which is the start of a line. 0 or -1. */
 int log_schemas_before(struct log_schemas *schemas, struct log_folder *folder, uint64_t byte, struct cdc_error *error);
+/* Adds those of the segment that begins at start, up to that byte of it. 0 or -1. */
+int log_schemas_read(struct log_schemas *schemas, struct log_folder *folder, uint64_t start, uint64_t byte,
+                     struct cdc_error *error);
 /* Appends their lines. */
 void log_schemas_append(struct cdc_buf *out, const struct log_schemas *schemas);
 /* The same with one more line, that has the CRC of all: what the file of a segment is. */

@@ -236,7 +236,7 @@ static int purge_round(struct purge *purge, struct cdc_error *error)
         return cdc_error_memory(error);
     int result = look(purge, found, &lines, error);
     if (result == 0 && purge->settings->dry_run)
-        purge->lines = lines + purge->active;
+        purge->lines = lines;
     else if (result == 0 && (lines == 0 || record(purge, "begin", lines, error) == 0))
         result = purge_segments(purge, found, error);
     else
@@ -265,12 +265,12 @@ static int tell(struct purge *purge, struct cdc_buf *report, struct cdc_error *e
     bool dry = purge->settings->dry_run;
 
     cdc_buf_printf(report, "{\"%s\":%" PRIu64 ",\"of_bases\":%" PRIu64 ",\"left\":%" PRIu64 "}\n",
-                   dry ? "found" : "purged", purge->lines, purge->of_bases, dry ? 0 : purge->active);
+                   dry ? "found" : "purged", purge->lines, purge->of_bases, purge->active);
     cdc_log_write(purge->settings->log, CDC_LOG_INFO, "%" PRIu64 " lines%s, and %" PRIu64 " of bases", purge->lines,
                   dry ? " would be purged" : " were purged", purge->of_bases);
     if (report->failed)
         return cdc_error_memory(error);
-    if (dry || purge->active == 0)
+    if (purge->active == 0)
         return 0;
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "%" PRIu64 " lines more are in the segment that is being written to",
                   purge->active);
