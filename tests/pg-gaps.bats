@@ -392,6 +392,10 @@ away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "ins
         "alter schema $NAME rename to x_$NAME" "insert into x_$NAME.t values (2)" "alter schema x_$NAME rename to $NAME"
     refused "changes of a selected table came for a while under the name \"away_$NAME\".\"t\", which is not selected" "for all tables" \
         "alter table $NAME.t set schema away_$NAME" "insert into away_$NAME.t values (2)" "alter table away_$NAME.t set schema $NAME"
+    # In the midst of a transaction: the lines before it come once.
+    sql "begin; insert into $NAME.u values (5); alter table $NAME.t rename to t_$NAME; insert into $NAME.t_$NAME values (6); alter table $NAME.t_$NAME rename to t; commit"
+    lines 78 -t "$NAME.t" -t "$NAME.u"
+    is "rows before it" "u 5" "$(rows)"
     sql "drop schema away_$NAME, root_$NAME cascade"
 }
 

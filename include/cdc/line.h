@@ -63,6 +63,8 @@ bool cdc_writer_is_pipe(const struct cdc_writer *writer);
 /* Writes what can be written now. 0, or -1: CDC_EXIT_IO; error->text is empty when the reader went away (EPIPE): leave
  * without a word. */
 int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error);
+/* The same of what stands before `end` in the buffer, which stays as it is: whoever is appending to it may take back what comes after. */
+int cdc_writer_flush_part(struct cdc_writer *writer, size_t end, struct cdc_error *error);
 /* Writes everything, waiting for the reader; returns 1 when a signal to stop came before that, else 0 or -1. */
 int cdc_writer_drain(struct cdc_writer *writer, const struct cdc_control *control, struct cdc_error *error);
 /* Writes what is left for at most `ms` milliseconds (-1: as long as it takes): 0; 1 when time was over, or a second

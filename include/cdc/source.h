@@ -47,6 +47,9 @@ struct cdc_source_ops {
      * sinks have stored everything, BORROWED until the next call; NULL: none that was not told before. cdc_source_run is given no acks
      * then. May be NULL itself. 0 or -1. */
     int (*acked)(void *source, const struct cdc_offset **offset, struct cdc_error *error);
+    /* While read or tick waits for the server: how much of out, from its beginning, are whole lines that it will not take back.
+     * May be NULL itself: what was there when it was called. */
+    size_t (*whole)(void *source);
 };
 
 enum cdc_confirm_mode {

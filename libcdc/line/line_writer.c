@@ -194,12 +194,12 @@ static void compact(struct cdc_writer *writer)
     cdc_buf_shrink(&writer->buf, KEEP_SIZE);
 }
 
-int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
+int cdc_writer_flush_part(struct cdc_writer *writer, size_t end, struct cdc_error *error)
 {
     if (writer->buf.failed)
         return cdc_error_memory(error);
-    while (writer->start < writer->buf.len) {
-        size_t n = write_limit(writer, writer->buf.len - writer->start);
+    while (writer->start < end) {
+        size_t n = write_limit(writer, end - writer->start);
         /* A descriptor that may block: asked first. A file never makes us wait for a reader. */
         if (writer->own_fd < 0 && !writer->file) {
             struct pollfd poller = {.fd = writer->fd, .events = POLLOUT};
@@ -218,6 +218,13 @@ int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
         writer->start += (size_t)done;
         writer->written += (uint64_t)done;
     }
+    return 0;
+}
+
+int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
+{
+    if (cdc_writer_flush_part(writer, writer->buf.len, error) != 0)
+        return -1;
     compact(writer);
     return 0;
 }

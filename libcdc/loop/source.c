@@ -53,6 +53,8 @@ struct source_loop {
     struct loop_report report;
     bool start_confirmed; /* the position that the run starts at is in our own file, and told */
     bool ended;           /* the source said so (END), or nothing came for long (idle_exit) */
+    bool appending;       /* the source may be: */
+    size_t held;          /* what was in the buffer before */
 };
 
 static int copy_text(char **target, const char *text)
@@ -234,6 +236,18 @@ static int check_reader(struct source_loop *loop, struct cdc_error *error)
     return 0;
 }
 
+/* What the source waits for may fail, and then it takes back what it has appended last, by its place in the buffer. */
+static size_t whole_lines(const struct source_loop *loop)
+{
+    return loop->ops->whole != NULL ? loop->ops->whole(loop->source) : loop->held;
+}
+
+static void begin_appending(struct source_loop *loop)
+{
+    loop->appending = true;
+    loop->held = cdc_writer_buf(loop->writer)->len;
+}
+
 /* control->waiting: lines that were read before the connection broke are whole, and the reader gets them meanwhile. What
  * fails here fails at the next flush as well, and is told there. */
 static void waiting(void *context, const char *what)
@@ -242,7 +256,8 @@ static void waiting(void *context, const char *what)
     struct cdc_error ignored = {0};
 
     if (loop->writer != NULL && !cdc_writer_buf(loop->writer)->failed)
-        (void)cdc_writer_flush(loop->writer, &ignored);
+        (void)(loop->appending ? cdc_writer_flush_part(loop->writer, whole_lines(loop), &ignored)
+                               : cdc_writer_flush(loop->writer, &ignored));
     loop->metrics->bytes_out = loop->writer != NULL ? cdc_writer_written(loop->writer) : 0;
     loop_report_waiting(&loop->report, what);
 }
@@ -308,7 +323,10 @@ static int tick(struct source_loop *loop, bool blocked, struct cdc_error *error)
         cdc_retry_success(&loop->retry);
     if (check_reader(loop, error) != 0)
         return -1;
-    return loop->ops->tick(loop->source, cdc_writer_buf(loop->writer), blocked, error);
+    begin_appending(loop);
+    int result = loop->ops->tick(loop->source, cdc_writer_buf(loop->writer), blocked, error);
+    loop->appending = false;
+    return result;
 }
 
 /* --idle-exit: only between transactions, and when all is written, so that the end is a clean one. */
@@ -378,7 +396,9 @@ static int stream(struct source_loop *loop, struct cdc_error *error)
             /* At least a block a turn: decoding goes on while the pipe takes its time, up to the high-water mark. */
             size_t limit = out->len - cdc_writer_pending(loop->writer) + HIGH_WATER + BLOCK;
             limit = limit < out->len + BLOCK ? out->len + BLOCK : limit;
+            begin_appending(loop);
             got = loop->ops->read(loop->source, out, limit, error);
+            loop->appending = false;
             /* Only data proves that the connection is good: a server that takes connections and drops them at once is
              * not asked every 100 ms. */
             if (got == CDC_SOURCE_MORE)

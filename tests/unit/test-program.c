@@ -292,6 +292,7 @@ static const struct cdc_source_ops fake_ops = {fake_connect,
                                                NULL,
                                                NULL,
                                                NULL,
+                                               NULL,
                                                NULL};
 
 static int opened;

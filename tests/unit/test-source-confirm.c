@@ -166,7 +166,8 @@ static bool fake_caught_up(void *source)
 static const struct cdc_source_ops ops = {fake_connect,  fake_disconnect, fake_descriptor,
                                           fake_read,     fake_tick,       fake_confirm,
                                           fake_boundary, fake_between,    NULL,
-                                          NULL,          fake_caught_up,  NULL};
+                                          NULL,          fake_caught_up,  NULL,
+                                          NULL};
 
 /* -- what a script does -- */
 

@@ -106,6 +106,7 @@ struct pg_stream {
     struct pg_hosts hosts; /* where to connect, once others of the URL have said that the position is lost */
     struct pgoutput *decoder;
     struct pg_spool *spool; /* NULL: no transaction is taken before its commit, or none any more in this run */
+    size_t whole;           /* of the output: lines before what is being decoded */
     bool unsure;            /* what it says cannot be told: to be connected anew, without it */
     bool has_from;
     struct cdc_offset from; /* where this connection began */

@@ -183,6 +183,7 @@ static int decode(struct pg_stream *stream, uint64_t place, const char *payload,
         return 0;
     }
     pgoutput_set_place(stream->decoder, place);
+    stream->whole = out->len;
     if (pgoutput_decode(stream->decoder, payload, length, out, error) < 0)
         return -1;
     if (payload[0] == 'C') {
@@ -332,6 +333,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
 {
     struct pg_stream *stream = source;
     size_t before = out->len;
+    stream->whole = before;
     if (stream->heal.done)
         return CDC_SOURCE_END;
     bool rows = pg_reading_has_rows(stream);
@@ -466,6 +468,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
 {
     struct pg_stream *stream = source;
     int64_t now = cdc_clock_ms();
+    stream->whole = out->len;
     if (!stream->replication || !stream->copying)
         return 0;
     if (stream->unsure && !stream->ended)
@@ -514,12 +517,19 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     return 0;
 }
 
+static size_t stream_whole(void *source)
+{
+    const struct pg_stream *stream = source;
+    return stream->whole;
+}
+
 const struct cdc_source_ops pg_stream_ops = {
     .connect = pg_stream_connect,
     .disconnect = pg_status_disconnect,
     .descriptor = stream_descriptor,
     .read = stream_read,
     .tick = stream_tick,
+    .whole = stream_whole,
     .confirm = stream_confirm,
     .boundary = stream_boundary,
     .state = stream_state,
