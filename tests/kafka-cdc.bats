@@ -99,6 +99,30 @@ heartbeat_at() { commit | sed 's/"op":"commit"/"op":"heartbeat"/'; }
     kafka_client_end
 }
 
+@test "a transaction of another writer that hangs is told of while it is waited for, without --until too" {
+    kafka_create "$TOPIC"
+    rows 1 1 >"$DIR/in"
+    load_lines "$DIR/in"
+    kafka_client_begin
+    kafka_client id "$TOPIC"
+    kafka_client begin
+    kafka_client send "$TOPIC" 0 - x
+    kafka_client flush
+    SEQ=300
+    rows 2 2 >"$DIR/in2"
+    load_lines "$DIR/in2"
+    spawn_line "kafka-cdc 'kafka://$KAFKA/$TOPIC' >'$DIR/out' 2>'$DIR/err'"
+    wait_until -t 60 file_matches "$DIR/err" "warning: topic $TOPIC, partition 0: waiting for the end of a transaction that is open since offset 4"
+    cmp "$DIR/in" "$DIR/out"
+    kafka_client abort
+    wait_for_lines "$DIR/out" 8
+    cat "$DIR/in" "$DIR/in2" | cmp - "$DIR/out"
+    kill "$(member "$SPAWNED" kafka-cdc)"
+    status_of "$SPAWNED"
+    kafka_client_end # what was started after it has its ends of the pipes as well
+    is "told once" 1 "$(grep -c 'waiting for the end' "$DIR/err")"
+}
+
 @test "a topic that was deleted, made again, cut, or is of another cluster: 79, and no line" {
     kafka_create "$TOPIC"
     rows 1 2 >"$DIR/in"
@@ -469,6 +493,21 @@ END
     is rows "$(ids "$DIR/in" "$DIR/in2")" "$(ids "$DIR/out")"
     kill "$(member "$follower" kafka-cdc)"
     status_of "$follower"
+}
+
+@test "a log of one partition that has several now is 78, since its lines would get other names; --order=partition goes on" {
+    kafka_create "$TOPIC"
+    rows 1 1 >"$DIR/in"
+    load_lines "$DIR/in"
+    kc --until=now --offset-file "$DIR/o" | cmp - "$DIR/in"
+    kafka_do grow "$TOPIC" 2
+    SEQ=500
+    rows 2 2 >"$DIR/in2"
+    wait_until load_lines "$DIR/in2" 1
+    run -78 --separate-stderr kc --until=now --offset-file "$DIR/o"
+    is "no line" "" "$output"
+    is "by the first one alone" "" "$(kc --until=now --offset-file "$DIR/o" --partitions 0)"
+    is "as partitions" "21 22 23" "$(kc --until=now --offset-file "$DIR/o" --order=partition | ids)"
 }
 
 @test "--from latest: the place is kept before the first record; a topic that is made again is told by what was before it" {

@@ -282,6 +282,15 @@ records() {
     run -79 sink --name "$N-t" --transactional-id "$N-new" --offset-file "$DIR/new.offset"
 }
 
+@test "a position that was removed from Kafka is 79, not one of before it" {
+    { users; rows 1 10; } >"$IN"
+    table_sink
+    kafka_do send __cdc_offsets 0 "$(kafka_read __cdc_offsets | jq -r --arg n "$N" 'select(.key | fromjson | .[1].name == $n) | .key' | tail -1)" -
+    rows 11 12 >>"$IN"
+    run -79 table_sink
+    is rows 10 "$(kafka_values "$N.public.t" | wc -l)"
+}
+
 @test "an offset file that is behind is brought up from Kafka; nothing comes twice" {
     { users; rows 1 10; } >"$IN"
     table_sink

@@ -58,6 +58,16 @@ struct kafka_place *kafka_places_add(struct kafka_places *places, const char *na
     return &items[places->n++];
 }
 
+void kafka_places_remove(struct kafka_places *places, const char *name)
+{
+    struct kafka_place *place = kafka_places_find(places, name);
+
+    if (place == NULL)
+        return;
+    free_place(place);
+    *place = places->items[--places->n];
+}
+
 int kafka_place_move(struct kafka_place *place, struct cdc_span pos, int64_t seq, struct cdc_error *error)
 {
     char *copy = cdc_span_copy(pos);

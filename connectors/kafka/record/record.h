@@ -164,6 +164,7 @@ void kafka_places_free(struct kafka_places *places);
 struct kafka_place *kafka_places_find(const struct kafka_places *places, const char *name);
 /* A new one, with pos "". NULL without memory. BORROWED until the next. */
 struct kafka_place *kafka_places_add(struct kafka_places *places, const char *name, struct cdc_error *error);
+void kafka_places_remove(struct kafka_places *places, const char *name);
 int kafka_place_move(struct kafka_place *place, struct cdc_span pos, int64_t seq, struct cdc_error *error);
 
 /* {"format":1,"tool":"cdc-sink-kafka","id":"cdc-shop","places":{"shop":{"pos":"...","seq":N,"offset":{...}}}}

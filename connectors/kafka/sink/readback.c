@@ -183,6 +183,8 @@ static int take_position(struct scan *scan, const rd_kafka_message_t *message, s
     int kind = kafka_position_read_key(cdc_span(message->key, message->key != NULL ? message->key_len : 0), &name, &id);
     int result = 0;
 
+    if (value_of(message).p == NULL && kind == 1 && places != NULL && strcmp(id, scan->sink->settings->id) == 0)
+        kafka_places_remove(places, name);
     if (value_of(message).p == NULL && kind != 3)
         kind = 0;
     if (kind == 3 && places != NULL && strcmp(id, scan->sink->settings->id) == 0)

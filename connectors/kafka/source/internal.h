@@ -45,6 +45,8 @@ struct part {
     bool at_end;            /* all that is committed was read */
     int64_t end;            /* offset where --until stops it; NOT_READ: none */
     int64_t seen;           /* the position at the last EOF, which is after markers as well */
+    int64_t hidden;         /* where a transaction was open when it was looked at last; NOT_READ: none */
+    bool told;              /* that it is */
     bool done;
     /* Of partitions that are sources of their own: what was written since their last commit. */
     uint64_t open;
@@ -84,7 +86,8 @@ struct kafka_source {
     char *cluster;
     struct part *parts;
     size_t n_parts;
-    bool known; /* parts have positions: of the offset file, or of this run */
+    bool was_log; /* the order of the run before, or of the connection before */
+    bool known;   /* parts have positions: of the offset file, or of this run */
     char **topics;
     int32_t *topic_partitions;
     size_t n_topics;

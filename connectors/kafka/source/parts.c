@@ -129,6 +129,7 @@ static struct part *add_part(struct kafka_source *source, const char *topic, int
                           .partition = partition,
                           .end = NOT_READ,
                           .seen = NOT_READ,
+                          .hidden = NOT_READ,
                           .read = {0, {NOT_READ, 0, 0}},
                           .safe = {0, {NOT_READ, 0, 0}}};
     if (part->topic == NULL || asprintf(&part->label, "/%s/%d", topic, (int)partition) < 0 ||
@@ -271,6 +272,13 @@ static int settle_order(struct kafka_source *source, struct cdc_error *error)
 
     if (order == NULL && !source->foreign)
         source->order = source->n_parts == 1 ? KAFKA_ORDER_LOG : KAFKA_ORDER_PARTITION;
+    if (order == NULL && source->was_log && source->order != KAFKA_ORDER_LOG) {
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "what was a log of one partition has %zu now: sinks would get its lines under other names",
+                      source->n_parts);
+        return cdc_error_hint(error, "go on with --order=partition, or with the first one alone: --partitions=0");
+    }
+    source->was_log = source->order == KAFKA_ORDER_LOG;
     if (source->n_parts == 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "none of the partitions is to be read (--partitions)");
     if (source->order != KAFKA_ORDER_LOG || source->n_parts == 1)
@@ -472,6 +480,8 @@ int kafka_state_read(struct kafka_source *source, const char *state, struct cdc_
     if (cluster == NULL)
         return damaged(error);
     bool same = strcmp(cluster, source->cluster) == 0;
+    int64_t order;
+    source->was_log = cdc_json_int64(cdc_json_member(text, "order"), &order) && order == KAFKA_ORDER_LOG;
     if (!same)
         result = kafka_lost(error, "the position is of cluster %s, and this is cluster %s", cluster, source->cluster);
     free(cluster);

@@ -2,8 +2,26 @@
 /* Topics that have grown, and partitions that have stopped without a word: looked for now and then. */
 #include "connectors/kafka/source/internal.h"
 
+#define QUIET_MS 15000 /* nothing comes: what do the brokers have? */
 #define STUCK_MS 60000 /* nothing comes, and there is more */
 #define OPEN_MS 120000 /* an open transaction keeps --until=now waiting so long */
+
+/* Its writer may hang, or have died with a long transaction.timeout.ms: said once it was open at two looks. */
+static void tell_hidden(struct kafka_source *source, struct part *part, int64_t stable, int64_t high)
+{
+    bool hides = high > stable && part->seen >= stable;
+
+    if (hides && part->hidden == stable && !part->told) {
+        cdc_log_write(
+            source->log, CDC_LOG_WARNING,
+            "topic %s, partition %d: waiting for the end of a transaction that is open since offset %lld, and "
+            "hides what comes after it, up to %lld (hint: end its writer, or wait for its transaction.timeout.ms)",
+            part->topic, (int)part->partition, (long long)stable, (long long)high);
+        part->told = true;
+    }
+    part->told &= hides && part->hidden == stable;
+    part->hidden = hides ? stable : NOT_READ;
+}
 
 static int stuck(struct kafka_source *source, const struct part *part, int64_t stable, int64_t high,
                  struct cdc_error *error)
@@ -45,7 +63,7 @@ int kafka_look(struct kafka_source *source, struct cdc_error *error)
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
             return 0; /* brokers that are away come again */
     }
-    for (size_t i = 0; cdc_clock_ms() - source->progress > STUCK_MS && i < source->n_parts; i++) {
+    for (size_t i = 0; cdc_clock_ms() - source->progress > QUIET_MS && i < source->n_parts; i++) {
         struct part *part = &source->parts[i];
         int64_t low, stable, high;
         if (rd_kafka_query_watermark_offsets(source->consumer.handle, part->topic, part->partition, &low, &stable,
@@ -53,6 +71,7 @@ int kafka_look(struct kafka_source *source, struct cdc_error *error)
             rd_kafka_query_watermark_offsets(source->asker.handle, part->topic, part->partition, &low, &high, 1000) !=
                 RD_KAFKA_RESP_ERR_NO_ERROR)
             return 0;
+        tell_hidden(source, part, stable, high);
         if (stuck(source, part, stable, high, error) != 0)
             return -1;
     }
