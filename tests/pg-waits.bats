@@ -466,7 +466,7 @@ goes_on_beside_lock() {
     PGOPTIONS="-c client_connection_check_interval=200" PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -Xq -d "$DATABASE" -c "begin; lock table $NAME.$1 in access exclusive mode; select pg_sleep(600)"
     wait_until eval '[ "$(sql "select count(*) from pg_locks where granted and mode = '"'AccessExclusiveLock'"' and relation = '"'$NAME.$1'"'::regclass")" = 1 ]'
     sql "create table $NAME.new_$1 (id int primary key)"
-    wait_until eval '[ "$(sql "select count(*) from pg_locks where not granted")" != 0 ] || [ "$(sql "select count(*) from pg_stat_activity where query ~ '"'pg_publication_tables|lock_timeout|pubtruncate'"' and pid <> pg_backend_pid()")" != 0 ]'
+    wait_until eval '[ "$(sql "select count(*) from pg_locks where not granted")" != 0 ] || [ "$(sql "select count(*) from pg_stat_activity where query ~ '"'pg_publication_tables|lock_timeout|pubtruncate|pubviaroot'"' and pid <> pg_backend_pid()")" != 0 ]'
     sql "insert into $NAME.t values (default, 'beside $1'); insert into $NAME.new_$1 values (1)"
     wait_until has_row "beside $1"
     wait_until grep -q "\"table\":\"new_$1\"" "$DIR/out"
