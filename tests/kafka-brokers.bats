@@ -105,3 +105,34 @@ read_is_whole() { [ "$(grep -c '"op":"commit"' "$DIR/out")" -ge "$COUNT" ]; }
     is "all rows" "$(jq -r 'select(.key) | .key.id' "$DIR/in" | sort -n)" "$(kafka_values "$N.public.t" | jq -r .key.id | sort -nu)"
     kafka_delete "$N.public.t" # it has one replica, for which is_in_sync would wait
 }
+
+@test "records that there are not enough replicas for are tried again in their order, several requests at a time" {
+    local delivery before down
+    some_rows() { local i; for ((i = $1; i <= $2; i++)); do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"row $i\"}"; done; commit; }
+    for delivery in idempotent transactional; do
+        wait_until -t 60 is_in_sync
+        rm -f "$DIR/o.offset" "$DIR/pipe"
+        mkfifo "$DIR/pipe"
+        N=three$BATS_TEST_NUMBER-$delivery SEQ=100 POS=0
+        SOURCE_NAME=$N
+        kafka_do create "$N" 1 3
+        spawn bash -c "exec cdc-sink-kafka --topic $N --delivery $delivery -X batch.num.messages=20 -X linger.ms=0 --offset-file $DIR/o.offset kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+        exec 7>"$DIR/pipe"
+        some_rows 1 10 | tee "$DIR/in" >&7
+        wait_until file_matches "$DIR/o.offset" '"lines":10,'
+        before=$(cat "$DIR/o.offset")
+        kafka_do config "$N" min.insync.replicas=3
+        down=$(kcat -L -J -b "$KAFKA" -t "$N" | jq -r '.topics[0].partitions[0] | [.replicas[].id] - [.leader] | first')
+        kafka_node_kill "$down"
+        is_without() { ! kcat -L -J -b "$KAFKA" -t "$N" | jq -e --argjson id "$down" '.topics[0].partitions[0].isrs | any(.id == $id)' >/dev/null; }
+        wait_until -t 60 is_without
+        SEQ=300 POS=0
+        some_rows 11 400 | tee -a "$DIR/in" >&7
+        pause_ms 1500
+        is "offset file" "$before" "$(cat "$DIR/o.offset")"
+        kafka_node_start "$down" 7>&- # a broker that has the pipe, too, would keep it open
+        exec 7>&-
+        status_of "$SPAWNED" 90
+        kafka_values "$N" | cmp - "$DIR/in"
+    done
+}
