@@ -322,6 +322,31 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     done
 }
 
+@test "repair of compressed segments whose tables of frames are damaged: no line is lost; a damaged frame ends what is good" {
+    local byte second size
+    lines 300 >"$DIR/in"
+    append "${small[@]}" --redactable "$L" <"$DIR/in"
+    second=$(basename "$(files idx | sed -n 2p)" .idx)
+    size=$(stat -c %s "$L/$second.ndjson.zst")
+    for byte in 1 6 12 16 20; do # from the end: of the last frame's sizes, their number, and the magic numbers
+        rm -rf "$DIR/bad" "$DIR/good"
+        cp -r "$L" "$DIR/bad"
+        chmod -R u+w "$DIR/bad"
+        printf '\377' | dd of="$DIR/bad/$second.ndjson.zst" bs=1 seek=$((size - byte)) conv=notrunc status=none
+        run -78 t cdc-log verify -q "$DIR/bad"
+        run -0 --separate-stderr t cdc-log repair "$DIR/bad" "$DIR/good"
+        [[ $stderr == *"all lines are there"* ]] || fail "$stderr"
+        logread "$DIR/good" | cmp - "$DIR/in"
+        t cdc-log verify -q "$DIR/good" >"$DIR/out"
+        is "chain" "$(t cdc-log verify -q "$L" | jq -r .chain)" "$(jq -r .chain "$DIR/out")"
+    done
+    rm -rf "$DIR/good"
+    truncate -s 200 "$DIR/bad/$second.ndjson.zst"
+    run -0 --separate-stderr t cdc-log repair "$DIR/bad" "$DIR/good"
+    [[ $stderr == *"what is good ends at byte"* ]] || fail "$stderr"
+    is "what is saved" $((10#$second)) "$(logread "$DIR/good" | wc -c)"
+}
+
 @test "the journal of the last segment is missing: made again from its lines, with a warning" {
     lines 300 >"$DIR/in"
     append "${small[@]}" "$L" <"$DIR/in"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is good of a damaged log, as a new folder. Segments that are whole are copied as they are; the one with the damage up to the last
- * batch before it, in its plain form, and nothing after it. */
+/* What is good of a damaged log, as a new folder. Segments that are whole are copied as they are, or in their plain form where the table of
+ * the compressed one is damaged; the one with the damage up to the last batch before it, and nothing after it. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -107,6 +107,7 @@ struct good {
     uint64_t journal;              /* bytes of the journal up to the line of the last one */
     unsigned char chain[LOG_HASH]; /* after it */
     bool any, sealed;
+    bool whole; /* all that the journal tells of */
 };
 
 static int find_damage(struct repair *repair, const char *why, uint64_t start)
@@ -127,7 +128,8 @@ static void check_journal(const struct log_folder *folder, uint64_t start, struc
     log_index_close(&index);
 }
 
-/* The good batches of a segment, into its plain form unless plain is -1. */
+/* The good batches of a segment, into its plain form unless plain is -1. Then they may be more than others can read: of a packed form
+ * its table does not count. */
 static int take_batches(struct repair *repair, uint64_t start, int plain, struct good *good, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT, block = CDC_BUF_INIT;
@@ -138,6 +140,7 @@ static int take_batches(struct repair *repair, uint64_t start, int plain, struct
 
     *good = (struct good){.end = start, .sealed = found == 1 && last.kind == LOG_SEAL_LINE};
     log_cursor_open_segment(&cursor, &repair->from, start);
+    cursor.without_table = plain >= 0;
     while (found == 1 && result == 0 && cursor.at < stop) {
         block.len = 0;
         found = log_cursor_read(&cursor, &block, &repair->why);
@@ -155,35 +158,66 @@ static int take_batches(struct repair *repair, uint64_t start, int plain, struct
         find_damage(repair, "has no journal that is valid", start);
     if (found == 1 && good->any && memcmp(last.chain, good->chain, LOG_HASH) != 0)
         find_damage(repair, "has a seal that is not of its lines: the hash chain is another", start);
+    good->whole = repair->why.status == 0;
     log_cursor_close(&cursor);
     cdc_buf_free(&text);
     cdc_buf_free(&block);
     return result;
 }
 
-/* Up to the damage: plain lines, and the journal as far as it is of them. */
-static int copy_good_part(struct repair *repair, const struct log_segment *segment, struct cdc_error *error)
+/* After a segment that is good as a whole. */
+static void go_on_after(struct repair *repair, const struct good *good)
+{
+    repair->end = good->end;
+    if (good->any)
+        memcpy(repair->chain, good->chain, LOG_HASH);
+    repair->has_chain |= good->any;
+}
+
+/* The segment is not good as it is. Its good lines in their plain form. 0 or -1 */
+static int write_plain(struct repair *repair, uint64_t start, struct good *good, struct cdc_error *error)
 {
     char name[LOG_NAME_SIZE];
-    struct cdc_error why = repair->why;
-    struct good good;
-    int fd =
-        log_file_open(&repair->to, log_name_make(name, LOG_PLAIN, segment->start), O_RDWR | O_CREAT | O_EXCL, error);
+    int fd = log_file_open(&repair->to, log_name_make(name, LOG_PLAIN, start), O_RDWR | O_CREAT | O_EXCL, error);
 
     if (fd < 0)
         return -1;
-    int result = take_batches(repair, segment->start, fd, &good, error);
-    if (result == 0 && (ftruncate(fd, (off_t)(good.end - segment->start)) != 0 || fsync(fd) != 0))
+    int result = take_batches(repair, start, fd, good, error);
+    if (result == 0 && good->whole)
+        check_journal(&repair->from, start, &repair->why);
+    good->whole = repair->why.status == 0 && good->sealed;
+    if (result == 0 &&
+        (ftruncate(fd, (off_t)(good->end - start)) != 0 || (good->whole && fchmod(fd, 0400) != 0) || fsync(fd) != 0))
         result = log_file_error(&repair->to, "write", name, error);
     close(fd);
-    repair->why = why;
-    repair->end = good.end;
-    if (result == 0 && !good.any) { /* nothing of it is good */
+    if (!good->any) /* nothing of it is good */
         (void)unlinkat(repair->to.fd, name, 0);
-        return 0;
+    return result;
+}
+
+/* Plain lines, and the journal as far as it is of them: up to the damage, or all where that was in how they are compressed. */
+static int copy_good_part(struct repair *repair, const struct log_segment *segment, struct cdc_error *error)
+{
+    struct cdc_error why = repair->why;
+    struct good good;
+
+    cdc_error_clear(&repair->why);
+    if (write_plain(repair, segment->start, &good, error) != 0)
+        return -1;
+    bool whole = good.whole && good.any && !segment->plain;
+    if (whole) {
+        go_on_after(repair, &good);
+        cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "%s: all lines are there, and are written uncompressed",
+                      why.text);
+    } else {
+        repair->why = why;
+        repair->end = good.end;
     }
-    return result == 0 && copy_journal(repair, segment->start, good.journal, 0600, error) == 0
-               ? copy_part(repair, LOG_SALTS, segment->start, good.lines * LOG_SALT, 0600, error)
+    if (!good.any)
+        return 0;
+    unsigned mode = whole ? 0400 : 0600;
+    return copy_journal(repair, segment->start, whole ? UINT64_MAX : good.journal, mode, error) == 0
+               ? copy_part(repair, LOG_SALTS, segment->start, good.lines * LOG_SALT, mode, error)
                : -1;
 }
 
@@ -219,10 +253,7 @@ static int copy_segment(struct repair *repair, const struct log_segment *segment
         find_damage(repair, "is compressed, and has no seal", segment->start);
     if (repair->why.status != 0)
         return copy_good_part(repair, segment, error);
-    repair->end = good.end;
-    if (good.any)
-        memcpy(repair->chain, good.chain, LOG_HASH);
-    repair->has_chain |= good.any;
+    go_on_after(repair, &good);
     return copy_whole(repair, segment, newest, error);
 }
 

@@ -94,7 +94,7 @@ static int open_data(struct log_cursor *cursor, struct cdc_error *error)
         errno = number;
         return -1;
     }
-    cursor->unpacker = log_unpacker_new(fd, error);
+    cursor->unpacker = cursor->without_table ? log_unpacker_new_without_table(fd, error) : log_unpacker_new(fd, error);
     errno = EINVAL;
     return cursor->unpacker != NULL ? 0 : -1;
 }

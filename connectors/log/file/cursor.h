@@ -25,6 +25,7 @@ struct log_cursor {
     struct log_index index;
     int fd;                        /* plain form; -1: closed */
     struct log_unpacker *unpacker; /* packed form */
+    bool without_table;            /* of a packed form whose table of frames is not to be trusted */
     struct cdc_buf lines;          /* of log_cursor_line */
     size_t line_at;
     bool sealed_seen; /* the index has ended: the next segment follows */

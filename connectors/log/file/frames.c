@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "connectors/log/file/frames.h"
 #include <cdc/bytes.h>
@@ -222,7 +223,66 @@ static int read_table(struct log_unpacker *unpacker, struct cdc_error *error)
     return result;
 }
 
-struct log_unpacker *log_unpacker_new(int fd, struct cdc_error *error)
+/* -- without the table: each frame says how long it is ------------------------- */
+
+/* The frame at `at`, as much of the file as it takes in unpacker->packed. Its size, 0 where no good one begins, or -1. */
+static ssize_t find_frame(struct log_unpacker *unpacker, uint64_t at, uint64_t end, struct cdc_error *error)
+{
+    struct cdc_buf *packed = &unpacker->packed;
+    size_t wanted = ZSTD_compressBound(LOG_FRAME);
+
+    for (packed->len = 0; packed->len < end - at; wanted = 2 * packed->len) {
+        size_t n = end - at < wanted ? (size_t)(end - at) : wanted;
+        if (!cdc_buf_room(packed, n - packed->len))
+            return cdc_error_memory(error);
+        if (read_at(unpacker->fd, packed->data + packed->len, n - packed->len, at + packed->len, error) != 0)
+            return -1;
+        packed->len = n;
+        size_t size = ZSTD_findFrameCompressedSize(packed->data, packed->len);
+        if (!ZSTD_isError(size))
+            return (ssize_t)size;
+        if (ZSTD_getErrorCode(size) != ZSTD_error_srcSize_wrong)
+            return 0;
+    }
+    return 0;
+}
+
+static int add_frame(struct log_unpacker *unpacker, uint64_t at, size_t packed, uint64_t plain, struct cdc_error *error)
+{
+    if ((unpacker->n & (unpacker->n - 1)) == 0) {
+        struct frame *frames = realloc(unpacker->frames, (2 * unpacker->n + 1) * sizeof *frames);
+        if (frames == NULL)
+            return cdc_error_memory(error);
+        unpacker->frames = frames;
+    }
+    unpacker->frames[unpacker->n++] = (struct frame){at, unpacker->size, (uint32_t)packed, (uint32_t)plain};
+    unpacker->size += plain;
+    return 0;
+}
+
+static int find_frames(struct log_unpacker *unpacker, struct cdc_error *error)
+{
+    struct stat file;
+    uint64_t at = 0;
+    ssize_t size = 1;
+
+    if (fstat(unpacker->fd, &file) != 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to read a compressed segment: %s", strerror(errno));
+    while (size > 0 && (size = find_frame(unpacker, at, (uint64_t)file.st_size, error)) > 0) {
+        uint64_t plain = ZSTD_getFrameContentSize(unpacker->packed.data, unpacker->packed.len);
+        if (plain == 0 /* the table */ || plain > UINT32_MAX || size > UINT32_MAX || unpacker->n == FRAMES_MAX)
+            break;
+        if (add_frame(unpacker, at, (size_t)size, plain, error) != 0)
+            return -1;
+        at += (uint64_t)size;
+    }
+    return size < 0 ? -1 : 0;
+}
+
+/* -- opening ------------------------------------------------------------------- */
+
+static struct log_unpacker *open_unpacker(int fd, int (*frames)(struct log_unpacker *, struct cdc_error *),
+                                          struct cdc_error *error)
 {
     struct log_unpacker *unpacker = calloc(1, sizeof *unpacker);
 
@@ -232,10 +292,20 @@ struct log_unpacker *log_unpacker_new(int fd, struct cdc_error *error)
         return NULL;
     }
     *unpacker = (struct log_unpacker){.fd = fd, .zstd = ZSTD_createDCtx()};
-    if ((unpacker->zstd == NULL ? cdc_error_memory(error) : read_table(unpacker, error)) == 0)
+    if ((unpacker->zstd == NULL ? cdc_error_memory(error) : frames(unpacker, error)) == 0)
         return unpacker;
     log_unpacker_free(unpacker);
     return NULL;
+}
+
+struct log_unpacker *log_unpacker_new(int fd, struct cdc_error *error)
+{
+    return open_unpacker(fd, read_table, error);
+}
+
+struct log_unpacker *log_unpacker_new_without_table(int fd, struct cdc_error *error)
+{
+    return open_unpacker(fd, find_frames, error);
 }
 
 void log_unpacker_free(struct log_unpacker *unpacker)

@@ -26,6 +26,8 @@ int log_packer_finish(struct log_packer *packer, struct cdc_error *error);
 struct log_unpacker;
 /* TAKES fd, also on errors. RETURNS NEW; CONFIG when the table is damaged. */
 struct log_unpacker *log_unpacker_new(int fd, struct cdc_error *error);
+/* The same by the frames alone, as far as these are good: the table may be damaged. */
+struct log_unpacker *log_unpacker_new_without_table(int fd, struct cdc_error *error);
 void log_unpacker_free(struct log_unpacker *unpacker);
 /* Bytes that are packed in it. */
 uint64_t log_unpacker_size(const struct log_unpacker *unpacker);
