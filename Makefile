@@ -206,7 +206,7 @@ FUZZ_SECONDS ?= 30
 # Another number each time; a fixed one tries the same inputs again.
 FUZZ_SEED ?= 0
 # The pure rooms, and files of others that need no database's library.
-FUZZ_SRC = $(LIB_SRC) cmd/filter/rules.c connectors/postgres/stream/spool.c connectors/log/repair.c connectors/log/stat.c $(wildcard connectors/postgres/pgoutput/*.c connectors/sqlite/syntax/*.c connectors/kafka/record/*.c connectors/log/file/*.c connectors/log/proof/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c)) $(patsubst %,connectors/log/compact/%.c,choose fold history key latest plan row sorter tables take write)
+FUZZ_SRC = $(LIB_SRC) cmd/filter/rules.c connectors/postgres/stream/spool.c connectors/log/stat.c $(wildcard connectors/postgres/pgoutput/*.c connectors/sqlite/syntax/*.c connectors/kafka/record/*.c connectors/log/file/*.c connectors/log/proof/*.c connectors/log/repair/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c)) $(patsubst %,connectors/log/compact/%.c,choose fold history key latest plan row sorter tables take write)
 FUZZ_PACKAGES = jansson libcrypto libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What is good of a damaged log, as a new folder. Segments that are whole are copied as they are, or in their plain form where the table of
- * the compressed one is damaged; the one with the damage up to the last batch before it, and nothing after it. */
-#include <dirent.h>
-#include <errno.h>
+/* What is good of a damaged log, as a new folder. Segments that are whole are copied as they are, or anew where the table of a compressed
+ * one is damaged, or a journal that the lines and the next one can do without (remake.h); the one with the damage up to the last batch
+ * before it, and nothing after it. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,69 +11,9 @@
 
 #include "connectors/log/file/base.h"
 #include "connectors/log/file/cursor.h"
-#include "connectors/log/file/schemas.h"
-#include "connectors/log/log.h"
+#include "connectors/log/repair/internal.h"
+#include "connectors/log/repair/remake.h"
 #include <cdc/file.h>
-
-#define COPY_SIZE ((size_t)1 << 20)
-
-struct repair {
-    const struct log_repair_settings *settings;
-    struct log_folder from, to;
-    uint64_t end;                  /* what is good of the log */
-    unsigned char chain[LOG_HASH]; /* after it */
-    bool has_chain;
-    bool lacks_schemas;   /* of the segment in hand nobody knows the schema lines before it */
-    struct cdc_error why; /* what ended it; status 0: nothing */
-};
-
-/* Copies the bytes from skip up to n, or to the end, durably, after what is to be in place of the skipped ones. 0 or -1; a file that
- * is not there is none. */
-static int copy_file_after(struct repair *repair, const char *name, struct cdc_span first, uint64_t skip, uint64_t n,
-                           unsigned mode, struct cdc_error *error)
-{
-    struct cdc_error ignored = {0};
-    struct cdc_buf block = CDC_BUF_INIT;
-    int from = log_file_open(&repair->from, name, O_RDONLY, &ignored), result = 0;
-
-    if (from < 0)
-        return errno == ENOENT ? 0 : log_file_error(&repair->from, "open", name, error);
-    int to = log_file_open(&repair->to, name, O_WRONLY | O_CREAT | O_EXCL, error);
-    if (to < 0 || !cdc_buf_room(&block, COPY_SIZE))
-        result = -1;
-    if (result == 0 && (lseek(from, (off_t)skip, SEEK_SET) < 0 || cdc_file_write(to, first.p, first.n) != 0))
-        result = log_file_error(&repair->to, "write", name, error);
-    n -= skip < n ? skip : n;
-    while (result == 0 && n > 0) {
-        ssize_t got = read(from, block.data, n < COPY_SIZE ? (size_t)n : COPY_SIZE);
-        if (got < 0)
-            result = log_file_error(&repair->from, "read", name, error);
-        if (got <= 0)
-            break;
-        if (cdc_file_write(to, block.data, (size_t)got) != 0)
-            result = log_file_error(&repair->to, "write", name, error);
-        n -= (uint64_t)got;
-    }
-    if (result == 0 && (fchmod(to, mode) != 0 || fsync(to) != 0))
-        result = log_file_error(&repair->to, "write", name, error);
-    if (to >= 0)
-        close(to);
-    close(from);
-    cdc_buf_free(&block);
-    return result;
-}
-
-static int copy_file(struct repair *repair, const char *name, uint64_t n, unsigned mode, struct cdc_error *error)
-{
-    return copy_file_after(repair, name, cdc_span("", 0), 0, n, mode, error);
-}
-
-static int copy_part(struct repair *repair, enum log_kind kind, uint64_t byte, uint64_t n, unsigned mode,
-                     struct cdc_error *error)
-{
-    char name[LOG_NAME_SIZE];
-    return copy_file(repair, log_name_make(name, kind, byte), n, mode, error);
-}
 
 /* Where the schema lines before it are lost, it does not say that they are there. */
 static int copy_journal(struct repair *repair, uint64_t start, uint64_t n, unsigned mode, struct cdc_error *error)
@@ -85,7 +24,7 @@ static int copy_journal(struct repair *repair, uint64_t start, uint64_t n, unsig
     struct cdc_buf text = CDC_BUF_INIT;
 
     if (!repair->lacks_schemas)
-        return copy_part(repair, LOG_INDEX, start, n, mode, error);
+        return log_repair_copy_part(repair, LOG_INDEX, start, n, mode, error);
     if (log_index_open(&index, &repair->from, LOG_INDEX, start, error) != 0)
         return -1;
     int result = log_index_next(&index, &first, error) == 1 ? 0 : -1;
@@ -93,8 +32,8 @@ static int copy_journal(struct repair *repair, uint64_t start, uint64_t n, unsig
         first.schemas = 0;
         log_commit_append(&text, &first);
         result = text.failed ? cdc_error_memory(error)
-                             : copy_file_after(repair, log_name_make(name, LOG_INDEX, start),
-                                               cdc_span(text.data, text.len), index.offset, n, mode, error);
+                             : log_repair_copy_file_after(repair, log_name_make(name, LOG_INDEX, start),
+                                                          cdc_span(text.data, text.len), index.offset, n, mode, error);
     }
     log_index_close(&index);
     cdc_buf_free(&text);
@@ -195,30 +134,58 @@ static int write_plain(struct repair *repair, uint64_t start, struct good *good,
     return result;
 }
 
-/* Plain lines, and the journal as far as it is of them: up to the damage, or all where that was in how they are compressed. */
+/* Something was damaged, and cost no line. */
+static void tell_made(struct repair *repair, const char *how)
+{
+    cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "%s: %s", repair->why.text, how);
+    cdc_error_clear(&repair->why);
+    repair->made = true;
+}
+
+/* Of a journal whose lines are in the copy in their plain form. */
+static int copy_beside(struct repair *repair, uint64_t start, const struct good *good, bool whole,
+                       struct cdc_error *error)
+{
+    unsigned mode = whole ? 0400 : 0600;
+
+    return copy_journal(repair, start, whole ? UINT64_MAX : good->journal, mode, error) == 0
+               ? log_repair_copy_part(repair, LOG_SALTS, start, good->lines * LOG_SALT, mode, error)
+               : -1;
+}
+
+/* All of a segment that is damaged in how it is compressed alone. 1: it is in the copy; 0: there is more; -1 */
+static int copy_unpacked(struct repair *repair, const struct log_segment *segment, struct cdc_error *error)
+{
+    char name[LOG_NAME_SIZE];
+    struct cdc_error why = repair->why;
+    struct good good;
+
+    if (segment->plain || !segment->packed)
+        return 0;
+    cdc_error_clear(&repair->why);
+    int result = write_plain(repair, segment->start, &good, error);
+    repair->why = why;
+    if (result != 0)
+        return -1;
+    if (!good.whole || !good.any) {
+        (void)unlinkat(repair->to.fd, log_name_make(name, LOG_PLAIN, segment->start), 0);
+        return 0;
+    }
+    go_on_after(repair, &good);
+    tell_made(repair, "all lines are there, and are written uncompressed");
+    return copy_beside(repair, segment->start, &good, true, error) == 0 ? 1 : -1;
+}
+
+/* Up to the damage: plain lines, and the journal as far as it is of them. */
 static int copy_good_part(struct repair *repair, const struct log_segment *segment, struct cdc_error *error)
 {
     struct cdc_error why = repair->why;
     struct good good;
+    int result = write_plain(repair, segment->start, &good, error);
 
-    cdc_error_clear(&repair->why);
-    if (write_plain(repair, segment->start, &good, error) != 0)
-        return -1;
-    bool whole = good.whole && good.any && !segment->plain;
-    if (whole) {
-        go_on_after(repair, &good);
-        cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "%s: all lines are there, and are written uncompressed",
-                      why.text);
-    } else {
-        repair->why = why;
-        repair->end = good.end;
-    }
-    if (!good.any)
-        return 0;
-    unsigned mode = whole ? 0400 : 0600;
-    return copy_journal(repair, segment->start, whole ? UINT64_MAX : good.journal, mode, error) == 0
-               ? copy_part(repair, LOG_SALTS, segment->start, good.lines * LOG_SALT, mode, error)
-               : -1;
+    repair->why = why;
+    repair->end = good.end;
+    return result == 0 && good.any ? copy_beside(repair, segment->start, &good, false, error) : result;
 }
 
 /* Of two forms of the lines, the one that was read: the other one may be damaged. */
@@ -226,18 +193,20 @@ static int copy_whole(struct repair *repair, const struct log_segment *segment, 
 {
     unsigned mode = newest ? 0600 : 0400;
 
-    return copy_part(repair, segment->plain ? LOG_PLAIN : LOG_PACKED, segment->start, UINT64_MAX, mode, error) == 0 &&
-                   copy_part(repair, LOG_SALTS, segment->start, UINT64_MAX, mode, error) == 0
+    return log_repair_copy_part(repair, segment->plain ? LOG_PLAIN : LOG_PACKED, segment->start, UINT64_MAX, mode,
+                                error) == 0 &&
+                   log_repair_copy_part(repair, LOG_SALTS, segment->start, UINT64_MAX, mode, error) == 0
                ? copy_journal(repair, segment->start, UINT64_MAX, mode, error)
                : -1;
 }
 
+/* 0; 1: repair->why says what is wrong in it, and what is good was not copied; -1. With 0 and why nothing of it is good. */
 static int copy_segment(struct repair *repair, const struct log_segment *segment, bool newest, struct cdc_error *error)
 {
     struct good good;
 
     if (!segment->indexed && newest && segment->plain) /* whoever appends makes it again */
-        return copy_part(repair, LOG_PLAIN, segment->start, UINT64_MAX, 0600, error);
+        return log_repair_copy_part(repair, LOG_PLAIN, segment->start, UINT64_MAX, 0600, error);
     if (!segment->indexed)
         return find_damage(repair, "has no journal", segment->start), 0;
     if (log_folder_check_first(&repair->from, segment, repair->has_chain ? repair->chain : NULL, &repair->why) != 0)
@@ -252,72 +221,55 @@ static int copy_segment(struct repair *repair, const struct log_segment *segment
     if (repair->why.status == 0 && !good.sealed && segment->packed)
         find_damage(repair, "is compressed, and has no seal", segment->start);
     if (repair->why.status != 0)
-        return copy_good_part(repair, segment, error);
+        return 1;
     go_on_after(repair, &good);
     return copy_whole(repair, segment, newest, error);
 }
 
-/* By the lines of the segments before, as far as these are in the copy, and the newest file that is good. 1; 0: nobody knows; -1. */
-static int gather_schemas(struct repair *repair, size_t i, struct log_schemas *schemas, struct cdc_error *error)
+/* -- a segment that is proved by the next one's journal ------------------------------------- */
+
+/* 1: it is in the copy; 0: nothing proves it; -1 */
+static int remake(struct repair *repair, size_t i, const struct log_segment *segment, struct cdc_error *error)
 {
     const struct log_folder *from = &repair->from;
-    size_t first = i;
-    bool found = false;
+    struct log_remake remake = {.from = from,
+                                .to = &repair->to,
+                                .segment = segment,
+                                .before = i > 0 ? from->segments[i - 1].start : UINT64_MAX};
+    uint64_t lines;
 
-    while (!found && first > 0) {
-        struct cdc_error why = {0};
-        found = log_schemas_load(schemas, &repair->to, from->segments[--first].start, &why) == 0;
+    if (i + 1 == from->n || from->segments[i + 1].start <= segment->start)
+        return 0;
+    remake.next = from->segments[i + 1].start;
+    if (log_repair_count_schemas(repair, i, &remake.schemas, error) != 0)
+        return -1;
+    int result = log_remake_segment(&remake, &lines, repair->chain, error);
+    return result > 0 && log_repair_copy_part(repair, LOG_SALTS, segment->start, lines * LOG_SALT, 0400, error) != 0
+               ? -1
+               : result;
+}
+
+/* As it is, or anew, or what is good of it. */
+static int take_segment(struct repair *repair, size_t i, struct cdc_error *error)
+{
+    const struct log_segment segment =
+        repair->from.segments[i]; /* whoever meets a missing file lists the folder anew */
+    bool newest = i + 1 == repair->from.n;
+    int copied = log_repair_schemas(repair, i, error) == 0 ? copy_segment(repair, &segment, newest, error) : -1;
+
+    if (copied < 0 || repair->why.status == 0)
+        return copied;
+    int made = copied > 0 ? copy_unpacked(repair, &segment, error) : 0;
+    if (made != 0)
+        return made > 0 ? 0 : -1;
+    made = remake(repair, i, &segment, error);
+    if (made > 0) {
+        repair->has_chain = true;
+        repair->end = repair->from.segments[i + 1].start;
+        tell_made(repair, "its lines are what the hash chain says, and its journal is made again from them");
+        return 0;
     }
-    /* Of the first one without a file nothing says that there were none before it, if the log was trimmed. */
-    if (!found || (schemas->n == 0 && from->segments[first].start > 0))
-        return 0;
-    for (; first < i; first++)
-        if (log_schemas_read(schemas, &repair->to, from->segments[first].start, from->segments[first + 1].start,
-                             error) != 0)
-            return -1;
-    return 1;
-}
-
-static int write_schemas(struct repair *repair, uint64_t start, const struct log_schemas *schemas,
-                         struct cdc_error *error)
-{
-    char name[LOG_NAME_SIZE];
-    struct cdc_buf text = CDC_BUF_INIT;
-
-    if (schemas->n == 0)
-        return 0;
-    log_schemas_append_file(&text, schemas);
-    int fd = text.failed ? cdc_error_memory(error)
-                         : log_file_open(&repair->to, log_name_make(name, LOG_SCHEMAS, start),
-                                         O_WRONLY | O_CREAT | O_EXCL, error);
-    int result = fd < 0 ? -1 : 0;
-    if (fd >= 0 && (cdc_file_write(fd, text.data, text.len) != 0 || fchmod(fd, 0400) != 0 || fsync(fd) != 0))
-        result = log_file_error(&repair->to, "write", name, error);
-    if (fd >= 0)
-        close(fd);
-    cdc_buf_free(&text);
-    return result;
-}
-
-/* Without them the segment is as good; where nobody knows them, who begins within it is not told what the tables were. */
-static int copy_schemas(struct repair *repair, size_t i, struct cdc_error *error)
-{
-    uint64_t start = repair->from.segments[i].start;
-    struct log_schemas schemas = {.items = NULL};
-    struct cdc_error why = {0};
-    bool good = log_schemas_load(&schemas, &repair->from, start, &why) == 0;
-
-    log_schemas_free(&schemas);
-    repair->lacks_schemas = false;
-    if (good)
-        return copy_part(repair, LOG_SCHEMAS, start, UINT64_MAX, 0400, error);
-    int known = gather_schemas(repair, i, &schemas, error);
-    int result = known > 0 ? write_schemas(repair, start, &schemas, error) : known;
-    log_schemas_free(&schemas);
-    repair->lacks_schemas = known == 0;
-    cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "%s: they are %s", why.text,
-                  known > 0 ? "made again from the lines before it" : "left out");
-    return result;
+    return made == 0 && copied > 0 ? copy_good_part(repair, &segment, error) : made;
 }
 
 static int copy_segments(struct repair *repair, struct cdc_error *error)
@@ -332,8 +284,7 @@ static int copy_segments(struct repair *repair, struct cdc_error *error)
             return cdc_error_set(&repair->why, CDC_EXIT_CONFIG, "the segment at byte %" PRIu64 " is missing",
                                  repair->end),
                    0;
-        const struct log_segment segment = from->segments[i]; /* whoever meets a missing file lists the folder anew */
-        if (copy_schemas(repair, i, error) != 0 || copy_segment(repair, &segment, i + 1 == from->n, error) != 0)
+        if (take_segment(repair, i, error) != 0)
             return -1;
     }
     return 0;
@@ -347,8 +298,8 @@ static int copy_base(struct repair *repair, uint64_t end, struct cdc_error *erro
         cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "base-%020" PRIu64 " is left out: %s", end, why.text);
         return 0;
     }
-    return copy_part(repair, LOG_BASE, end, UINT64_MAX, 0400, error) == 0
-               ? copy_part(repair, LOG_BASE_INDEX, end, UINT64_MAX, 0400, error)
+    return log_repair_copy_part(repair, LOG_BASE, end, UINT64_MAX, 0400, error) == 0
+               ? log_repair_copy_part(repair, LOG_BASE_INDEX, end, UINT64_MAX, 0400, error)
                : -1;
 }
 
@@ -413,7 +364,7 @@ static int run(struct repair *repair, struct cdc_error *error)
         log_folder_begin_copy(&repair->to, settings->to, &lock, error) != 0)
         return -1;
     int result = copy_segments(repair, error) == 0 && copy_bases(repair, error) == 0
-                     ? copy_file(repair, "meta.json", UINT64_MAX, 0600, error)
+                     ? log_repair_copy_file(repair, "meta.json", UINT64_MAX, 0600, error)
                      : -1;
     if (result == 0)
         result = set_head(repair, error) == 0 ? set_begin(repair, error) : -1;
@@ -432,7 +383,8 @@ int log_repair(const struct log_repair_settings *settings, struct cdc_error *err
         cdc_log_write(settings->log, CDC_LOG_WARNING, "what is good ends at byte %" PRIu64 ": %s", repair.end,
                       repair.why.text);
     else if (result == 0)
-        cdc_log_write(settings->log, CDC_LOG_INFO, "no damage was found; \"%s\" is a copy", settings->to);
+        cdc_log_write(settings->log, CDC_LOG_INFO, "%s; \"%s\" is a copy",
+                      repair.made ? "no line is lost" : "no damage was found", settings->to);
     log_folder_close(&repair.from);
     log_folder_close(&repair.to);
     return result;
