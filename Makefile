@@ -208,9 +208,17 @@ FUZZ_SEED ?= 0
 # The pure rooms, and files of others that need no database's library.
 FUZZ_SRC = $(LIB_SRC) cmd/filter/rules.c connectors/postgres/stream/spool.c connectors/log/stat.c $(wildcard connectors/postgres/pgoutput/*.c connectors/sqlite/syntax/*.c connectors/kafka/record/*.c connectors/log/file/*.c connectors/log/proof/*.c connectors/log/repair/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c)) $(patsubst %,connectors/log/compact/%.c,choose fold history key latest plan row sorter tables take write)
 FUZZ_PACKAGES = jansson libcrypto libzstd zlib
-fuzz:
+FUZZ_CFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fno-sanitize-recover=undefined $(shell $(PKG_CONFIG) --cflags $(FUZZ_PACKAGES) 2>/dev/null)
+FUZZ_OBJ = $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
+$(BUILD)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+$(BUILD)/fuzz/lib.a: $(FUZZ_OBJ)
+	@rm -f $@
+	@ar rcs $@ $(FUZZ_OBJ)
+fuzz: $(BUILD)/fuzz/lib.a
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
-	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $$($(PKG_CONFIG) --cflags $(FUZZ_PACKAGES)) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c $(FUZZ_SRC) $$($(PKG_CONFIG) --libs $(FUZZ_PACKAGES)) -lm; \
+	  clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c $< $$($(PKG_CONFIG) --libs $(FUZZ_PACKAGES)) -lm; \
 	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -seed=$(FUZZ_SEED) -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$t- $(BUILD)/fuzz/corpus-$$t $$(ls -d tests/fuzz/corpus/$$t 2>/dev/null); done
 
 # All processors build for those who did not say how many.
