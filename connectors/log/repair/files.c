@@ -9,8 +9,8 @@
 
 #define COPY_SIZE ((size_t)1 << 20)
 
-int log_repair_copy_file_after(struct repair *repair, const char *name, struct cdc_span first, uint64_t skip, uint64_t n,
-                           unsigned mode, struct cdc_error *error)
+int log_repair_copy_file_after(struct repair *repair, const char *name, struct cdc_span first, uint64_t skip,
+                               uint64_t n, unsigned mode, struct cdc_error *error)
 {
     struct cdc_error ignored = {0};
     struct cdc_buf block = CDC_BUF_INIT;
@@ -49,7 +49,7 @@ int log_repair_copy_file(struct repair *repair, const char *name, uint64_t n, un
 }
 
 int log_repair_copy_part(struct repair *repair, enum log_kind kind, uint64_t byte, uint64_t n, unsigned mode,
-                     struct cdc_error *error)
+                         struct cdc_error *error)
 {
     char name[LOG_NAME_SIZE];
     return log_repair_copy_file(repair, log_name_make(name, kind, byte), n, mode, error);

@@ -19,8 +19,8 @@ struct repair {
 
 /* Copies the bytes of a file from skip up to n, or to the end, durably, after what is to be in place of the skipped ones. 0 or -1; a file
  * that is not there is none. */
-int log_repair_copy_file_after(struct repair *repair, const char *name, struct cdc_span first, uint64_t skip, uint64_t n,
-                               unsigned mode, struct cdc_error *error);
+int log_repair_copy_file_after(struct repair *repair, const char *name, struct cdc_span first, uint64_t skip,
+                               uint64_t n, unsigned mode, struct cdc_error *error);
 int log_repair_copy_file(struct repair *repair, const char *name, uint64_t n, unsigned mode, struct cdc_error *error);
 int log_repair_copy_part(struct repair *repair, enum log_kind kind, uint64_t byte, uint64_t n, unsigned mode,
                          struct cdc_error *error);

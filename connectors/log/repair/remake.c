@@ -36,8 +36,8 @@ struct work {
 /* -- journals beside it --------------------------------------------------------------- */
 
 /* The first line of a segment's journal, and when the first batch after it was appended. 1; 0: it is not good; -1 */
-static int read_first(const struct log_folder *folder, uint64_t start, unsigned char chain[LOG_HASH], struct cdc_buf *at,
-                      int64_t *ts, struct cdc_error *error)
+static int read_first(const struct log_folder *folder, uint64_t start, unsigned char chain[LOG_HASH],
+                      struct cdc_buf *at, int64_t *ts, struct cdc_error *error)
 {
     struct cdc_error why = {0};
     struct log_index index;
@@ -88,10 +88,10 @@ static int begin_of_log(const struct log_remake *remake, struct known *known, st
 static int know(const struct log_remake *remake, struct known *known, struct cdc_error *error)
 {
     int64_t ts;
-    int result = remake->before != UINT64_MAX    ? read_before(remake, known, error)
-                 : remake->segment->start == 0 ? begin_of_log(remake, known, error)
-                                               : read_first(remake->from, remake->segment->start, known->before,
-                                                            &known->at_before, &ts, error);
+    int result = remake->before != UINT64_MAX ? read_before(remake, known, error)
+                 : remake->segment->start == 0
+                     ? begin_of_log(remake, known, error)
+                     : read_first(remake->from, remake->segment->start, known->before, &known->at_before, &ts, error);
 
     return result > 0 ? read_first(remake->from, remake->next, known->after, &known->at, &known->ts, error) : result;
 }
@@ -152,8 +152,8 @@ static int fill(struct work *work, struct cdc_error *error)
     if (!cdc_buf_room(&work->block, LOG_BLOCK))
         return cdc_error_memory(error);
     char *to = work->block.data + work->block.len;
-    ssize_t got = work->unpacker != NULL ? log_unpacker_read(work->unpacker, to, LOG_BLOCK, &why)
-                                         : read(work->in, to, LOG_BLOCK);
+    ssize_t got =
+        work->unpacker != NULL ? log_unpacker_read(work->unpacker, to, LOG_BLOCK, &why) : read(work->in, to, LOG_BLOCK);
     if (got <= 0)
         return 0;
     work->block.len += (size_t)got;
@@ -249,7 +249,8 @@ static int write_journal(struct work *work, struct cdc_error *error)
     return result;
 }
 
-int log_remake_segment(const struct log_remake *remake, uint64_t *n, unsigned char chain[LOG_HASH], struct cdc_error *error)
+int log_remake_segment(const struct log_remake *remake, uint64_t *n, unsigned char chain[LOG_HASH],
+                       struct cdc_error *error)
 {
     struct work work = {.remake = remake, .in = -1, .salts = -1, .out = -1};
     char name[LOG_NAME_SIZE];

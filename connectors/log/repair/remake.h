@@ -16,6 +16,7 @@ struct log_remake {
 
 /* Writes its lines to `to`, uncompressed, and a journal of one commit and a seal. 1; 0: nothing proves them, and nothing is left; -1. *n:
  * how many lines these are; chain: after them. */
-int log_remake_segment(const struct log_remake *remake, uint64_t *n, unsigned char chain[LOG_HASH], struct cdc_error *error);
+int log_remake_segment(const struct log_remake *remake, uint64_t *n, unsigned char chain[LOG_HASH],
+                       struct cdc_error *error);
 
 #endif
