@@ -12,7 +12,7 @@ opensearch_start() {
     [ $# = 0 ] || printf '%s\n' "$@" >"$OPENSEARCH_DIR/settings"
     setsid "$CDC_ROOT/tests/opensearch/start" "$OPENSEARCH_DIR" >/dev/null 2>&1 3>&- &
     OPENSEARCH_PID=$!
-    wait_until -t 90 opensearch_up || { tail -20 "$OPENSEARCH_DIR/log" >&2; return 1; }
+    wait_until -t 240 opensearch_up || { tail -20 "$OPENSEARCH_DIR/log" >&2; return 1; }
     OPENSEARCH_URL=http://127.0.0.1:$(cat "$OPENSEARCH_DIR/port")
     export OPENSEARCH_URL OPENSEARCH_PID OPENSEARCH_DIR # from setup_file to the tests
 }
