@@ -390,7 +390,7 @@ static int add_described(struct kafka_sink *sink, const struct kafka_stream *str
     const struct kafka_described *described = &stream->described;
 
     for (size_t i = described->stored; i < described->n_cuts; i++) {
-        size_t from = i > 0 ? described->cuts[i - 1] + 1 : 0; /* behind the comma */
+        size_t from = i > 0 ? described->cuts[i - 1] + 1 : 0; /* after the comma */
         sink->key.len = sink->position.len = 0;
         kafka_described_key(&sink->key, stream->place.name, sink->settings->id, described->begins.data, i);
         kafka_described_value(&sink->position, sink->settings->id,

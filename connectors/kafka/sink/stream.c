@@ -141,7 +141,7 @@ struct kafka_place kafka_stream_coming(const struct kafka_stream *stream, char *
 /* What is not in parts of its own. NEW; NULL: none. */
 static char *described_of(const struct kafka_described *described, struct cdc_buf *out)
 {
-    size_t from = described->n_cuts > 0 ? described->cuts[described->n_cuts - 1] + 1 : 0; /* behind the comma */
+    size_t from = described->n_cuts > 0 ? described->cuts[described->n_cuts - 1] + 1 : 0; /* after the comma */
 
     if (described->list.len <= from)
         return NULL;

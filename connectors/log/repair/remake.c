@@ -81,7 +81,7 @@ static int begin_of_log(const struct log_remake *remake, struct known *known, st
     memcpy(known->before, chain.value, LOG_HASH);
     log_chain_free(&chain);
     cdc_buf_lit(&known->at_before, "{}");
-    return result < 0 || known->at_before.failed ? -1 : 1;
+    return result < 0 ? -1 : known->at_before.failed ? cdc_error_memory(error) : 1;
 }
 
 /* 1; 0: something is not known; -1 */
