@@ -46,6 +46,8 @@ void cdc_json_iter_begin(struct cdc_json_iter *iter, struct cdc_span container);
 /* name is the text between the quotes, escapes as they stand. false at the end. */
 bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, struct cdc_span *value);
 bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value);
+/* How many members it has; 0 of what is no object. */
+size_t cdc_json_count_members(struct cdc_span object);
 /* The member of that name (compared unescaped), the last of several; {NULL, 0} when it is absent, or object is none. */
 struct cdc_span cdc_json_member(struct cdc_span object, const char *name);
 /* Of a member that is a string, the text between its quotes; {NULL, 0} when it is absent or something else. */

@@ -65,20 +65,10 @@ bool writer_is_json_null(const struct format_column *column, struct cdc_span val
     return json_null.p != NULL && *value.p == 'n' && format_list_has(json_null, column->name);
 }
 
-static size_t count_members(struct cdc_span object)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span name, value;
-    size_t n = 0;
-
-    for (cdc_json_iter_begin(&iter, object); cdc_json_next_member(&iter, &name, &value);)
-        n++;
-    return n;
-}
-
 bool writer_lacks_old(const struct cdc_event *event)
 {
-    return cdc_json_is_null(event->before) || count_members(event->before) < count_members(event->after);
+    return cdc_json_is_null(event->before) ||
+           cdc_json_count_members(event->before) < cdc_json_count_members(event->after);
 }
 
 bool writer_is_same(const struct format_column *column, const struct cdc_event *event, struct cdc_span old,

@@ -86,6 +86,19 @@ static bool next_start(struct cdc_json_iter *iter)
 
 /* Commas and space before an element are skipped as one: the text is valid, so between two elements there is exactly
  * one comma. */
+size_t cdc_json_count_members(struct cdc_span object)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+    size_t n = 0;
+
+    if (cdc_json_type(object) != CDC_JSON_OBJECT)
+        return 0;
+    for (cdc_json_iter_begin(&iter, object); cdc_json_next_member(&iter, &name, &value);)
+        n++;
+    return n;
+}
+
 bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value)
 {
     if (!next_start(iter))

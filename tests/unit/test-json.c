@@ -214,6 +214,10 @@ static void test_member_copy(void)
 
 static void test_walkers(void)
 {
+    check(cdc_json_count_members(cdc_span_text("{\"a\":{\"x\":1,\"y\":2},\"b\":[3]}")) == 2 &&
+              cdc_json_count_members(cdc_span_text("{}")) == 0 && cdc_json_count_members(cdc_span_text("[1,2]")) == 0 &&
+              cdc_json_count_members(cdc_span_text("null")) == 0,
+          "members are counted, of objects alone");
     walks("{\"a\":1,\"b\":[2]}", 2, 0);
     walks("{\"a\" : \"b\"}", 1, 0);
     walks("[1,\"b\",{\"c\":1}]", 0, 3);

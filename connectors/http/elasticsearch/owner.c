@@ -239,19 +239,6 @@ static struct cdc_span choose(struct cdc_span body, struct cdc_span *name)
     return cdc_json_next_member(&indexes, name, &index) ? index : cdc_span(NULL, 0);
 }
 
-static size_t count_members(struct cdc_span body)
-{
-    struct cdc_json_iter indexes;
-    struct cdc_span name, index;
-    size_t n = 0;
-
-    if (cdc_json_type(body) != CDC_JSON_OBJECT)
-        return 0;
-    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &index);)
-        n++;
-    return n;
-}
-
 /* A rollover makes an alias so. Rows are written to the newest index; a delete or a new state of a row leaves the document that an
  * older one has. */
 static int is_several(const char *index, struct cdc_error *error)
@@ -294,7 +281,7 @@ static int verify_one(struct es_sink *sink, const char *index, struct es_table *
     sink->hidden = !seen;
     if (!seen)
         return not_kept(sink, index, 403);
-    if (there == 1 && count_members(response_of(sink)) > 1)
+    if (there == 1 && cdc_json_count_members(response_of(sink)) > 1)
         return is_several(index, error);
     struct cdc_span found = there == 1 ? choose(response_of(sink), &name) : cdc_span(NULL, 0);
     if (found.p == NULL)
@@ -361,7 +348,7 @@ static int verify_known(struct es_sink *sink, size_t from, size_t *to, struct cd
                  : n == 0     ? 0
                               : ask_ids(sink, cdc_span(names.data, names.len), IDS, &seen, error);
     cdc_buf_free(&names);
-    bool one_each = result == 1 && count_members(response_of(sink)) <= n;
+    bool one_each = result == 1 && cdc_json_count_members(response_of(sink)) <= n;
     for (size_t k = from; one_each && k < i; k++)
         if (take_known(sink, sink->touched[k], error) != 0)
             return -1;

@@ -3,17 +3,6 @@
  * program that writes or looks for the same key: else the rows of one key come in two partitions, where nothing says which is newer. */
 #include "connectors/kafka/record/record.h"
 
-static size_t count_members(struct cdc_span object)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span name, value;
-    size_t n = 0;
-
-    for (cdc_json_iter_begin(&iter, object); cdc_json_next_member(&iter, &name, &value);)
-        n++;
-    return n;
-}
-
 static void append_member(struct cdc_buf *out, const char *name, struct cdc_span value, bool first)
 {
     cdc_buf_byte(out, first ? '{' : ',');
@@ -33,7 +22,7 @@ int kafka_key_append(struct cdc_buf *out, const char *const *names, size_t n, st
         append_member(out, names[i], value, i == 0);
     }
     cdc_buf_byte(out, '}');
-    if (exact && count_members(object) != n)
+    if (exact && cdc_json_count_members(object) != n)
         return cdc_error_set(error, CDC_EXIT_DATA, "the key has other columns than its table's");
     return out->failed ? cdc_error_memory(error) : 0;
 }
