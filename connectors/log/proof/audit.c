@@ -272,7 +272,7 @@ static int read_forms(struct log_audit *audit, const struct log_segment *segment
     struct log_audit_state before = audit->state;
 
     if (files->inodes[0] == 0 && files->inodes[1] == 0 && segment->end == segment->start)
-        return 0; /* one that was just begun */
+        return log_scan_journal(audit->folder, segment->start, error); /* one that was just begun */
     if (files->inodes[0] == 0 && files->inodes[1] == 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "segment %020" PRIu64 " is missing", segment->start);
     if (files->inodes[1] != 0 && read_form(audit, segment, LOG_PACKED, limit, error) != 0)

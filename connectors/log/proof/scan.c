@@ -109,6 +109,21 @@ void log_scan_close(struct log_scan *scan)
     scan->block = NULL;
 }
 
+int log_scan_journal(const struct log_folder *folder, uint64_t start, struct cdc_error *error)
+{
+    struct log_scan scan = {.folder = folder, .kind = LOG_INDEX, .start = start, .begin = start};
+    struct log_commit commit = {.end = start};
+    int result = log_index_open(&scan.index, folder, LOG_INDEX, start, error);
+
+    if (result == 0)
+        result = read_head(&scan, error);
+    /* A batch has come meanwhile, or none has. */
+    if (result == 0 && log_index_next(&scan.index, &commit, error) < 0)
+        result = log_scan_error(&scan, error);
+    log_index_close(&scan.index);
+    return result;
+}
+
 /* The next batch. 1, 0: there is none, -1. */
 static int next_batch(struct log_scan *scan, struct cdc_error *error)
 {

@@ -40,6 +40,8 @@ struct log_scan {
 int log_scan_open(struct log_scan *scan, const struct log_folder *folder, enum log_kind kind, uint64_t start,
                   uint64_t limit, struct cdc_error *error);
 void log_scan_close(struct log_scan *scan);
+/* A segment that was begun, and has no file of lines: is its journal whole, and of this log? 0 or -1 */
+int log_scan_journal(const struct log_folder *folder, uint64_t start, struct cdc_error *error);
 /* 1: *block is what comes next of a batch (BORROWED, valid until the next call); scan->at == scan->commit.end: it is the rest of it.
  * 0: all were given. -1. */
 int log_scan_next(struct log_scan *scan, struct cdc_span *block, struct cdc_error *error);

@@ -14,6 +14,7 @@ struct repair {
     bool has_chain;
     bool lacks_schemas;   /* of the segment in hand nobody knows the schema lines before it */
     bool made;            /* parts of it were made again, without a loss */
+    bool unproved;        /* parts of it are in the copy, and nothing proves them */
     struct cdc_error why; /* what ended it; status 0: nothing */
 };
 
@@ -30,5 +31,14 @@ int log_repair_copy_part(struct repair *repair, enum log_kind kind, uint64_t byt
 int log_repair_schemas(struct repair *repair, size_t i, struct cdc_error *error);
 /* How many the copy has, of a segment without a journal that says it; they may have to be made. 0 or -1 */
 int log_repair_count_schemas(struct repair *repair, size_t i, uint64_t *n, struct cdc_error *error);
+
+/* Lines of a segment, which were read. */
+struct log_proved {
+    uint64_t start, end;
+    const unsigned char *chain; /* after them */
+    bool closed, without_table; /* without_table: of struct log_cursor */
+};
+/* Do they, with their salts, lead from the chain's value that their journal begins with to that one? 1, 0, -1 */
+int log_repair_prove(struct log_folder *folder, const struct log_proved *what, struct cdc_error *error);
 
 #endif

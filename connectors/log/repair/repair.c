@@ -4,6 +4,7 @@
  * before it, and nothing after it. */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -45,6 +46,7 @@ struct good {
     uint64_t end, lines;           /* after the last batch; lines of all */
     uint64_t journal;              /* bytes of the journal up to the line of the last one */
     unsigned char chain[LOG_HASH]; /* after it */
+    char sha256[LOG_HASH_HEX + 1]; /* of all its bytes */
     bool any, sealed;
     bool whole; /* all that the journal tells of */
 };
@@ -67,41 +69,95 @@ static void check_journal(const struct log_folder *folder, uint64_t start, struc
     log_index_close(&index);
 }
 
+/* Readers believe it, so that it must be what the commits before it say. */
+static void check_seal(struct repair *repair, uint64_t start, const struct log_commit *seal, const struct good *good)
+{
+    if (good->any && memcmp(seal->chain, good->chain, LOG_HASH) != 0)
+        find_damage(repair, "has a seal that is not of its lines: the hash chain is another", start);
+    else if (seal->end != good->end || seal->len != good->end - start || seal->n != good->lines)
+        find_damage(repair, "has a seal that is not of its lines: their length or number is another", start);
+    else if (!cdc_span_is(seal->sha256, good->sha256) &&
+             !(seal->has_was && cdc_span_is(seal->sha256_was, good->sha256)))
+        find_damage(repair, "has a seal that is not of its lines: the SHA-256 is another", start);
+}
+
+/* A batch that was read to its end, or a part of one. */
+static void count_block(struct good *good, const struct log_cursor *cursor)
+{
+    if (!cursor->ended_batch)
+        return;
+    good->any = true;
+    good->end = cursor->at;
+    good->journal = cursor->index.offset;
+    good->lines += cursor->commit.n;
+    memcpy(good->chain, cursor->commit.chain, LOG_HASH);
+}
+
+/* All batches up to the damage, or to stop. *found: 1, or what the cursor ended with, repair->why says it. 0 or -1 */
+static int read_batches(struct repair *repair, struct log_cursor *cursor, uint64_t stop, int plain, struct good *good,
+                        int *found, struct cdc_error *error)
+{
+    EVP_MD_CTX *sha256 = EVP_MD_CTX_new();
+    struct cdc_buf block = CDC_BUF_INIT;
+    unsigned char digest[LOG_HASH];
+    int result = sha256 != NULL && EVP_DigestInit_ex2(sha256, EVP_sha256(), NULL) == 1 ? 0 : cdc_error_memory(error);
+
+    while (*found == 1 && result == 0 && cursor->at < stop) {
+        block.len = 0;
+        *found = log_cursor_read(cursor, &block, &repair->why);
+        if (*found == 1 && EVP_DigestUpdate(sha256, block.data, block.len) != 1)
+            result = cdc_error_set(error, CDC_EXIT_INTERNAL, "libcrypto has no SHA-256");
+        if (*found == 1 && plain >= 0 && cdc_file_write(plain, block.data, block.len) != 0)
+            result = log_file_error(&repair->to, "write", "a segment", error);
+        if (*found == 1)
+            count_block(good, cursor);
+    }
+    if (result == 0 && EVP_DigestFinal_ex(sha256, digest, NULL) == 1)
+        log_hash_print(good->sha256, digest);
+    EVP_MD_CTX_free(sha256);
+    cdc_buf_free(&block);
+    return result;
+}
+
 /* The good batches of a segment, into its plain form unless plain is -1. Then they may be more than others can read: of a packed form
  * its table does not count. */
 static int take_batches(struct repair *repair, uint64_t start, int plain, struct good *good, struct cdc_error *error)
 {
-    struct cdc_buf text = CDC_BUF_INIT, block = CDC_BUF_INIT;
+    struct cdc_buf text = CDC_BUF_INIT;
     struct log_commit last = {.end = start};
     struct log_cursor cursor;
-    int result = 0, found = log_index_last(&repair->from, start, &text, &last, &repair->why);
-    uint64_t stop = last.end;
+    int found = log_index_last(&repair->from, start, &text, &last, &repair->why);
 
     *good = (struct good){.end = start, .sealed = found == 1 && last.kind == LOG_SEAL_LINE};
     log_cursor_open_segment(&cursor, &repair->from, start);
     cursor.without_table = plain >= 0;
-    while (found == 1 && result == 0 && cursor.at < stop) {
-        block.len = 0;
-        found = log_cursor_read(&cursor, &block, &repair->why);
-        if (found == 1 && plain >= 0 && cdc_file_write(plain, block.data, block.len) != 0)
-            result = log_file_error(&repair->to, "write", "a segment", error);
-        if (found == 1 && cursor.ended_batch) {
-            good->any = true;
-            good->end = cursor.at;
-            good->journal = cursor.index.offset;
-            good->lines += cursor.commit.n;
-            memcpy(good->chain, cursor.commit.chain, LOG_HASH);
-        }
-    }
+    int result = read_batches(repair, &cursor, last.end, plain, good, &found, error);
     if (found <= 0 && repair->why.status == 0)
         find_damage(repair, "has no journal that is valid", start);
-    if (found == 1 && good->any && memcmp(last.chain, good->chain, LOG_HASH) != 0)
-        find_damage(repair, "has a seal that is not of its lines: the hash chain is another", start);
+    if (found == 1 && good->sealed)
+        check_seal(repair, start, &last, good);
     good->whole = repair->why.status == 0;
     log_cursor_close(&cursor);
     cdc_buf_free(&text);
-    cdc_buf_free(&block);
     return result;
+}
+
+/* Of lines that are whole nothing is left out because of salts that are damaged, or a purge that was not ended well. */
+static int prove_lines(struct repair *repair, uint64_t start, const struct good *good, bool without_table,
+                       struct cdc_error *error)
+{
+    struct log_proved what = {start, good->end, good->chain, good->whole && good->sealed, without_table};
+    int proved = good->any ? log_repair_prove(&repair->from, &what, error) : 1;
+
+    if (proved != 0)
+        return proved > 0 ? 0 : -1;
+    repair->unproved = true;
+    cdc_log_write(repair->settings->log, CDC_LOG_WARNING,
+                  "segment %020" PRIu64
+                  ": its lines, or their salts, are not those that the hash chain is of; they are in "
+                  "the copy as they are, and \"cdc-log verify\" does not call it whole",
+                  start);
+    return 0;
 }
 
 /* After a segment that is good as a whole. */
@@ -173,7 +229,10 @@ static int copy_unpacked(struct repair *repair, const struct log_segment *segmen
     }
     go_on_after(repair, &good);
     tell_made(repair, "all lines are there, and are written uncompressed");
-    return copy_beside(repair, segment->start, &good, true, error) == 0 ? 1 : -1;
+    return prove_lines(repair, segment->start, &good, true, error) == 0 &&
+                   copy_beside(repair, segment->start, &good, true, error) == 0
+               ? 1
+               : -1;
 }
 
 /* Up to the damage: plain lines, and the journal as far as it is of them. */
@@ -185,7 +244,11 @@ static int copy_good_part(struct repair *repair, const struct log_segment *segme
 
     repair->why = why;
     repair->end = good.end;
-    return result == 0 && good.any ? copy_beside(repair, segment->start, &good, false, error) : result;
+    if (result != 0 || !good.any)
+        return result;
+    return prove_lines(repair, segment->start, &good, true, error) == 0
+               ? copy_beside(repair, segment->start, &good, false, error)
+               : -1;
 }
 
 /* Of two forms of the lines, the one that was read: the other one may be damaged. */
@@ -222,6 +285,8 @@ static int copy_segment(struct repair *repair, const struct log_segment *segment
         find_damage(repair, "is compressed, and has no seal", segment->start);
     if (repair->why.status != 0)
         return 1;
+    if (prove_lines(repair, segment->start, &good, false, error) != 0)
+        return -1;
     go_on_after(repair, &good);
     return copy_whole(repair, segment, newest, error);
 }
@@ -347,6 +412,15 @@ static int leave_removed(struct log_folder *from, struct cdc_error *error)
     return i < from->n ? log_folder_set_begin(from, begin, error) : 0;
 }
 
+/* Lines that come after others, which are trimmed, have no place in a log that has none of those in between. */
+static int something_is_good(const struct repair *repair, struct cdc_error *error)
+{
+    if (repair->why.status == 0 || repair->end == 0 || repair->end > log_folder_begin(&repair->from))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "nothing of \"%s\" is good: %s", repair->settings->path, repair->why.text);
+    return cdc_error_hint(error, "begin a new log; its lines have to come from a copy, or from the source");
+}
+
 static int run(struct repair *repair, struct cdc_error *error)
 {
     const struct log_repair_settings *settings = repair->settings;
@@ -363,9 +437,10 @@ static int run(struct repair *repair, struct cdc_error *error)
     if (log_folder_names(&repair->from, error) != 0 || leave_removed(&repair->from, error) != 0 ||
         log_folder_begin_copy(&repair->to, settings->to, &lock, error) != 0)
         return -1;
-    int result = copy_segments(repair, error) == 0 && copy_bases(repair, error) == 0
-                     ? log_repair_copy_file(repair, "meta.json", UINT64_MAX, 0600, error)
-                     : -1;
+    int result =
+        copy_segments(repair, error) == 0 && something_is_good(repair, error) == 0 && copy_bases(repair, error) == 0
+            ? log_repair_copy_file(repair, "meta.json", UINT64_MAX, 0600, error)
+            : -1;
     if (result == 0)
         result = set_head(repair, error) == 0 ? set_begin(repair, error) : -1;
     if (result == 0)
@@ -384,7 +459,9 @@ int log_repair(const struct log_repair_settings *settings, struct cdc_error *err
                       repair.why.text);
     else if (result == 0)
         cdc_log_write(settings->log, CDC_LOG_INFO, "%s; \"%s\" is a copy",
-                      repair.made ? "no line is lost" : "no damage was found", settings->to);
+                      repair.made || repair.unproved ? "no line is lost" : "no damage was found", settings->to);
+    if (settings->proved != NULL)
+        *settings->proved = !repair.unproved;
     log_folder_close(&repair.from);
     log_folder_close(&repair.to);
     return result;
