@@ -238,6 +238,20 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     { cat "$first" && echo damaged && cat "$first"; } >"$DIR/idx"
     cp "$DIR/idx" "$first"
     run -78 t cdc-log verify -q "$L"
+    # A writer that ended before it had made the file of the salts has left nothing that is wrong.
+    rm -r "$L"
+    append --redactable "$L" </dev/null
+    rm "$(files salt)" "$L/head"
+    t cdc-log verify -q "$L" >/dev/null
+    # The first segment begins with the value of the chain that a log of this id begins with.
+    rm -r "$L"
+    append "$L" <"$DIR/in"
+    sed -i 's/"id":"[0-9a-f]*"/"id":"00000000000000000000000000000000"/' "$L/meta.json"
+    sed -i '1 s/"log":"[0-9a-f]*"/"log":"00000000000000000000000000000000"/' "$(files idx)"
+    new=$(head -n 1 "$(files idx)" | sed 's/,"c":"[0-9a-f]*"}$//')
+    sed -i "1 s/\"c\":\"[0-9a-f]*\"}/\"c\":\"$(printf %s "$new" | crc32c)\"}/" "$(files idx)"
+    run -78 --separate-stderr logread "$L"
+    [[ $output == "" && $stderr == *"hash chain is another"* ]]
 }
 
 @test "repair of a damaged batch keeps all before it" {

@@ -304,7 +304,14 @@ int log_folder_check_first(const struct log_folder *folder, const struct log_seg
 {
     struct log_index index;
     struct log_commit first;
+    struct log_chain chain;
 
+    if (segment->start == 0 && before == NULL) {
+        if (log_chain_open(&chain, folder->id, error) != 0)
+            return -1;
+        before = chain.value;
+        log_chain_free(&chain);
+    }
     if (log_index_open(&index, folder, LOG_INDEX, segment->start, error) != 0)
         return -1;
     int found = log_index_next(&index, &first, error);
@@ -314,7 +321,7 @@ int log_folder_check_first(const struct log_folder *folder, const struct log_seg
     else if (found == 1 && !cdc_span_is(first.log, folder->id))
         result = wrong(folder, segment->start, "a segment is of another log", error);
     else if (found == 1 && before != NULL && memcmp(first.chain, before, LOG_HASH) != 0)
-        result = wrong(folder, segment->start, "a segment does not follow the one before it: the hash chain is another",
+        result = wrong(folder, segment->start, "a segment does not follow what is before it: the hash chain is another",
                        error);
     log_index_close(&index);
     return result;

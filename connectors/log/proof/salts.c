@@ -8,14 +8,19 @@
 
 int log_salts_open(struct log_salts *salts, const struct log_folder *folder, uint64_t start, struct cdc_error *error)
 {
-    *salts = (struct log_salts){.fd = -1, .start = start};
-    if (!folder->redactable)
+    struct cdc_error why = {0};
+
+    *salts = (struct log_salts){.fd = -1, .start = start, .none = !folder->redactable};
+    if (salts->none)
         return 0;
     salts->block = malloc(LOG_SALTS_BLOCK);
     if (salts->block == NULL)
         return cdc_error_memory(error);
-    salts->fd = log_part_open(folder, LOG_SALTS, start, O_RDONLY, error);
-    return salts->fd < 0 ? -1 : 0;
+    salts->fd = log_part_open(folder, LOG_SALTS, start, O_RDONLY, &why);
+    if (salts->fd >= 0 || errno == ENOENT)
+        return 0;
+    *error = why;
+    return -1;
 }
 
 void log_salts_close(struct log_salts *salts)
@@ -30,7 +35,7 @@ int log_salts_next(struct log_salts *salts, const unsigned char **salt, struct c
 {
     *salt = NULL;
     if (salts->fd < 0)
-        return 1;
+        return salts->none;
     if (salts->n - salts->at < LOG_SALT) {
         size_t kept = salts->n - salts->at;
         memmove(salts->block, salts->block + salts->at, kept);
