@@ -11,7 +11,7 @@
 struct values {
     struct source_options common;
     struct cdc_option_list properties, keys;
-    const char *order, *partitions, *transactions, *format, *config, *from, *until;
+    const char *mirror_group, *order, *partitions, *transactions, *format, *config, *from, *until;
     int64_t max_line;
     bool check, json;
 };
@@ -40,6 +40,7 @@ static const struct cdc_option option_table[] = {
     OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "where the position is kept"),
     OPTION_STATE_DIR(AT(common.state_dir)),
     OPTION_LIST(0, "ack", AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout"),
+    OPTION_TEXT("mirror-group", AT(mirror_group), "GROUP", "a consumer group that shows it, for dashboards"),
     OPTION_INTEGER(0, "max-events", AT(common.max_events), "N", "end after N changes, at a commit", 1, INT64_MAX),
     OPTION_SECONDS("idle-exit", AT(common.idle_exit), "end after SEC seconds without a change"),
     OPTION_RETRY_MAX(AT(common.retry_max)),
@@ -93,6 +94,7 @@ static int run_topics(struct program *program, const struct values *v, const cha
                                            .until = v->until,
                                            .transactions = v->transactions,
                                            .format = v->format,
+                                           .mirror_group = v->mirror_group,
                                            .keys = v->keys,
                                            .max_events = v->common.max_events,
                                            .max_line = v->max_line}};

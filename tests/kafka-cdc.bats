@@ -816,3 +816,36 @@ has_both() { [ "$(jq -r 'select(.key) | .key.id' "$DIR/out" 2>/dev/null | sort -
     kafka_end
 }
 await_file() { wait_until test -e "$1"; }
+
+@test "--mirror-group: a group shows what the sinks have, and no more; nothing is read back from it; it stops nothing" {
+    kafka_create "$TOPIC" 2
+    rows 1 3 >"$DIR/in"
+    for partition in 0 1; do load_lines "$DIR/in" $partition; done
+    committed() { kafka_do group watched "$TOPIC" "${1:-0}"; }
+    kc --until=now --offset-file "$DIR/o" --mirror-group watched >"$DIR/out"
+    is "what is confirmed" "12 12" "$(committed 0) $(committed 1)"
+    # A sink that has nothing yet: nothing new is confirmed.
+    SEQ=500
+    rows 4 5 >"$DIR/in2"
+    load_lines "$DIR/in2"
+    kc --until=now --offset-file "$DIR/o2" --ack "$DIR/sink.offset" --mirror-group slow >"$DIR/all"
+    is "rows that are not stored" 0 "$(kafka_do group slow "$TOPIC" 0)"
+    # While it runs, it is shown.
+    spawn_line "kafka-cdc 'kafka://$KAFKA/$TOPIC' -q --offset-file '$DIR/o' --mirror-group watched >'$DIR/follow'"
+    wait_until eval '[ "$(committed 0)" = 20 ]'
+    SEQ=600
+    rows 6 6 >"$DIR/in3"
+    load_lines "$DIR/in3"
+    wait_until eval '[ "$(committed 0)" = 24 ]'
+    end_spawned || true
+    # The offset file alone says where it goes on.
+    rm "$DIR/o"
+    kc --until=now --offset-file "$DIR/o" --mirror-group watched >"$DIR/again"
+    is "rows" "$(cat "$DIR/in" "$DIR/in" "$DIR/in2" "$DIR/in3" | ids -)" "$(ids "$DIR/again")"
+    # A group with members of its own refuses it: a warning.
+    spawn_line "kcat -u -b '$KAFKA' -G taken '$TOPIC' -X session.timeout.ms=6000 -X auto.offset.reset=earliest >'$DIR/member'"
+    wait_until test -s "$DIR/member"
+    kc --until=now --mirror-group taken >"$DIR/out" 2>"$DIR/err"
+    is "rows beside members" "$(ids "$DIR/again")" "$(ids "$DIR/out")"
+    grep -q "group taken does not show" "$DIR/err"
+}

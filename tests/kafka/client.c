@@ -5,6 +5,7 @@
  *   kafka-client BOOTSTRAP [PROPERTY=VALUE]...
  *     create TOPIC PARTITIONS COPIES [NAME=VALUE]...   delete TOPIC   grow TOPIC PARTITIONS   config TOPIC NAME=VALUE...
  *     delete-records TOPIC PARTITION OFFSET            ends TOPIC PARTITION (low and high)   cluster
+ *     group GROUP TOPIC PARTITION (what is committed, -1001: nothing)
  *     send TOPIC PARTITION KEY VALUE [TIMESTAMP [HEADER=VALUE]...]   load TOPIC PARTITION FILE (its lines, without keys)
  *     flush   id TRANSACTIONAL.ID [TIMEOUT_MS]   begin   commit   abort
  *   kafka-client --mock BROKERS      prints the address of a mock cluster, and takes
@@ -276,6 +277,27 @@ static void ends_command(const char *topic, int partition)
         printf("ok %lld %lld\n", (long long)low, (long long)high);
 }
 
+static void group_command(const char *group, const char *topic, int partition)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    set(conf, "bootstrap.servers", bootstrap);
+    set(conf, "group.id", group);
+    rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (consumer == NULL)
+        die(text);
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    rd_kafka_resp_err_t code = rd_kafka_committed(consumer, list, LIMIT_MS);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        answer(code);
+    else
+        printf("ok %lld\n", (long long)list->elems[0].offset);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(consumer);
+}
+
 static void change_id(const char *id, const char *timeout)
 {
     rd_kafka_destroy(producer);
@@ -295,6 +317,8 @@ static void command(char **word, size_t n)
         flush_command();
     else if (strcmp(name, "ends") == 0 && n == 3)
         ends_command(word[1], atoi(word[2]));
+    else if (strcmp(name, "group") == 0 && n == 4)
+        group_command(word[1], word[2], atoi(word[3]));
     else if (strcmp(name, "id") == 0 && n >= 2)
         change_id(word[1], n > 2 ? word[2] : NULL);
     else if (strcmp(name, "begin") == 0)

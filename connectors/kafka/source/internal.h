@@ -106,6 +106,13 @@ struct kafka_source {
     /* Records that were fetched and not taken yet. */
     rd_kafka_message_t *batch[1000];
     size_t n_batch, at;
+    struct mirror {
+        rd_kafka_topic_partition_list_t *wanted; /* NULL: nothing to send */
+        rd_kafka_queue_t *answers;
+        bool under_way;
+        int64_t sent;
+        rd_kafka_resp_err_t told;
+    } mirror;
     int64_t progress, looked; /* when something came, and when the brokers were asked last */
     struct cdc_buf scratch;
     struct schemas {
@@ -204,6 +211,14 @@ int kafka_merge_start(struct kafka_source *source, struct cdc_error *error);
 /* -- watch.c -- */
 /* TEMPORARY: a new connection is to be made, or an open transaction to be waited for. */
 int kafka_look(struct kafka_source *source, struct cdc_error *error);
+
+/* -- mirror.c -- */
+/* What is confirmed, for --mirror-group. */
+void kafka_mirror_note(struct kafka_source *source, const struct cdc_offset *offset);
+/* Sends it, once a second at most. */
+void kafka_mirror_tick(struct kafka_source *source);
+/* The last of it, before the consumer is closed. Waits for some seconds at most. */
+void kafka_mirror_end(struct kafka_source *source);
 
 /* -- boundary.c -- */
 /* An error or the end of a partition that came as a message. 0 or -1. */

@@ -24,6 +24,7 @@ struct kafka_source_settings {
     const char *until;        /* now, a time, a position; NULL: none */
     const char *transactions; /* the transaction topic; NULL: NAME.transaction of the first topic */
     const char *format;       /* what foreign records are: as of cdc-filter --from; NULL: lines */
+    const char *mirror_group; /* a group that shows what is confirmed; NULL: none */
     struct cdc_option_list keys;
     int64_t max_events; /* 0: no end */
     int64_t max_line;   /* longest line in bytes */

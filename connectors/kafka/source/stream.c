@@ -86,6 +86,7 @@ static void disconnect(void *context)
     struct kafka_source *source = context;
 
     drop_batch(source);
+    kafka_mirror_end(source);
     kafka_merge_reset(source);
     for (size_t i = 0; i < source->n_parts; i++) {
         kafka_settle_crc(&source->parts[i]);
@@ -154,7 +155,9 @@ static int open_consumer(struct kafka_source *source, bool looks, struct cdc_err
 
     if (line > 1000000000)
         line = 1000000000;
-    snprintf(group, sizeof group, "cdc-%.200s", source->settings->name); /* never joined */
+    const char *mirror = source->settings->mirror_group;
+    snprintf(group, sizeof group, "%s%.250s", mirror != NULL ? "" : "cdc-",
+             mirror != NULL ? mirror : source->settings->name); /* never joined */
     snprintf(fetch, sizeof fetch, "%lld", (long long)(line > (64 << 20) ? line : 64 << 20));
     snprintf(receive, sizeof receive, "%lld", (long long)(line > (64 << 20) ? line : 64 << 20) + 1024);
     snprintf(queued, sizeof queued, "%d", source->order == KAFKA_ORDER_SOURCE ? 4096 : 16384);
@@ -426,6 +429,7 @@ static int tick(void *context, struct cdc_buf *out, bool blocked, struct cdc_err
     int64_t now = cdc_clock_ms();
 
     (void)out;
+    kafka_mirror_tick(source);
     if (blocked) {
         source->progress = now; /* it is not Kafka that keeps us waiting */
         return 0;
@@ -438,7 +442,8 @@ static int tick(void *context, struct cdc_buf *out, bool blocked, struct cdc_err
 
 static int confirm(void *context, const struct cdc_offset *offset, struct cdc_error *error)
 {
-    (void)context, (void)offset, (void)error; /* the topic keeps what it keeps */
+    (void)error; /* the topic keeps what it keeps */
+    kafka_mirror_note(context, offset);
     return 0;
 }
 
