@@ -20,19 +20,30 @@ static int add_line(struct log_chain *chain, struct cdc_span line, int salts, ui
     return 1;
 }
 
-/* All lines up to end. 1; 0: one has no salt; -1 */
+/* A batch of n lines, which was read to its end. */
+static bool is_batch(const struct log_cursor *cursor, const struct log_chain *chain, uint64_t n)
+{
+    return cursor->commit.n == n && memcmp(cursor->commit.chain, chain->value, LOG_HASH) == 0;
+}
+
+/* All lines up to end. 1; 0: one has no salt, or a batch is not what its commit says; -1 */
 static int add_lines(struct log_cursor *cursor, struct log_chain *chain, int salts, uint64_t end, uint64_t *n,
                      struct cdc_error *error)
 {
     struct cdc_span line;
-    uint64_t at = 0;
+    uint64_t at = 0, before = 0;
     int good = 1;
 
     *n = 0;
-    for (uint64_t next = cursor->at; good == 1 && next < end; next = at + line.n + 1) {
+    for (uint64_t next = cursor->at; good == 1 && next < end;) {
         if (log_cursor_line(cursor, &line, &at, error) != 1)
             return -1;
+        next = at + line.n + 1;
         good = add_line(chain, line, salts, (*n)++, error);
+        if (good == 1 && next == cursor->at && cursor->ended_batch) {
+            good = is_batch(cursor, chain, *n - before);
+            before = *n;
+        }
     }
     return good;
 }
