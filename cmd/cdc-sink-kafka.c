@@ -13,9 +13,9 @@
 
 struct options {
     const char *topic, *template, *name, *id, *offsets_topic, *transaction_topic, *config;
-    const char *value, *schema, *tombstones, *unkeyed, *delivery, *create, *timestamp, *compression;
+    const char *spool, *value, *schema, *tombstones, *unkeyed, *delivery, *create, *timestamp, *compression;
     struct cdc_option_list topic_config, properties, lines;
-    bool accept_repartition, check, json;
+    bool accept_repartition, atomic, check, json;
     int64_t batch_bytes;
     double txn_timeout;
     struct sink_options sink;
@@ -52,6 +52,8 @@ static const struct cdc_option option_table[] = {
     OPTION_SIZE("batch-bytes", AT(batch_bytes), "store at the latest after so many bytes (default 8M)",
                 (int64_t)1 << 30),
     OPTION_SECONDS("batch-time", AT(sink.batch_time), "and at the latest after SEC seconds (default 200ms)"),
+    OPTION_FLAG(0, "atomic", AT(atomic), "a transaction of the source is one of Kafka, never cut"),
+    OPTION_TEXT("spool", AT(spool), "FOLDER", "with --atomic: where large ones wait (default TMPDIR or /tmp)"),
     OPTION_SECONDS("txn-timeout", AT(txn_timeout), "brokers end a transaction after SEC (default 60s)"),
     OPTION_LIST('X', "property", AT(properties), "NAME=VALUE", "a property of librdkafka"),
     OPTION_TEXT("config", AT(config), "FILE", "lines of such properties; secrets belong here"),
@@ -155,9 +157,22 @@ static int check_options(const struct options *options, struct cdc_error *error)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--schema=inline has no schema for --lines");
     if (options->topic != NULL && options->lines.count > 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--topic keeps lines of every kind: it takes no --lines");
+    if (options->atomic && strcmp(options->delivery, "transactional") != 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--atomic needs the transactions of --delivery=transactional");
+    if (options->spool != NULL && !options->atomic)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--spool goes with --atomic");
     if (options->txn_timeout < 1 || options->txn_timeout > 900)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--txn-timeout is between 1s and 15m");
     return 0;
+}
+
+static const char *spool_of(const struct options *options)
+{
+    const char *folder = getenv("TMPDIR");
+
+    if (!options->atomic || options->spool != NULL)
+        return options->spool;
+    return folder != NULL && folder[0] != '\0' ? folder : "/tmp";
 }
 
 static int read_settings(struct program *program, const struct options *options, struct kafka_sink_settings *settings,
@@ -178,6 +193,7 @@ static int read_settings(struct program *program, const struct options *options,
                    : strcmp(options->unkeyed, "whole") == 0 ? KAFKA_UNKEYED_WHOLE
                                                             : KAFKA_UNKEYED_FAIL,
         .batch_bytes = options->batch_bytes,
+        .spool = spool_of(options),
         .txn_timeout_ms = (int64_t)(options->txn_timeout * 1000),
         .topic_config = options->topic_config,
         .accept_repartition = options->accept_repartition,

@@ -18,6 +18,7 @@ setup() {
     SOURCE_NAME=$N
 }
 teardown() {
+    umount "$DIR/small" 2>/dev/null || true
     kafka_node_back
     end_spawned
 }
@@ -425,6 +426,71 @@ run_away() {
     is "two of them" 2 "$(kafka_values "$N.transaction" | wc -l)"
 }
 rows_at_least() { [ "$(kafka_values "$1" 2>/dev/null | wc -l)" -ge "$2" ]; }
+
+# rows_of_one FROM TO: of one transaction, some 300 bytes each.
+rows_of_one() {
+    jq -rnc --arg n "$N" --arg first "${FIRST:-00000100}" --argjson from "$1" --argjson to "$2" 'range($from; $to + 1) | "{\"op\":\"c\",\"pos\":\"\($first).\(. + 10000000)\",\"seq\":100,\"ts_ms\":1,\"source\":{\"connector\":\"postgresql\",\"name\":\"\($n)\",\"db\":\"d\",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1,\"txId\":5},\"key\":{\"id\":\(.)},\"before\":null,\"after\":{\"id\":\(.),\"name\":\"\("x" * 100)\"}}"'
+}
+
+@test "--atomic: a transaction larger than a batch and than memory should be is there at once or not at all, whatever is killed" {
+    local layout topic peak
+    mkdir "$DIR/spool"
+    for layout in "--name $N --create-topics 1" "--topic $N"; do
+        case $layout in --topic*) topic=$N OFFSETS=$DIR/log.offset ;; *) topic=$N.public.t ;; esac
+        { users; rows_of_one 1 300000; } >"$DIR/rows"
+        { cat "$DIR/rows"; SEQ=100 POS=99999999 commit; } >"$IN"
+        mkfifo "$DIR/pipe"
+        # Without its commit line nothing is sent.
+        spawn bash -c "exec cdc-sink-kafka $layout --atomic --spool $DIR/spool --batch-bytes 1M --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+        exec 7>"$DIR/pipe"
+        cat "$DIR/rows" >&7
+        is "rows before the commit" 0 "$({ kafka_high "$topic" 2>/dev/null || echo 0; })"
+        peak=$(peak_kib "$SPAWNED")
+        [ "$peak" -lt 98304 ] || fail "$peak KiB for $(stat -c %s "$IN") bytes"
+        # Killed while it sends.
+        tail -n 1 "$IN" >&7
+        wait_until eval '[ "$(kafka_high "$topic" 2>/dev/null || echo 0)" -gt 1000 ]'
+        kill -KILL "$SPAWNED"
+        wait "$SPAWNED" || true
+        exec 7>&-
+        rm "$DIR/pipe"
+        is "files that are left" "" "$(ls "$DIR/spool")"
+        # shellcheck disable=SC2086
+        t cdc-sink-kafka $layout --atomic --spool "$DIR/spool" --batch-bytes 1M --offset-file "$OFFSETS" "kafka://$KAFKA" <"$IN" 2>"$DIR/err"
+        is "rows" 300000 "$(kafka_values "$topic" | grep -c '"op":"c"')"
+        is "one of each" 300000 "$(kafka_values "$topic" | jq '.key.id // empty' | sort -u | wc -l)"
+    done
+    kafka_values "$N" | cmp - "$IN"
+}
+
+@test "--atomic: a transaction that takes longer than --txn-timeout to send is 78 with the cure, not sent again for ever" {
+    { users; rows_of_one 1 60000; SEQ=100 POS=99999999 commit; } >"$IN"
+    # A request for each record.
+    run -78 --separate-stderr table_sink --atomic --spool "$DIR" --txn-timeout 1 -X batch.num.messages=1
+    [[ $stderr == *"longer --txn-timeout"* ]]
+    is "rows" 0 "$(kafka_values "$N.public.t" | wc -l)"
+    table_sink --atomic --spool "$DIR"
+    is "rows" 60000 "$(kafka_values "$N.public.t" | wc -l)"
+}
+
+@test "--atomic: many small transactions go in batches; a spool without room is 74 and nothing of it is sent; one that is not there is 78" {
+    local disk=$DIR/small
+    { users; for i in 1 2 3 4 5 6; do rows ${i}1 ${i}9; done; } >"$IN"
+    log_sink --atomic --spool "$DIR" --batch-bytes 1K
+    kafka_values "$N" | cmp - "$IN"
+    run -78 log_sink --atomic --spool "$DIR/none"
+    run -64 log_sink --atomic --delivery=idempotent
+    mkdir "$disk"
+    mount -t tmpfs -o size=4m tmpfs "$disk" 2>/dev/null || { rmdir "$disk" && return 0; } # nobody but root
+    cp "$IN" "$DIR/first"
+    SEQ=500
+    { rows 71 72; FIRST=00000600 rows_of_one 1 100000; SEQ=600 POS=99999999 commit; } >>"$IN"
+    run -74 log_sink --atomic --spool "$disk"
+    [[ $output == *spool* ]]
+    is "rows of it" 0 "$(kafka_values "$N" | grep -c '"pos":"00000600' || true)"
+    log_sink --atomic --spool "$DIR"
+    kafka_values "$N" | cmp - "$IN"
+}
 
 @test "records are dated now: rows of ten days ago stay under a retention of a week; --timestamp=commit refuses such a topic" {
     { users; rows 1 5; } >"$IN"

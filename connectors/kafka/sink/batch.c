@@ -4,26 +4,91 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "connectors/kafka/sink/internal.h"
 
 #define POLL_EVERY 512
+#define LET_GO_EVERY ((size_t)1 << 16)      /* records */
+#define RECORDS_IN_MEMORY ((size_t)1 << 16) /* with a spool; those after it are mapped */
+#define TOO_LONG 3
 
 /* -- taking in --------------------------------------------------------------------- */
+
+static size_t bytes_of(size_t records)
+{
+    size_t page = (size_t)1 << 16;
+    return (records * sizeof(struct kafka_record) + page - 1) / page * page;
+}
+
+static void free_records(struct kafka_sink *sink)
+{
+    if (sink->records_mapped)
+        munmap(sink->records, bytes_of(sink->room));
+    else
+        free(sink->records);
+    sink->records = NULL;
+    sink->room = 0;
+    sink->records_mapped = false;
+}
+
+static bool grow_mapped(struct kafka_sink *sink, size_t room)
+{
+    struct kafka_record *records = kafka_spool_map(&sink->record_spool, bytes_of(room));
+    size_t n = sink->n;
+
+    if (records == NULL)
+        return false;
+    memcpy(records, sink->records, n * sizeof *records);
+    free_records(sink);
+    sink->records = records;
+    sink->records_mapped = true;
+    sink->room = room;
+    return true;
+}
+
+static bool grow(struct kafka_sink *sink)
+{
+    size_t room = sink->room > 0 ? 2 * sink->room : 1024;
+
+    if (sink->record_spool.folder != NULL && room > RECORDS_IN_MEMORY)
+        return grow_mapped(sink, room);
+    struct kafka_record *records = realloc(sink->records, room * sizeof *records);
+    if (records == NULL)
+        return false;
+    sink->records = records;
+    sink->room = room;
+    return true;
+}
+
+/* Of a batch in the spool: what was looked at leaves the memory again. */
+static void let_go(struct kafka_sink *sink, size_t looked_at)
+{
+    if (looked_at % LET_GO_EVERY != 0 || !sink->records_mapped)
+        return;
+    kafka_spool_let_go(sink->records, looked_at * sizeof *sink->records);
+    kafka_arena_let_go(&sink->arena);
+}
+
+int kafka_batch_no_room(const struct kafka_sink *sink, struct cdc_error *error)
+{
+    int number = sink->arena.spool.failed != 0 ? sink->arena.spool.failed : sink->record_spool.failed;
+
+    if (number == 0)
+        return cdc_error_memory(error);
+    cdc_error_set(error, CDC_EXIT_IO, "a transaction does not fit into the spool in \"%s\": %s",
+                  sink->record_spool.folder, strerror(number));
+    return cdc_error_hint(error, "name a folder with more room (--spool); nothing of the transaction was sent");
+}
 
 struct kafka_record *kafka_batch_add(struct kafka_sink *sink, struct kafka_topic *topic, int32_t partition,
                                      struct cdc_error *error)
 {
-    if (sink->n == sink->room) {
-        size_t room = sink->room > 0 ? 2 * sink->room : 1024;
-        struct kafka_record *records = realloc(sink->records, room * sizeof *records);
-        if (records == NULL) {
-            cdc_error_memory(error);
-            return NULL;
-        }
-        sink->records = records;
-        sink->room = room;
+    if (sink->n == sink->room && !grow(sink)) {
+        kafka_batch_no_room(sink, error);
+        return NULL;
     }
+    let_go(sink, sink->n);
     struct kafka_record *record = &sink->records[sink->n++];
     *record = (struct kafka_record){.topic = topic, .partition = partition};
     return record;
@@ -65,7 +130,7 @@ int kafka_batch_headers(struct kafka_sink *sink, struct kafka_record *record, co
         record->headers = (const void *)kafka_arena_put(&sink->arena, headers, n * sizeof *headers);
         record->n_headers = n;
     }
-    return ok && record->headers != NULL ? 0 : cdc_error_memory(error);
+    return ok && record->headers != NULL ? 0 : kafka_batch_no_room(sink, error);
 }
 
 static void empty(struct kafka_sink *sink)
@@ -73,6 +138,10 @@ static void empty(struct kafka_sink *sink)
     sink->n = sink->produced = sink->bytes = sink->marked_n = sink->marked_bytes = 0;
     sink->begun = false;
     kafka_arena_rewind(&sink->arena, (struct kafka_arena_mark){NULL, 0});
+    if (sink->records_mapped) {
+        free_records(sink);
+        kafka_spool_empty(&sink->record_spool);
+    }
     sink->mark = (struct kafka_arena_mark){NULL, 0};
 }
 
@@ -86,7 +155,8 @@ void kafka_batch_mark(struct kafka_sink *sink)
 void kafka_batch_free(struct kafka_sink *sink)
 {
     kafka_arena_free(&sink->arena);
-    free(sink->records);
+    free_records(sink);
+    kafka_spool_close(&sink->record_spool);
 }
 
 /* -- calls that take their time ------------------------------------------------------------ */
@@ -147,6 +217,14 @@ static enum outcome fenced(struct kafka_sink *sink, const char *text, struct cdc
     int64_t age = sink->begun ? cdc_clock_ms() - sink->begun_ms : 0;
 
     if (sink->begun && age >= sink->settings->txn_timeout_ms) {
+        if (sink->settings->spool != NULL && ++sink->too_long >= TOO_LONG) {
+            cdc_error_set(error, CDC_EXIT_CONFIG,
+                          "a transaction of %zu records takes longer to be sent than --txn-timeout: %.1f s, %u times",
+                          sink->n, (double)age / 1000, sink->too_long);
+            cdc_error_hint(error, "a longer --txn-timeout, which brokers limit by transaction.max.timeout.ms; or go "
+                                  "without --atomic");
+            return FAILED;
+        }
         cdc_log_write(
             sink->settings->client.log, CDC_LOG_WARNING,
             "a transaction was open for %.1f s, longer than --txn-timeout, and the brokers ended it: it is sent again",
@@ -314,6 +392,7 @@ static enum outcome produce_to(struct kafka_sink *sink, size_t up_to, struct cdc
             sink->produced = index + 1;
         if (index % POLL_EVERY == 0)
             rd_kafka_poll(sink->producer.handle, 0);
+        let_go(sink, index);
     }
     return outcome;
 }
@@ -326,7 +405,8 @@ int kafka_batch_produce(struct kafka_sink *sink, struct cdc_error *error)
     size_t whole = sink->settings->transactional ? sink->n : sink->marked_n;
     size_t up_to = sink->log_topic != NULL && whole > 0 ? whole - 1 : whole;
 
-    if (!sink->producer_open || sink->renew || up_to < sink->produced + 64)
+    /* What is to be one transaction goes once it is whole: none of Kafka is open while the source takes its time. */
+    if (sink->settings->spool != NULL || !sink->producer_open || sink->renew || up_to < sink->produced + 64)
         return 0;
     enum outcome outcome = produce_to(sink, up_to, &why);
     if (outcome != FAILED)
@@ -365,7 +445,7 @@ static int add_own(struct kafka_sink *sink, struct cdc_span value, struct cdc_er
     record->key_n = (uint32_t)sink->key.len;
     record->value = value.p != NULL ? kafka_arena_put(&sink->arena, value.p, value.n) : NULL;
     record->value_n = value.n;
-    return record->key != NULL && (record->value != NULL || value.p == NULL) ? 0 : cdc_error_memory(error);
+    return record->key != NULL && (record->value != NULL || value.p == NULL) ? 0 : kafka_batch_no_room(sink, error);
 }
 
 static int add_owners(struct kafka_sink *sink, struct cdc_error *error)
@@ -651,6 +731,7 @@ int kafka_batch_commit(struct kafka_sink *sink, struct cdc_error *error)
         }
     }
     cdc_retry_success(&sink->retry);
+    sink->too_long = 0;
     claims_stored(sink);
     empty(sink);
     return kafka_streams_stored(sink, error) == 0 ? kafka_streams_mark(sink, error) : -1;

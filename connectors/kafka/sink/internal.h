@@ -12,15 +12,33 @@
 #include "connectors/kafka/sink/settings.h"
 #include <cdc/format.h>
 
+/* -- spool.c: a file in place of memory ---------------------------------------------------- */
+struct kafka_spool {
+    const char *folder; /* NULL: there is none */
+    int fd, failed;     /* failed: the errno of what went wrong last */
+    bool open;
+    uint64_t size;
+};
+/* Zeros, a multiple of a page of them, to be unmapped (munmap). NULL: spool->failed. */
+void *kafka_spool_map(struct kafka_spool *spool, size_t n);
+/* It stays as it is, and leaves this process's memory until it is looked at again. */
+void kafka_spool_let_go(void *memory, size_t n);
+/* Nothing of it is mapped any more. */
+void kafka_spool_empty(struct kafka_spool *spool);
+void kafka_spool_close(struct kafka_spool *spool);
+
 /* -- arena.c: memory that stays where it is until all of it is given up --------------- */
 struct kafka_chunk {
     struct kafka_chunk *next;
     size_t n, size;
+    bool mapped; /* of the spool */
     char data[];
 };
 struct kafka_arena {
     struct kafka_chunk *first, *last; /* the last one is filled */
     struct kafka_chunk *spare;
+    size_t heap; /* bytes of chunks that are not mapped */
+    struct kafka_spool spool;
 };
 struct kafka_arena_mark {
     struct kafka_chunk *last;
@@ -32,6 +50,8 @@ const char *kafka_arena_put(struct kafka_arena *arena, const void *data, size_t 
 struct kafka_arena_mark kafka_arena_here(const struct kafka_arena *arena);
 /* What was put since the mark is gone; mark.last NULL: all. */
 void kafka_arena_rewind(struct kafka_arena *arena, struct kafka_arena_mark mark);
+/* What is mapped leaves the memory (kafka_spool_let_go). */
+void kafka_arena_let_go(struct kafka_arena *arena);
 
 /* -- topics: topics.c ------------------------------------------------------------------ */
 struct kafka_topic {
@@ -110,12 +130,15 @@ struct kafka_sink {
     /* the batch */
     struct kafka_arena arena;
     struct kafka_record *records;
+    struct kafka_spool record_spool;
+    bool records_mapped;
     size_t n, room, produced, bytes;
     size_t marked_n, marked_bytes;
     size_t alone_from; /* the records of a line that goes alone */
     struct kafka_arena_mark mark;
     bool begun; /* a transaction of Kafka is open */
     int64_t begun_ms;
+    unsigned too_long; /* how often in a row the brokers ended a transaction that took too long */
     /* delivery reports, written by whoever serves the client */
     uint64_t outstanding;
     rd_kafka_resp_err_t failed;
@@ -200,6 +223,8 @@ int kafka_batch_commit(struct kafka_sink *sink, struct cdc_error *error);
 /* Back to the boundary. */
 int kafka_batch_discard(struct kafka_sink *sink, struct cdc_error *error);
 void kafka_batch_mark(struct kafka_sink *sink);
+/* After kafka_arena_put or kafka_batch_add found none: of memory, or of the spool. -1 */
+int kafka_batch_no_room(const struct kafka_sink *sink, struct cdc_error *error);
 void kafka_batch_free(struct kafka_sink *sink);
 
 /* -- delivery.c --------------------------------------------------------------------------- */

@@ -8,7 +8,8 @@
 int kafka_line_begin(struct kafka_sink *sink, const struct kafka_topic *topic, size_t n, bool *alone,
                      struct cdc_error *error)
 {
-    *alone = (int64_t)(n + OVERHEAD) > topic->max_bytes / 2;
+    /* Or with its transaction, which is refused with it. */
+    *alone = sink->settings->spool == NULL && (int64_t)(n + OVERHEAD) > topic->max_bytes / 2;
     if (*alone && kafka_batch_commit(sink, error) != 0)
         return -1;
     sink->alone_from = sink->n; /* the begin of its transaction may be before it */
@@ -39,6 +40,8 @@ static int send_alone(struct kafka_sink *sink, struct kafka_stream *stream, cons
 
 static bool is_full(const struct kafka_sink *sink)
 {
+    if (sink->settings->spool != NULL)
+        return false; /* at the end of a transaction alone */
     if (sink->bytes >= (size_t)sink->settings->batch_bytes)
         return true;
     return sink->begun && sink->n % LOOK_EVERY == 0 &&
@@ -79,7 +82,7 @@ int kafka_log_event(void *context, const struct cdc_event *event, struct cdc_err
     if (sink->settings->commit_time)
         record->timestamp = event->ts_ms;
     if (record->value == NULL)
-        return cdc_error_memory(error);
+        return kafka_batch_no_room(sink, error);
     sink->bytes += event->line.n;
     return kafka_line_end(sink, stream, event, alone, error);
 }

@@ -4,8 +4,11 @@
  *   killed before the commit      the next run registers, which ends the transaction: nothing of it is seen; all comes again
  *   killed after it               the position is there: the next run reads it, and drops what comes again
  *   offset file saved             the source may have its log forgotten up to here */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "connectors/kafka/sink/internal.h"
 
@@ -86,6 +89,13 @@ struct kafka_sink *kafka_sink_open(const struct kafka_sink_settings *settings, s
     }
     sink->settings = settings;
     sink->read_next = -1;
+    if (settings->spool != NULL && access(settings->spool, W_OK | X_OK) != 0) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "cannot write to the spool's folder \"%s\": %s", settings->spool,
+                      strerror(errno));
+        kafka_sink_free(sink);
+        return NULL;
+    }
+    sink->arena.spool.folder = sink->record_spool.folder = settings->spool;
     snprintf(sink->batch_size, sizeof sink->batch_size, "1000000");
     cdc_retry_init(&sink->retry, settings->client.retry_max);
     cdc_tables_init(&sink->tables, sizeof(struct kafka_table), kafka_table_release, &kafka_target_ops, sink);
@@ -198,7 +208,11 @@ static int boundary(void *context, struct cdc_error *error)
     if (sink->log_topic == NULL && kafka_table_end_implied(sink, false, error) != 0)
         return -1;
     kafka_batch_mark(sink);
-    return kafka_streams_mark(sink, error);
+    if (kafka_streams_mark(sink, error) != 0)
+        return -1;
+    return sink->settings->spool != NULL && sink->bytes >= (size_t)sink->settings->batch_bytes
+               ? kafka_batch_commit(sink, error)
+               : 0;
 }
 
 static void discard(void *context)

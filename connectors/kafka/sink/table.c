@@ -68,7 +68,7 @@ static int emit(struct line *line, const struct part *part, struct cdc_error *er
     record->key_n = (uint32_t)part->key.n;
     record->value_n = part->value.n;
     if (!put(sink, &record->key, part->key) || !put(sink, &record->value, part->value))
-        return cdc_error_memory(error);
+        return kafka_batch_no_room(sink, error);
     if (sink->settings->commit_time)
         record->timestamp = line->event->ts_ms;
     sink->bytes += part->key.n + part->value.n;
