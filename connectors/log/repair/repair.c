@@ -134,6 +134,8 @@ static int take_batches(struct repair *repair, uint64_t start, int plain, struct
     int result = read_batches(repair, &cursor, last.end, plain, good, &found, error);
     if (found <= 0 && repair->why.status == 0)
         find_damage(repair, "has no journal that is valid", start);
+    else if (found == 1 && last.end < start)
+        find_damage(repair, "has a journal that ends before it begins", start);
     if (found == 1 && good->sealed)
         check_seal(repair, start, &last, good);
     good->whole = repair->why.status == 0;
