@@ -8,8 +8,8 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 {
     if (operands.count != 2)
         return cdc_error_set(error, CDC_EXIT_USAGE, "two folders are expected: the log, and a new one");
-    const struct log_repair_settings settings = {operands.items[0], operands.items[1], &program->log,
-                                                 &program->control, NULL};
+    const struct log_repair_settings settings = {operands.items[0], operands.items[1], &program->log, &program->control,
+                                                 NULL};
     return log_repair(&settings, error);
 }
 
