@@ -68,9 +68,7 @@ static int write_out(struct repair *repair, int to, const char *name, struct cdc
 {
     if (text->failed)
         return cdc_error_memory(error);
-    int result = cdc_file_write(to, text->data, text->len) == 0
-                     ? 0
-                     : log_file_error(&repair->to, "write", name, error);
+    int result = cdc_file_write(to, text->data, text->len) == 0 ? 0 : log_file_error(&repair->to, "write", name, error);
     text->len = 0;
     return result;
 }
