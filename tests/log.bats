@@ -423,6 +423,95 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     done
 }
 
+@test "repair: what is too much of a closed segment is left out, and said; what is no line of the log comes with it" {
+    local kind second first
+    lines 100 >"$DIR/in"
+    append "${small[@]}" --compress none --redactable "$L" <"$DIR/in"
+    first=$(basename "$(files idx | sed -n 1p)" .idx)
+    second=$(basename "$(files idx | sed -n 2p)" .idx)
+    for kind in lines salts part order behind; do
+        rm -rf "$DIR/bad" "$DIR/good"
+        cp -r "$L" "$DIR/bad"
+        chmod -R u+w "$DIR/bad"
+        case $kind in
+        lines) head -1 "$DIR/in" >>"$DIR/bad/$second.ndjson" ;;
+        salts) head -c 16 /dev/zero >>"$DIR/bad/$second.salt" ;;
+        part) printf x >>"$DIR/bad/$second.salt" ;;
+        order) sed -i 2p "$DIR/bad/$second.idx" ;;
+        behind) tail -n +2 "$DIR/bad/$first.idx" >>"$DIR/bad/$second.idx" ;;
+        esac
+        run -78 t cdc-log verify -q "$DIR/bad"
+        run -0 --separate-stderr t cdc-log repair "$DIR/bad" "$DIR/good"
+        [[ $stderr == *"no line is lost"* ]] || fail "$kind: $stderr"
+        is "chain, $kind" "$(t cdc-log verify -q "$L" | jq -r .chain)" "$(t cdc-log verify -q "$DIR/good" | jq -r .chain)"
+        append "$DIR/good" <"$DIR/in"
+        logread "$DIR/good" | cmp - "$DIR/in"
+        t cdc-log verify -q "$DIR/good" >/dev/null
+    done
+    # Of the last one, which no other one proves.
+    rm -rf "$DIR/bad" "$DIR/good"
+    cp -r "$L" "$DIR/bad"
+    sed -i 2p "$DIR/bad/$(basename "$(files idx | tail -1)")"
+    t cdc-log repair -q "$DIR/bad" "$DIR/good" 2>/dev/null
+    append "$DIR/good" <"$DIR/in"
+    logread "$DIR/good" | cmp - "$DIR/in"
+    t cdc-log verify -q "$DIR/good" >/dev/null
+}
+
+@test "repair: registered readers and the record of purges come with the log" {
+    lines 60 >"$DIR/in"
+    append "${small[@]}" --redactable "$L" <"$DIR/in"
+    t cdc-log purge -q "$L" --table t --key '{"id":3}' >/dev/null
+    t cdc-log read -q --reader slow --max-events 20 "$L" >"$DIR/part"
+    t cdc-log repair -q "$L" "$DIR/good"
+    cmp "$L/purges.ndjson" "$DIR/good/purges.ndjson"
+    # Retention waits for it, and it goes on where it was.
+    t cdc-log compact -q "$DIR/good"
+    t cdc-log trim "$DIR/good" --retain-bytes 1 2>"$DIR/err"
+    grep -q 'for reader "slow"' "$DIR/err"
+    t cdc-log read -q --reader slow "$DIR/good" >"$DIR/rest"
+    cat "$DIR/part" <(grep -v '"op":"schema"' "$DIR/rest") | cmp - <(logread "$L")
+}
+
+@test "repair says what is lost beside lines: a base that a trimmed log needs, where it begins, and lines that their journal has lost" {
+        lines 100 >"$DIR/in"
+    append "${small[@]}" "$L" <"$DIR/in"
+    told() { # TEXT
+        run -78 t cdc-log verify -q "$DIR/bad"
+        rm -rf "$DIR/good"
+        run -0 --separate-stderr t cdc-log repair "$DIR/bad" "$DIR/good"
+        [[ $stderr == *"$1"* && $stderr != *"no damage was found"* ]] || fail "$stderr"
+        append "$DIR/good" <"$DIR/in"
+        t cdc-log verify -q "$DIR/good" >/dev/null
+    }
+    # The journal is cut: lines that were acknowledged have none.
+    cp -r "$L" "$DIR/bad"
+    sed -i '2,$d' "$DIR/bad/$(basename "$(files idx | tail -1)")"
+    told 'what is good ends at byte'
+    # The first segment is lost, which no trim has removed.
+    rm -r "$DIR/bad"
+    cp -r "$L" "$DIR/bad"
+    rm -f "$DIR/bad/$(basename "$(files idx | head -1)" .idx)".*
+    told 'no segment is where the log'
+    t cdc-log compact -q "$L"
+    t cdc-log trim -q "$L" --retain-bytes 10000
+    rm -r "$DIR/bad"
+    cp -r "$L" "$DIR/bad"
+    chmod u+w "$DIR"/bad/base-*.idx
+    printf x | dd of="$(echo "$DIR"/bad/base-*.idx)" bs=1 seek=20 conv=notrunc status=none
+    told 'no base in the copy stands for the lines before byte'
+    rm -r "$DIR/bad"
+    cp -r "$L" "$DIR/bad"
+    echo 00000000000000000007 >"$DIR/bad/begin"
+    told 'no segment is where the log'
+    # A redactable log whose last journal is gone: nothing makes it again.
+    append "${small[@]}" --redactable "$DIR/salted" <"$DIR/in"
+    rm -r "$DIR/bad"
+    cp -r "$DIR/salted" "$DIR/bad"
+    rm "$(find "$DIR/bad" -name '0*.idx' | sort | tail -1)"
+    told 'has no journal'
+}
+
 @test "the journal of the last segment is missing: made again from its lines, with a warning" {
     lines 300 >"$DIR/in"
     append "${small[@]}" "$L" <"$DIR/in"

@@ -32,23 +32,30 @@ void loop_report_statistics(const struct loop_report *report)
         report->more(report->stage, report->log);
 }
 
-void loop_report_turn(struct loop_report *report, bool last)
+static void save_metrics(const struct loop_report *report)
 {
     struct cdc_error error = {0};
+    struct cdc_metrics metrics = *report->metrics;
 
-    loop_report_statistics(report);
+    if (metrics.lag_since > 0 && (metrics.lag_ms = cdc_clock_wall_ms() - metrics.lag_since) < 0)
+        metrics.lag_ms = 0;
+    /* Figures are worth a warning, never a stop. */
+    if (cdc_metrics_save(report->metrics_file, &metrics, report->tool, report->name, &error) != 0)
+        cdc_log_write(report->log, CDC_LOG_WARNING, "%s", error.text);
+}
+
+/* Called with each line: what it needs for the rare case is apart, since an error alone is more to clear than a line takes. */
+void loop_report_turn(struct loop_report *report, bool last)
+{
+    if (report->control->statistics)
+        loop_report_statistics(report);
     if (report->metrics_file == NULL)
         return;
     int64_t now = cdc_clock_ms();
     if (!last && now < report->next_save)
         return;
     report->next_save = now + METRICS_MS;
-    struct cdc_metrics metrics = *report->metrics;
-    if (metrics.lag_since > 0 && (metrics.lag_ms = cdc_clock_wall_ms() - metrics.lag_since) < 0)
-        metrics.lag_ms = 0;
-    /* Figures are worth a warning, never a stop. */
-    if (cdc_metrics_save(report->metrics_file, &metrics, report->tool, report->name, &error) != 0)
-        cdc_log_write(report->log, CDC_LOG_WARNING, "%s", error.text);
+    save_metrics(report);
 }
 
 void loop_report_removed(const struct cdc_log *log, const struct cdc_writer *writer)

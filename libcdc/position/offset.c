@@ -596,11 +596,13 @@ static bool has_nul(struct cdc_span raw)
 static bool is_too_deep(struct cdc_span source)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    size_t open = 0;
+    size_t open = 0, allowed = CDC_JSON_DEPTH - LEVELS_ABOVE;
 
+    if (source.n <= 2 * allowed) /* each level has its two brackets */
+        return false;
     for (size_t i = 0; i < source.n; i++)
         open += source.p[i] == '{' || source.p[i] == '[';
-    if (open <= CDC_JSON_DEPTH - LEVELS_ABOVE) /* all others: so many in one another, or beside */
+    if (open <= allowed) /* all others: so many in one another, or beside */
         return false;
     for (int i = 0; i < LEVELS_ABOVE; i++)
         cdc_buf_byte(&text, '[');

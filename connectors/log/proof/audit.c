@@ -206,8 +206,7 @@ static int read_lines(struct pass *pass, struct cdc_error *error)
         cdc_error_set(error, CDC_EXIT_CONFIG, "its seal has another value of the chain than its last commit");
         return log_scan_error(&pass->scan, error);
     }
-    const unsigned char *salt;
-    if (more == 0 && pass->scan.sealed && pass->salts.fd >= 0 && log_salts_next(&pass->salts, &salt, error) != 0) {
+    if (more == 0 && pass->scan.sealed && !log_salts_ended(&pass->salts)) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "it has more salts than lines");
         return log_scan_error(&pass->scan, error);
     }

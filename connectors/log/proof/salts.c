@@ -51,3 +51,10 @@ int log_salts_next(struct log_salts *salts, const unsigned char **salt, struct c
     salts->at += LOG_SALT;
     return 1;
 }
+
+bool log_salts_ended(const struct log_salts *salts)
+{
+    char more;
+
+    return salts->fd < 0 || (salts->at == salts->n && read(salts->fd, &more, 1) == 0);
+}

@@ -22,5 +22,7 @@ int log_salts_open(struct log_salts *salts, const struct log_folder *folder, uin
 void log_salts_close(struct log_salts *salts);
 /* The next one: 1, *salt (BORROWED until the next call), NULL of a log that has none; 0: there are no more; -1. */
 int log_salts_next(struct log_salts *salts, const unsigned char **salt, struct cdc_error *error);
+/* After the last line: is there not a byte more? */
+bool log_salts_ended(const struct log_salts *salts);
 
 #endif

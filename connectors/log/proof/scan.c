@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "connectors/log/proof/scan.h"
@@ -124,6 +125,18 @@ int log_scan_journal(const struct log_folder *folder, uint64_t start, struct cdc
     return result;
 }
 
+/* After the seal. It stays the line in hand, whose spans are in what was read: the file itself is asked. 0 or -1 */
+static int end_journal(struct log_scan *scan, struct cdc_error *error)
+{
+    struct stat journal;
+
+    if (fstat(scan->index.fd, &journal) != 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to look at a commit journal: %s", strerror(errno));
+    return (uint64_t)journal.st_size == scan->index.offset
+               ? 0
+               : bad(scan, error, "its commit journal goes on after its seal");
+}
+
 /* The next batch. 1, 0: there is none, -1. */
 static int next_batch(struct log_scan *scan, struct cdc_error *error)
 {
@@ -140,7 +153,8 @@ static int next_batch(struct log_scan *scan, struct cdc_error *error)
     }
     if (scan->commit.kind == LOG_SEAL_LINE) {
         scan->sealed = true;
-        return scan->commit.end == scan->at ? 0 : bad(scan, error, "it is sealed at another byte than its last commit");
+        return scan->commit.end == scan->at ? end_journal(scan, error)
+                                            : bad(scan, error, "it is sealed at another byte than its last commit");
     }
     if (scan->commit.kind != LOG_COMMIT_LINE || scan->commit.end <= scan->at)
         return bad(scan, error, "a line of its commit journal is out of order");

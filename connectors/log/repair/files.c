@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,9 +12,10 @@
 #include <cdc/file.h>
 
 #define COPY_SIZE ((size_t)1 << 20)
+#define READERS "readers"
+#define SUFFIX ".offset"
 
-int log_repair_copy_file_after(struct repair *repair, const char *name, struct cdc_span first, uint64_t skip,
-                               uint64_t n, unsigned mode, struct cdc_error *error)
+int log_repair_copy_file(struct repair *repair, const char *name, uint64_t n, unsigned mode, struct cdc_error *error)
 {
     struct cdc_error ignored = {0};
     struct cdc_buf block = CDC_BUF_INIT;
@@ -21,9 +26,6 @@ int log_repair_copy_file_after(struct repair *repair, const char *name, struct c
     int to = log_file_open(&repair->to, name, O_WRONLY | O_CREAT | O_EXCL, error);
     if (to < 0 || !cdc_buf_room(&block, COPY_SIZE))
         result = -1;
-    if (result == 0 && (lseek(from, (off_t)skip, SEEK_SET) < 0 || cdc_file_write(to, first.p, first.n) != 0))
-        result = log_file_error(&repair->to, "write", name, error);
-    n -= skip < n ? skip : n;
     while (result == 0 && n > 0) {
         ssize_t got = read(from, block.data, n < COPY_SIZE ? (size_t)n : COPY_SIZE);
         if (got < 0)
@@ -43,14 +45,32 @@ int log_repair_copy_file_after(struct repair *repair, const char *name, struct c
     return result;
 }
 
-int log_repair_copy_file(struct repair *repair, const char *name, uint64_t n, unsigned mode, struct cdc_error *error)
-{
-    return log_repair_copy_file_after(repair, name, cdc_span("", 0), 0, n, mode, error);
-}
-
 int log_repair_copy_part(struct repair *repair, enum log_kind kind, uint64_t byte, uint64_t n, unsigned mode,
                          struct cdc_error *error)
 {
     char name[LOG_NAME_SIZE];
     return log_repair_copy_file(repair, log_name_make(name, kind, byte), n, mode, error);
+}
+
+/* The one of a reader that is ahead of the copy as well: whether it goes on, the hash chain tells. */
+int log_repair_copy_readers(struct repair *repair, struct cdc_error *error)
+{
+    char name[NAME_MAX + sizeof READERS];
+    int fd = openat(repair->from.fd, READERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    int result = 0;
+
+    if (dir == NULL)
+        return errno == ENOENT ? 0 : log_file_error(&repair->from, "read", READERS, error);
+    if (mkdirat(repair->to.fd, READERS, 0700) != 0)
+        result = log_file_error(&repair->to, "make", READERS, error);
+    for (const struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;) {
+        size_t n = strlen(entry->d_name);
+        if (n <= strlen(SUFFIX) || strcmp(entry->d_name + n - strlen(SUFFIX), SUFFIX) != 0)
+            continue;
+        snprintf(name, sizeof name, READERS "/%s", entry->d_name);
+        result = log_repair_copy_file(repair, name, UINT64_MAX, 0600, error);
+    }
+    closedir(dir);
+    return result;
 }

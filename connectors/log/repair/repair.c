@@ -2,6 +2,7 @@
 /* What is good of a damaged log, as a new folder. Segments that are whole are copied as they are, or anew where the table of a compressed
  * one is damaged, or a journal that the lines and the next one can do without (remake.h); the one with the damage up to the last batch
  * before it, and nothing after it. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -16,31 +17,6 @@
 #include "connectors/log/repair/remake.h"
 #include <cdc/file.h>
 
-/* Where the schema lines before it are lost, it does not say that they are there. */
-static int copy_journal(struct repair *repair, uint64_t start, uint64_t n, unsigned mode, struct cdc_error *error)
-{
-    char name[LOG_NAME_SIZE];
-    struct log_index index;
-    struct log_commit first;
-    struct cdc_buf text = CDC_BUF_INIT;
-
-    if (!repair->lacks_schemas)
-        return log_repair_copy_part(repair, LOG_INDEX, start, n, mode, error);
-    if (log_index_open(&index, &repair->from, LOG_INDEX, start, error) != 0)
-        return -1;
-    int result = log_index_next(&index, &first, error) == 1 ? 0 : -1;
-    if (result == 0) {
-        first.schemas = 0;
-        log_commit_append(&text, &first);
-        result = text.failed ? cdc_error_memory(error)
-                             : log_repair_copy_file_after(repair, log_name_make(name, LOG_INDEX, start),
-                                                          cdc_span(text.data, text.len), index.offset, n, mode, error);
-    }
-    log_index_close(&index);
-    cdc_buf_free(&text);
-    return result;
-}
-
 /* What is good of a segment. */
 struct good {
     uint64_t end, lines;           /* after the last batch; lines of all */
@@ -54,19 +30,6 @@ struct good {
 static int find_damage(struct repair *repair, const char *why, uint64_t start)
 {
     return cdc_error_set(&repair->why, CDC_EXIT_CONFIG, "segment %020" PRIu64 " %s", start, why);
-}
-
-/* Is each line of the journal valid, but for one at its end that was not written whole? *why says it where not. */
-static void check_journal(const struct log_folder *folder, uint64_t start, struct cdc_error *why)
-{
-    struct log_index index;
-    struct log_commit commit;
-
-    if (log_index_open(&index, folder, LOG_INDEX, start, why) != 0)
-        return;
-    while (log_index_next(&index, &commit, why) == 1)
-        ;
-    log_index_close(&index);
 }
 
 /* Readers believe it, so that it must be what the commits before it say. */
@@ -148,7 +111,7 @@ static int take_batches(struct repair *repair, uint64_t start, int plain, struct
 static int prove_lines(struct repair *repair, uint64_t start, const struct good *good, bool without_table,
                        struct cdc_error *error)
 {
-    struct log_proved what = {start, good->end, good->chain, good->whole && good->sealed, without_table};
+    struct log_proved what = {start, good->end, good->chain, without_table};
     int proved = good->any ? log_repair_prove(&repair->from, &what, error) : 1;
 
     if (proved != 0)
@@ -181,7 +144,7 @@ static int write_plain(struct repair *repair, uint64_t start, struct good *good,
         return -1;
     int result = take_batches(repair, start, fd, good, error);
     if (result == 0 && good->whole)
-        check_journal(&repair->from, start, &repair->why);
+        log_repair_check_journal(&repair->from, start, &repair->why);
     good->whole = repair->why.status == 0 && good->sealed;
     if (result == 0 &&
         (ftruncate(fd, (off_t)(good->end - start)) != 0 || (good->whole && fchmod(fd, 0400) != 0) || fsync(fd) != 0))
@@ -206,7 +169,7 @@ static int copy_beside(struct repair *repair, uint64_t start, const struct good 
 {
     unsigned mode = whole ? 0400 : 0600;
 
-    return copy_journal(repair, start, whole ? UINT64_MAX : good->journal, mode, error) == 0
+    return log_repair_copy_journal(repair, start, whole ? UINT64_MAX : good->journal, mode, error) == 0
                ? log_repair_copy_part(repair, LOG_SALTS, start, good->lines * LOG_SALT, mode, error)
                : -1;
 }
@@ -253,16 +216,41 @@ static int copy_good_part(struct repair *repair, const struct log_segment *segme
                : -1;
 }
 
+/* A closed file that is longer than what its seal is of. */
+static int tell_excess(struct repair *repair, uint64_t start, enum log_kind kind, uint64_t size,
+                       struct cdc_error *error)
+{
+    char name[LOG_NAME_SIZE];
+    struct stat file;
+
+    log_name_make(name, kind, start);
+    if (fstatat(repair->from.fd, name, &file, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : log_file_error(&repair->from, "look at", name, error);
+    if ((uint64_t)file.st_size <= size)
+        return 0;
+    cdc_log_write(repair->settings->log, CDC_LOG_WARNING,
+                  "\"%s\" has %" PRIu64 " bytes behind what the seal of the segment is of: they are left out", name,
+                  (uint64_t)file.st_size - size);
+    repair->made = true;
+    return 0;
+}
+
 /* Of two forms of the lines, the one that was read: the other one may be damaged. */
-static int copy_whole(struct repair *repair, const struct log_segment *segment, bool newest, struct cdc_error *error)
+static int copy_whole(struct repair *repair, const struct log_segment *segment, const struct good *good, bool newest,
+                      struct cdc_error *error)
 {
     unsigned mode = newest ? 0600 : 0400;
+    enum log_kind kind = segment->plain ? LOG_PLAIN : LOG_PACKED;
+    /* Of the one that is written to, more may be there than was committed, which the next append removes, and says so. */
+    uint64_t size = good->sealed && segment->plain ? good->end - segment->start : UINT64_MAX;
+    uint64_t salts = good->sealed ? good->lines * LOG_SALT : UINT64_MAX;
 
-    return log_repair_copy_part(repair, segment->plain ? LOG_PLAIN : LOG_PACKED, segment->start, UINT64_MAX, mode,
-                                error) == 0 &&
-                   log_repair_copy_part(repair, LOG_SALTS, segment->start, UINT64_MAX, mode, error) == 0
-               ? copy_journal(repair, segment->start, UINT64_MAX, mode, error)
-               : -1;
+    if (tell_excess(repair, segment->start, kind, size, error) != 0 ||
+        tell_excess(repair, segment->start, LOG_SALTS, salts, error) != 0 ||
+        log_repair_copy_part(repair, kind, segment->start, size, mode, error) != 0 ||
+        log_repair_copy_part(repair, LOG_SALTS, segment->start, salts, mode, error) != 0)
+        return -1;
+    return log_repair_copy_journal(repair, segment->start, UINT64_MAX, mode, error);
 }
 
 /* 0; 1: repair->why says what is wrong in it, and what is good was not copied; -1. With 0 and why nothing of it is good. */
@@ -270,8 +258,9 @@ static int copy_segment(struct repair *repair, const struct log_segment *segment
 {
     struct good good;
 
-    if (!segment->indexed && newest && segment->plain) /* whoever appends makes it again */
-        return log_repair_copy_part(repair, LOG_PLAIN, segment->start, UINT64_MAX, 0600, error);
+    if (!segment->indexed && newest && segment->plain && !repair->from.redactable) /* whoever appends makes it again */
+        return repair->lacks_journal = true,
+               log_repair_copy_part(repair, LOG_PLAIN, segment->start, UINT64_MAX, 0600, error);
     if (!segment->indexed)
         return find_damage(repair, "has no journal", segment->start), 0;
     if (log_folder_check_first(&repair->from, segment, repair->has_chain ? repair->chain : NULL, &repair->why) != 0)
@@ -279,7 +268,7 @@ static int copy_segment(struct repair *repair, const struct log_segment *segment
     if (take_batches(repair, segment->start, -1, &good, error) != 0)
         return -1;
     if (repair->why.status == 0)
-        check_journal(&repair->from, segment->start, &repair->why);
+        log_repair_check_journal(&repair->from, segment->start, &repair->why);
     if (repair->why.status == 0 && !good.sealed && !newest)
         find_damage(repair, "is not sealed, though another one follows", segment->start);
     /* Lines are added to the plain form alone. */
@@ -290,7 +279,7 @@ static int copy_segment(struct repair *repair, const struct log_segment *segment
     if (prove_lines(repair, segment->start, &good, false, error) != 0)
         return -1;
     go_on_after(repair, &good);
-    return copy_whole(repair, segment, newest, error);
+    return copy_whole(repair, segment, &good, newest, error);
 }
 
 /* -- a segment that is proved by the next one's journal ------------------------------------- */
@@ -357,14 +346,33 @@ static int copy_segments(struct repair *repair, struct cdc_error *error)
     return 0;
 }
 
+static void leave_out(struct repair *repair, uint64_t base, const char *why)
+{
+    repair->left_out = true;
+    cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "base-%020" PRIu64 " is left out: %s", base, why);
+}
+
+/* The log ended after that once. 0 or -1 */
+static int check_head(struct repair *repair, struct cdc_error *error)
+{
+    uint64_t head;
+    int found = repair->why.status == 0 && !repair->lacks_journal ? log_head_read(&repair->from, &head, error) : 0;
+
+    if (found == 1 && head > repair->end)
+        cdc_error_set(&repair->why, CDC_EXIT_CONFIG,
+                      "what was stored reached byte %" PRIu64 ", and the journal tells of no more", head);
+    return found < 0 ? -1 : 0;
+}
+
 static int copy_base(struct repair *repair, uint64_t end, struct cdc_error *error)
 {
     struct cdc_error why = {0};
 
-    if (log_base_check(&repair->from, end, &why) != 0) {
-        cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "base-%020" PRIu64 " is left out: %s", end, why.text);
-        return 0;
-    }
+    if (end > repair->end)
+        return leave_out(repair, end, "it is of lines after what is good"), 0;
+    if (log_base_check(&repair->from, end, &why) != 0)
+        return leave_out(repair, end, why.text), 0;
+    repair->has_base |= end >= log_folder_begin(&repair->from);
     return log_repair_copy_part(repair, LOG_BASE, end, UINT64_MAX, 0400, error) == 0
                ? log_repair_copy_part(repair, LOG_BASE_INDEX, end, UINT64_MAX, 0400, error)
                : -1;
@@ -372,10 +380,26 @@ static int copy_base(struct repair *repair, uint64_t end, struct cdc_error *erro
 
 static int copy_bases(struct repair *repair, struct cdc_error *error)
 {
+    uint64_t begin = log_folder_begin(&repair->from); /* lines before it were trimmed, or are lost */
+
     for (size_t i = 0; i < repair->from.n_bases; i++)
-        if (repair->from.bases[i] <= repair->end && copy_base(repair, repair->from.bases[i], error) != 0)
+        if (copy_base(repair, repair->from.bases[i], error) != 0)
             return -1;
+    if (!repair->has_base && begin > 0)
+        cdc_log_write(repair->settings->log, CDC_LOG_WARNING,
+                      "no base in the copy stands for the lines before byte %" PRIu64
+                      ": \"cdc-log compact\" cannot make one, and who begins with the copy lacks their rows",
+                      begin);
     return 0;
+}
+
+/* All that is no line of it: what log it is, who reads it, what was purged. */
+static int copy_rest(struct repair *repair, struct cdc_error *error)
+{
+    return log_repair_copy_readers(repair, error) == 0 &&
+                   log_repair_copy_file(repair, "purges.ndjson", UINT64_MAX, 0600, error) == 0
+               ? log_repair_copy_file(repair, "meta.json", UINT64_MAX, 0600, error)
+               : -1;
 }
 
 /* Up to there all is in the copy: whoever appends need not find it out. */
@@ -400,18 +424,34 @@ static int set_begin(struct repair *repair, struct cdc_error *error)
     return begin > 0 ? log_begin_write(&repair->to, begin, error) : 0;
 }
 
-/* Segments that a trim was removing when it was killed are none of the log; a place that is damaged, or has no segment, says nothing. */
-static int leave_removed(struct log_folder *from, struct cdc_error *error)
+/* The copy begins with the first segment that is there. */
+static void tell_begin(struct repair *repair)
 {
+    repair->made = true;
+    cdc_log_write(repair->settings->log, CDC_LOG_WARNING,
+                  "no segment is where the log \"%s\" is to begin: the copy begins with byte %" PRIu64
+                  ", as if what was before it had been trimmed",
+                  repair->from.path, repair->from.segments[0].start);
+}
+
+/* Segments that a trim was removing when it was killed are none of the log; a place that is damaged, or has no segment, says nothing. */
+static int leave_removed(struct repair *repair, struct cdc_error *error)
+{
+    struct log_folder *from = &repair->from;
     struct cdc_error why = {0};
     uint64_t begin;
     size_t i = 0;
 
-    if (log_begin_read(from, &begin, &why) != 0)
-        return why.status == CDC_EXIT_CONFIG ? 0 : (*error = why, -1);
-    while (i < from->n && from->segments[i].start != begin)
+    bool known = log_begin_read(from, &begin, &why) == 0;
+    if (!known && why.status != CDC_EXIT_CONFIG)
+        return *error = why, -1;
+    while (i < from->n && (!known || from->segments[i].start != begin))
         i++;
-    return i < from->n ? log_folder_set_begin(from, begin, error) : 0;
+    if (i < from->n)
+        return log_folder_set_begin(from, begin, error);
+    if (from->n > 0)
+        tell_begin(repair);
+    return 0;
 }
 
 /* Lines that come after others, which are trimmed, have no place in a log that has none of those in between. */
@@ -436,13 +476,13 @@ static int run(struct repair *repair, struct cdc_error *error)
         return held < 0 ? -1
                         : cdc_error_set(error, CDC_EXIT_TEMPORARY, "another process appends to the log \"%s\"",
                                         settings->path);
-    if (log_folder_names(&repair->from, error) != 0 || leave_removed(&repair->from, error) != 0 ||
+    if (log_folder_names(&repair->from, error) != 0 || leave_removed(repair, error) != 0 ||
         log_folder_begin_copy(&repair->to, settings->to, &lock, error) != 0)
         return -1;
-    int result =
-        copy_segments(repair, error) == 0 && something_is_good(repair, error) == 0 && copy_bases(repair, error) == 0
-            ? log_repair_copy_file(repair, "meta.json", UINT64_MAX, 0600, error)
-            : -1;
+    int result = copy_segments(repair, error) == 0 && check_head(repair, error) == 0 &&
+                         something_is_good(repair, error) == 0 && copy_bases(repair, error) == 0
+                     ? copy_rest(repair, error)
+                     : -1;
     if (result == 0)
         result = set_head(repair, error) == 0 ? set_begin(repair, error) : -1;
     if (result == 0)
@@ -461,7 +501,8 @@ int log_repair(const struct log_repair_settings *settings, struct cdc_error *err
                       repair.why.text);
     else if (result == 0)
         cdc_log_write(settings->log, CDC_LOG_INFO, "%s; \"%s\" is a copy",
-                      repair.made || repair.unproved ? "no line is lost" : "no damage was found", settings->to);
+                      repair.made || repair.unproved || repair.left_out ? "no line is lost" : "no damage was found",
+                      settings->to);
     if (settings->proved != NULL)
         *settings->proved = !repair.unproved;
     log_folder_close(&repair.from);

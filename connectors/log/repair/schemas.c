@@ -64,6 +64,8 @@ int log_repair_schemas(struct repair *repair, size_t i, struct cdc_error *error)
     int result = known > 0 ? write_schemas(repair, start, &schemas, error) : known;
     log_schemas_free(&schemas);
     repair->lacks_schemas = known == 0;
+    repair->left_out |= known == 0;
+    repair->made |= known > 0;
     cdc_log_write(repair->settings->log, CDC_LOG_WARNING, "%s: they are %s", why.text,
                   known > 0 ? "made again from the lines before it" : "left out");
     return result;
