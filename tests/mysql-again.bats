@@ -98,6 +98,34 @@ ends_with_75() { grep -cx 75 "$DIR/ends" || true; }
     run_line 0
 }
 
+@test "a snapshot that has been started, and waits for a lock: 75, ask again; not 78" {
+    local writer snapshot
+    mkfifo "$DIR/sql"
+    spawn bash -c "exec mariadb --no-defaults --socket='$(mysql_dir)/socket' -uroot '$NAME' <'$DIR/sql'"
+    writer=$SPAWNED
+    exec 7>"$DIR/sql"
+    echo "lock tables t write; select 1;" >&7
+    spawn_line "$(sink_line --until now)"
+    snapshot=$SPAWNED
+    waits() { [ "$(msql -N "select count(*) from information_schema.processlist where user = 'cdc' and state like 'Waiting for table metadata lock'")" -gt 0 ]; }
+    wait_until waits
+    again 75 -t "$NAME.t"
+    says "has been started, and has no position yet"
+    not test -e "$(request)"
+    # Whoever kills it starts it again.
+    kill -KILL -- "-$snapshot"
+    wait_until gone "$snapshot"
+    again 75 -t "$NAME.t"
+    echo "unlock tables;" >&7
+    exec 7>&-
+    status_of "$writer"
+    run_line 0
+    again 0 -t "$NAME.t"
+    spoil t
+    run_line 75 0
+    equal t u
+}
+
 @test "a further -t: the tables that come are read, and they alone; one that was left out for a while, too" {
     TABLES="-t '$NAME.t' -t '$NAME.other'"
     run_line 0

@@ -4,8 +4,10 @@
 #include "cmd/program/again.h"
 
 #include <cdc/request.h>
+#include <cdc/buf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct wanted {
     const struct cdc_selection *selection;
@@ -75,10 +77,36 @@ static int find(struct wanted *wanted, const struct cdc_database *kind, void *da
     return kind->tables(database, state_dir, take_table, wanted, error) < 0 ? -1 : check_patterns(wanted, error);
 }
 
-static int check_pipeline(const struct source_positions *positions, const char *name, struct cdc_error *error)
+/* The lock that each start makes, and one that is refused takes along (cdc/offset.h). */
+static int has_started(const struct source_positions *positions, const struct program *program, const char *name,
+                       struct cdc_error *error)
+{
+    struct cdc_buf lock = CDC_BUF_INIT;
+    char *path = cdc_state_path(positions->state_dir, program->name, name);
+    if (path)
+        cdc_buf_text(&lock, path);
+    cdc_buf_append(&lock, ".lock", sizeof ".lock");
+    int result = !path || lock.failed ? cdc_error_memory(error) : access(lock.data, F_OK) == 0;
+    cdc_buf_free(&lock);
+    free(path);
+    return result;
+}
+
+static int check_pipeline(const struct source_positions *positions, const struct program *program, const char *name,
+                          struct cdc_error *error)
 {
     if (cdc_offset_file_get(positions->offsets, name))
         return 0;
+    int started = has_started(positions, program, name, error);
+    if (started < 0)
+        return -1;
+    if (started) {
+        /* It may have its view of the tables already, which is older than what is asked for. */
+        cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                      "the snapshot of \"%s\" in \"%s\" has been started, and has no position yet", name,
+                      positions->state_dir);
+        return cdc_error_hint(error, "ask again once it has");
+    }
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "there is no snapshot of \"%s\" in \"%s\": no row was read that could be stale", name,
                   positions->state_dir);
@@ -98,7 +126,7 @@ int again_ask(struct program *program, const struct source_options *options, con
     const char *name = kind->name(database, error);
     int result = name ? source_program_look(program, options, name, SOURCE_KEEP_HERE, &positions, error) : -1;
     if (result == 0)
-        result = check_pipeline(&positions, name, error);
+        result = check_pipeline(&positions, program, name, error);
     if (result == 0)
         result = find(&wanted, kind, database, positions.state_dir, error);
     if (result == 0)

@@ -78,7 +78,7 @@ static int list_files(MYSQL *mysql, const char *file, int64_t at, struct files *
     *files = (struct files){.after = -1};
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; files->n++) {
         const char *name = row[0] ? row[0] : "";
-        int64_t size = row[1] ? strtoll(row[1], NULL, 10) : 0;
+        int64_t size = (int64_t)my_server_file_end(result, row);
         if (files->n == 0)
             snprintf(files->first, sizeof files->first, "%s", name);
         snprintf(files->last, sizeof files->last, "%s", name);

@@ -736,6 +736,13 @@ static const struct other second[] = {
      "its first attempt was at another server"},
     {mysql_without, {A("SHOW BINARY LOGS", 2, "b.000007|566")}, CDC_EXIT_LOST, "since its first attempt was purged"},
     {mysql_without, {A("SHOW BINARY LOGS", 2, "b.000007|567")}, 0, "goes on inside of table d.t"},
+    /* Of an encrypted file the size is 512 bytes more than its end. */
+    {mysql_without,
+     {A("SHOW BINARY LOGS", 3, "b.000007|1078|Yes")},
+     CDC_EXIT_LOST,
+     "since its first attempt was purged"},
+    {mysql_without, {A("SHOW BINARY LOGS", 3, "b.000007|1079|Yes")}, 0, "goes on inside of table d.t"},
+    {mysql_without, {A("SHOW BINARY LOGS", 3, "b.000007|567|No")}, 0, "goes on inside of table d.t"},
     {mysql_without, {A("SHOW BINARY LOGS", 2, "b.000008|900")}, CDC_EXIT_LOST, "since its first attempt was purged"},
     {mysql_without,
      {A("SHOW BINARY LOGS", 2, "b.000007|0")},

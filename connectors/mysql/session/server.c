@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { ENCRYPTION_HEADER = 512 };
+
 static unsigned version_number(const char *text)
 {
     unsigned major = 0, minor = 0, patch = 0;
@@ -258,6 +260,16 @@ static MYSQL_RES *list_files(MYSQL *mysql, struct cdc_error *error)
     return my_session_query(mysql, "SHOW BINARY LOGS", "cannot list the log's files", error);
 }
 
+/* MySQL's size of an encrypted file has the header with its key in it, and positions do not:
+ *
+ *     binlog.000007 | 986 | Yes      the last event ends at 474 */
+uint64_t my_server_file_end(MYSQL_RES *files, MYSQL_ROW row)
+{
+    uint64_t size = row[1] ? strtoull(row[1], NULL, 10) : 0;
+    bool encrypted = mysql_num_fields(files) > 2 && row[2] && strcmp(row[2], "Yes") == 0;
+    return encrypted && size >= ENCRYPTION_HEADER ? size - ENCRYPTION_HEADER : size;
+}
+
 int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
                      struct cdc_error *error)
 {
@@ -301,7 +313,7 @@ int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing 
             return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server's list of the log's files has gaps");
         }
         snprintf(file.file, sizeof file.file, "%s", row[0]);
-        file.position = strtoull(row[1], NULL, 10); /* the file's size */
+        file.position = my_server_file_end(result, row);
         bool same = strcmp(row[0], coord->file) == 0;
         if (same && file.position >= coord->position)
             *standing = MY_STANDS_IN_FILE;

@@ -61,6 +61,8 @@ enum my_standing {
     MY_STANDS_BEFORE, /* their file was purged */
     MY_STANDS_NOWHERE /* their file is gone, or shorter now */
 };
+/* Where the file of a row of SHOW BINARY LOGS ends, as positions count; 0: the server cannot open it. */
+uint64_t my_server_file_end(MYSQL_RES *files, MYSQL_ROW row);
 int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing *standing, struct cdc_error *error);
 /* The file after that one, from its beginning; no name: there is none. */
 int my_server_next_file(MYSQL *mysql, const char *file, struct my_coord *next, struct cdc_error *error);
