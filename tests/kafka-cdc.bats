@@ -156,6 +156,21 @@ heartbeat_at() { commit | sed 's/"op":"commit"/"op":"heartbeat"/'; }
     cmp <(sed 's/"cluster":"[^"]*"/"cluster":"other"/' "$DIR/o.was") "$DIR/o"
 }
 
+@test "an offset file of another topic is told of: none of its positions is this topic's" {
+    kafka_create "$TOPIC"
+    kafka_create "$TOPIC-b"
+    rows 1 2 >"$DIR/in"
+    load_lines "$DIR/in"
+    kc --until=now --offset-file "$DIR/o" >/dev/null
+    TOPIC=$TOPIC-b
+    load_lines "$DIR/in"
+    run -0 --separate-stderr kc --until=now --offset-file "$DIR/o"
+    [[ $stderr == *"warning: offset file "*"and none of \"$TOPIC\", which is begun anew"* ]] || fail "$stderr"
+    run -0 --separate-stderr kc --until=now --offset-file "$DIR/o"
+    [[ $stderr != *"begun anew"* ]] || fail "$stderr"
+    is "again" "" "$output"
+}
+
 @test "a topic that is made again while it is followed: 79, and none of its lines" {
     kafka_create "$TOPIC"
     rows 1 2 >"$DIR/in"

@@ -163,6 +163,16 @@ static int open_acks(struct program *program, const char *name, enum source_keep
     return 0;
 }
 
+/* One that was mistaken for another may well begin where rows come twice, or, with --from, where some are passed over. */
+static void tell_other_names(struct program *program, const struct source_options *options, const char *name,
+                             const struct cdc_offset_file *offsets)
+{
+    if (options->offset_file && cdc_offset_file_count(offsets) > 0 && !cdc_offset_file_get(offsets, name))
+        cdc_log_write(&program->log, CDC_LOG_WARNING,
+                      "offset file \"%s\" has the position of \"%s\", and none of \"%s\", which is begun anew",
+                      options->offset_file, cdc_offset_file_name(offsets, 0), name);
+}
+
 int source_program_open(struct program *program, const struct source_options *options, const char *name,
                         enum source_keep keep, struct source_positions *positions, struct cdc_error *error)
 {
@@ -171,6 +181,7 @@ int source_program_open(struct program *program, const struct source_options *op
     if (split_acks(&options->ack, positions, error) < 0 ||
         open_offsets(program, options, name, keep, positions, error) < 0)
         return -1;
+    tell_other_names(program, options, name, positions->offsets);
     return open_acks(program, name, keep, positions, error);
 }
 

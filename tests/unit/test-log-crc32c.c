@@ -31,7 +31,7 @@ static uint32_t bit_by_bit(uint32_t crc, const unsigned char *p, size_t n)
 
 int main(void)
 {
-    static const size_t lengths[] = {0,     1,     7,     8,     23,    24,    25,        100,       4095,
+    static const size_t lengths[] = {0,     1,     7,     8,     23,    24,    25,    100,    4095,
                                      32767, 32768, 32769, 32791, 32792, 65536, 99999, 262144, MOST - 16};
     unsigned char *data = malloc(MOST);
 
