@@ -83,8 +83,7 @@ static size_t find(const struct cdc_names *names, uint64_t hash, struct cdc_span
 
 size_t cdc_names_find(const struct cdc_names *plain_names, struct cdc_span raw)
 {
-    return plain_names->n == 0 ? SIZE_MAX
-                               : find(plain_names, cdc_json_hash(CDC_HASH_INIT, raw), raw, cdc_json_raw_is);
+    return plain_names->n == 0 ? SIZE_MAX : find(plain_names, cdc_json_hash(CDC_HASH_INIT, raw), raw, cdc_json_raw_is);
 }
 
 size_t cdc_names_find_plain(const struct cdc_names *plain_names, struct cdc_span plain)
