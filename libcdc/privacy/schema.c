@@ -2,6 +2,7 @@
 /* Schema lines: what the settings name must be there, and what comes after them must be said. A column whose values become texts
  * is one of type text, an encrypted one is json and keeps its own type in `encrypted`, for who decrypts it. */
 #include "libcdc/privacy/internal.h"
+#include <cdc/pattern.h>
 
 static struct cdc_span name_of(struct cdc_span column)
 {
@@ -90,6 +91,21 @@ int key_is_lost(const struct table *table, struct cdc_span raw, const struct col
     return column != NULL ? cdc_error_item(error, column->name.p, 0) : -1;
 }
 
+/* The column that becomes the key of what a later step makes of the rows. */
+static int check_later_key(const struct cdc_privacy *privacy, const struct table *table, struct cdc_error *error)
+{
+    const struct cdc_privacy_settings *settings = &privacy->settings;
+    bool keyed = false;
+
+    for (size_t i = 0; settings->key_column != NULL && i < settings->keyed_tables.count; i++)
+        keyed = keyed || cdc_pattern_matches_table(settings->keyed_tables.items[i], table->names.plain_schema,
+                                                   table->names.plain_table, false);
+    size_t i = keyed ? cdc_names_find_plain(&table->by_name, cdc_span_text(settings->key_column)) : SIZE_MAX;
+    if (i == SIZE_MAX || action_keeps_identity(table->columns[i].action))
+        return 0;
+    return key_is_lost(table, table->columns[i].name, &table->columns[i], error);
+}
+
 static int check_key(const struct cdc_privacy *privacy, const struct table *table, const struct cdc_event *event,
                      struct cdc_error *error)
 {
@@ -151,7 +167,7 @@ int schema_take(struct cdc_privacy *privacy, struct table *table, const struct c
     if (result == 0 && (look_for(privacy, table, table->columns, table->n_columns, &names, error) != 0 ||
                         look_for(privacy, table, table->allowed, table->n_allowed, &names, error) != 0 ||
                         check_conflicts(table, error) != 0 || check_key(privacy, table, event, error) != 0 ||
-                        check_subject(table, &names, error) != 0))
+                        check_later_key(privacy, table, error) != 0 || check_subject(table, &names, error) != 0))
         result = -1;
     cdc_names_free(&names);
     if (result != 0)
