@@ -259,6 +259,8 @@ static int add_privacy(struct stage *stage, struct options *options, struct cdc_
     if (!cdc_privacy_is_set(privacy))
         return 0;
     privacy->allow_unknown = options->filter.allow_unknown;
+    privacy->keyed_tables = options->shape.outbox.tables;
+    privacy->key_column = options->shape.outbox.key;
     if (check_renames(options, error) != 0 || privacy_protect(error) != 0 ||
         (stage->privacy = cdc_privacy_new(privacy, error)) == NULL)
         return -1;

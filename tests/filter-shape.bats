@@ -203,6 +203,18 @@ event() { TABLE=outbox change "${3:-c}" "{\"id\":\"$1\"}" null "{\"id\":\"$1\",\
     is row '{"id":"e1","kind":"order","aggregateid":"7","type":"X","payload":"p"}' "$(cat "$DIR/out")"
 }
 
+@test "--outbox-key: a mask under which two events could have one key is refused; hash keeps them apart" {
+    { outbox; event e1 order; event e2 order; commit; } >"$IN"
+    local mask
+    for mask in redact partial null; do
+        ends 78 t cdc-filter --outbox outbox --outbox-key aggregateid --mask "aggregateid=$mask" <"$IN"
+        says 'column "aggregateid" is of the key of table "outbox"'
+    done
+    (umask 077; printf 'ab%.0s' {1..32} >"$DIR/key")
+    t cdc-filter --outbox outbox --outbox-key id --mask id=hash --mask-key "$DIR/key" --mask aggregateid=redact <"$IN" >"$DIR/out"
+    is keys 2 "$(jq -c 'select(.op == "c").key.id' "$DIR/out" | sort -u | wc -l)"
+}
+
 @test "--outbox: a table of an event's name, a column that is missing, and a row that names no kind are refused" {
     { outbox; event e1 order; TABLE=outbox.event.order schema id id:integer; } >"$IN"
     ends 78 t cdc-filter --outbox outbox <"$IN"

@@ -512,3 +512,7 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is status 74 "$status"
     grep -q 'the output file was removed' "$DIR/err"
 }
+
+@test "rows of 5,000 columns: the time grows with the columns, and not with their square" {
+    t python3 "$LIB/wide_rows.py" "$DIR" >"$DIR/wide" 2>&1 || fail "$(cut -c1-2000 "$DIR/wide")"
+}

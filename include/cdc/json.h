@@ -71,6 +71,8 @@ char *cdc_json_text(struct cdc_span raw, size_t *n);
 bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text);
 /* Are two such texts the same once unescaped? A stage before us may print "caf\u00e9" for "café". */
 bool cdc_json_raw_equal(struct cdc_span a, struct cdc_span b);
+/* The hash (hash.h) of what `hash` stands for and of the unescaped bytes of raw. */
+uint64_t cdc_json_hash(uint64_t hash, struct cdc_span raw);
 /* Integer value; false if it is not one or does not fit. */
 bool cdc_json_int64(struct cdc_span value, int64_t *result);
 

@@ -15,8 +15,11 @@ struct cdc_privacy_settings {
     struct cdc_option_list only;     /* "[TABLE:]a,b": nothing else leaves */
     bool decrypt;                    /* what schema lines say is encrypted is read back */
     bool allow_unknown;              /* as in struct cdc_filter_settings */
-    const char *mask_key;            /* path of the key of hash and tokenize */
-    const char *key_store;           /* path of the folder of subjects' keys */
+    /* A later step finds rows of tables that match by that column (--outbox-key), which must stay one that does; NULL: none. */
+    struct cdc_option_list keyed_tables;
+    const char *key_column;
+    const char *mask_key;  /* path of the key of hash and tokenize */
+    const char *key_store; /* path of the folder of subjects' keys */
 };
 
 /* Is there anything to do? */

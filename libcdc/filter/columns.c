@@ -5,12 +5,7 @@
 
 static bool has_name(const struct name_list *list, struct cdc_span raw)
 {
-    /* An escape is longer than what it stands for: a name of the same length is the same bytes or another name. */
-    for (size_t i = 0; i < list->n; i++)
-        if (raw.n >= list->names[i].n && (raw.n > list->names[i].n || raw.p[0] == list->names[i].p[0]) &&
-            cdc_json_raw_is(raw, list->names[i]))
-            return true;
-    return false;
+    return cdc_names_find(&list->index, raw) != SIZE_MAX;
 }
 
 /* A schema line names the key's columns in key_columns, a change has them in key. */
@@ -41,25 +36,24 @@ bool columns_keep(const struct plan *plan, const struct cdc_event *event, struct
     return true;
 }
 
+const struct rename *columns_rename(const struct plan *plan, struct cdc_span raw)
+{
+    size_t i = cdc_names_find(&plan->renamed, raw);
+
+    return i != SIZE_MAX ? &plan->renames[i] : NULL;
+}
+
 void columns_append_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw)
 {
-    for (size_t i = 0; i < plan->n_renames; i++) {
-        if (cdc_json_raw_is(raw, plan->renames[i].from)) {
-            cdc_json_append_string(out, plan->renames[i].to.p, plan->renames[i].to.n);
-            return;
-        }
+    const struct rename *rename = columns_rename(plan, raw);
+
+    if (rename != NULL) {
+        cdc_json_append_string(out, rename->to.p, rename->to.n);
+        return;
     }
     cdc_buf_byte(out, '"');
     cdc_buf_span(out, raw);
     cdc_buf_byte(out, '"');
-}
-
-static bool is_renamed(const struct plan *plan, struct cdc_span raw)
-{
-    for (size_t i = 0; i < plan->n_renames; i++)
-        if (cdc_json_raw_is(raw, plan->renames[i].from))
-            return true;
-    return false;
 }
 
 /* What columns_keep says of each member. Rows of one shape have the same names, so with the names of the key being the same, too, this is
@@ -78,7 +72,7 @@ static const struct row_choice *choice_of(const struct plan *plan, const struct 
     *choice = (struct row_choice){row->shape, key_shape, 0, 0};
     for (size_t i = 0; i < row->n; i++) {
         choice->stays |= (uint64_t)columns_keep(plan, event, row->pairs[i].name) << i;
-        choice->renamed |= (uint64_t)is_renamed(plan, row->pairs[i].name) << i;
+        choice->renamed |= (uint64_t)(columns_rename(plan, row->pairs[i].name) != NULL) << i;
     }
     return choice;
 }
@@ -208,78 +202,106 @@ void columns_append_list(struct cdc_buf *out, const struct plan *plan, const str
     cdc_buf_byte(out, ']');
 }
 
-/* The name that a column of a schema line ends up with, unescaped, in out. */
-static struct cdc_span final_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span column)
+/* Appends the name that a column of a schema line ends up with, unescaped. */
+static void append_final_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw)
 {
-    struct cdc_span raw = cdc_json_member_raw(column, "name");
+    const struct rename *rename = columns_rename(plan, raw);
 
-    out->len = 0;
-    for (size_t i = 0; raw.p != NULL && i < plan->n_renames; i++)
-        if (cdc_json_raw_is(raw, plan->renames[i].from))
-            return plan->renames[i].to;
-    if (raw.p != NULL)
+    if (rename != NULL)
+        cdc_buf_span(out, rename->to);
+    else
         cdc_json_unescape(out, raw);
-    return cdc_span(out->data, out->len);
 }
 
-/* Two columns of one name would lose one of them in every reader. */
-int columns_check_names(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error)
-{
-    struct cdc_json_iter iter, inner;
-    struct cdc_span column, other;
-    struct cdc_buf one = CDC_BUF_INIT, two = CDC_BUF_INIT;
-    int result = 0;
-
-    /* The source's own names differ. */
-    if (plan->n_renames == 0)
-        return 0;
-    cdc_json_iter_begin(&iter, event->columns);
-    while (result == 0 && cdc_json_next_element(&iter, &column)) {
-        struct cdc_span mine = cdc_json_member_raw(column, "name");
-        if (mine.p == NULL || !columns_keep(plan, event, mine))
-            continue;
-        struct cdc_span name = final_name(&one, plan, column);
-        /* From the next column on: each pair is compared once. */
-        inner = iter;
-        while (result == 0 && cdc_json_next_element(&inner, &other)) {
-            struct cdc_span raw = cdc_json_member_raw(other, "name");
-            if (raw.p == NULL || !columns_keep(plan, event, raw) ||
-                !cdc_span_equal(name, final_name(&two, plan, other)))
-                continue;
-            result = cdc_error_set(error, CDC_EXIT_CONFIG,
-                                   "--rename-column gives two columns of table \"%.*s\" the name \"%.*s\"",
-                                   (int)event->table.n, event->table.p, (int)name.n, name.p);
-        }
-    }
-    cdc_buf_free(&one);
-    cdc_buf_free(&two);
-    return result;
-}
-
-bool columns_has(const struct cdc_event *event, struct cdc_span plain)
+/* All of them, a number after each: where the next one begins. */
+static void append_final_names(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event)
 {
     struct cdc_json_iter iter;
     struct cdc_span column;
 
     for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &column);) {
         struct cdc_span raw = cdc_json_member_raw(column, "name");
-        if (raw.p != NULL && cdc_json_raw_is(raw, plain))
-            return true;
+        size_t start = out->len;
+        if (raw.p == NULL || !columns_keep(plan, event, raw))
+            continue;
+        cdc_buf_append(out, (const char *)&start, sizeof start); /* room for the length */
+        append_final_name(out, plan, raw);
+        if (out->failed)
+            return;
+        size_t n = out->len - start - sizeof start;
+        memcpy(out->data + start, &n, sizeof n);
     }
-    return false;
+}
+
+static int check_final_names(struct cdc_span names, const struct cdc_event *event, struct cdc_names *seen,
+                             struct cdc_error *error)
+{
+    size_t n, count = 0;
+
+    for (const char *p = names.p, *end = p + names.n; p < end; p += n) {
+        memcpy(&n, p, sizeof n);
+        p += sizeof n;
+        if (cdc_names_add(seen, cdc_span(p, n), 0) != 0)
+            return cdc_error_memory(error);
+        if (seen->n == count)
+            return cdc_error_set(error, CDC_EXIT_CONFIG,
+                                 "--rename-column gives two columns of table \"%.*s\" the name \"%.*s\"",
+                                 (int)event->table.n, event->table.p, (int)n, p);
+        count = seen->n;
+    }
+    return 0;
+}
+
+/* Two columns of one name would lose one of them in every reader. */
+int columns_check_names(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_buf names = CDC_BUF_INIT;
+    struct cdc_names seen = {0};
+
+    /* The source's own names differ. */
+    if (plan->n_renames == 0)
+        return 0;
+    append_final_names(&names, plan, event);
+    int result = names.failed     ? cdc_error_memory(error)
+                 : names.len == 0 ? 0
+                                  : check_final_names(cdc_span(names.data, names.len), event, &seen, error);
+    cdc_names_free(&seen);
+    cdc_buf_free(&names);
+    return result;
+}
+
+int columns_index(struct cdc_names *names, const struct cdc_event *schema)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span column;
+
+    for (cdc_json_iter_begin(&iter, schema->columns); cdc_json_next_element(&iter, &column);) {
+        struct cdc_span raw = cdc_json_member_raw(column, "name");
+        if (raw.p != NULL && cdc_names_add_raw(names, raw, 0) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* Of a typo in --drop-columns, the column that must not leave would leave. */
 int columns_check_unknown(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error)
 {
-    for (size_t i = 0; event->columns.p != NULL && i < plan->wanted.n; i++) {
+    struct cdc_names columns = {0};
+    int result = 0;
+
+    if (event->columns.p == NULL || plan->wanted.n == 0)
+        return 0;
+    if (columns_index(&columns, event) != 0)
+        result = cdc_error_memory(error);
+    for (size_t i = 0; result == 0 && i < plan->wanted.n; i++) {
         struct cdc_span name = plan->wanted.names[i];
-        if (columns_has(event, name))
+        if (cdc_names_find_in_raw(&columns, name) != SIZE_MAX)
             continue;
         cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%.*s\" has no column \"%.*s\"", (int)event->table.n,
                       event->table.p, (int)name.n, name.p);
         cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
-        return cdc_error_item(error, name.p, 0);
+        result = cdc_error_item(error, name.p, 0);
     }
-    return 0;
+    cdc_names_free(&columns);
+    return result;
 }

@@ -52,12 +52,10 @@ static void collect_routed(struct edit *edits, size_t *n, const struct plan *pla
 static void rename_part(struct edit *edits, size_t *n, const struct plan *plan, const struct cdc_event *event)
 {
     struct cdc_span raw = cdc_json_member_raw(event->part, "column");
+    const struct rename *rename = raw.p != NULL ? columns_rename(plan, raw) : NULL;
 
-    for (size_t i = 0; raw.p != NULL && i < plan->n_renames; i++)
-        if (cdc_json_raw_is(raw, plan->renames[i].from)) {
-            edits_add(edits, n, (struct edit){raw, EDIT_TEXT, plan->renames[i].to.p, 0});
-            return;
-        }
+    if (rename != NULL)
+        edits_add(edits, n, (struct edit){raw, EDIT_TEXT, rename->to.p, 0});
 }
 
 /* All members of the line that this table's plan changes. A line without any is copied whole. */

@@ -294,10 +294,13 @@ static int pass_event(struct cdc_filter *filter, struct plan *plan, struct line_
 static int pass(struct cdc_filter *filter, struct plan *plan, struct line_count *count, const struct cdc_event *event,
                 struct cdc_buf *out, struct cdc_error *error)
 {
-    if (event->op == CDC_OP_SCHEMA && filter->came_plan != NULL)
-        plans_note_columns(&filter->plans, filter->came_plan, filter->came, event);
-    if (event->op == CDC_OP_SCHEMA && plan != NULL && plan != filter->came_plan)
-        plans_note_columns(&filter->plans, plan, event, event);
+    bool of_other = plan != NULL && plan != filter->came_plan;
+
+    if (event->op == CDC_OP_SCHEMA &&
+        ((filter->came_plan != NULL &&
+          plans_note_columns(&filter->plans, filter->came_plan, filter->came, event) != 0) ||
+         (of_other && plans_note_columns(&filter->plans, plan, event, event) != 0)))
+        return cdc_error_memory(error);
     if (cdc_event_is_of_database(event) &&
         (filter->settings.rename_tables.count > 0 || filter->settings.routes.count > 0))
         return pass_database(filter, count, event, out, error);

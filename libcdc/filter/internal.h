@@ -5,6 +5,7 @@
 
 #include "libcdc/event/line_tables.h"
 #include <cdc/filter.h>
+#include <cdc/names.h>
 
 /* The lists of settings that name tables. */
 enum table_list {
@@ -24,6 +25,7 @@ enum table_list {
 struct name_list {
     struct cdc_span *names; /* BORROWED from the settings' strings */
     size_t n;
+    struct cdc_names index;
 };
 
 struct rename {
@@ -57,6 +59,7 @@ struct plan {
     struct name_list wanted; /* columns that settings name for this very table: it must have them */
     struct rename *renames;
     size_t n_renames;
+    struct cdc_names renamed;     /* the old name of each */
     char *new_schema, *new_table; /* NULL: unchanged */
     struct routed *routed;        /* NULL: --route does not name it */
     struct row_choice *chosen;    /* of the newest key, before and after; owned */
@@ -82,8 +85,8 @@ const struct cdc_option_list *plans_list(const struct plans *plans, enum table_l
  * table the name that another one has. */
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);
 /* A schema line has come, as the source has written it and as the steps have left it. */
-void plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
-                        const struct cdc_event *made);
+int plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
+                       const struct cdc_event *made); /* 0, or -1 without memory */
 /* Is there a name in the item that no table, or no table that it is for, has had? */
 bool plans_is_unmatched(const struct plans *plans, enum table_list which, size_t item);
 void plans_free(struct plans *plans); /* what is in it */
@@ -129,10 +132,13 @@ void columns_append_names(struct cdc_buf *out, const struct plan *plan, const st
 void columns_append_list(struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event);
 /* Does the column leave? raw: as it stands in the line. */
 bool columns_keep(const struct plan *plan, const struct cdc_event *event, struct cdc_span raw);
+/* What --rename-column makes of the column; NULL: it keeps its name. BORROWED. */
+const struct rename *columns_rename(const struct plan *plan, struct cdc_span raw);
 /* Its name after us, as a JSON string. */
 void columns_append_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span raw);
+/* The names of a schema line's columns. 0, or -1 without memory. */
+int columns_index(struct cdc_names *names, const struct cdc_event *schema);
 /* Of a schema line: CONFIG when it lacks a column that is named for this very table; when two columns get one name. */
-bool columns_has(const struct cdc_event *schema, struct cdc_span plain);
 int columns_check_unknown(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
 int columns_check_names(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error);
 

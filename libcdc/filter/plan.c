@@ -37,8 +37,8 @@ static int add_name(struct name_list *list, struct cdc_span name)
     if (names == NULL)
         return -1;
     list->names = names;
-    names[list->n++] = name;
-    return 0;
+    names[list->n] = name;
+    return cdc_names_add(&list->index, name, list->n++);
 }
 
 static int add_names(struct name_list *list, const char *text)
@@ -61,8 +61,9 @@ static int add_rename(struct plan *plan, const char *text)
     if (renames == NULL)
         return -1;
     plan->renames = renames;
-    renames[plan->n_renames++] = (struct rename){cdc_span(text, (size_t)(equals - text)), cdc_span_text(equals + 1)};
-    return 0;
+    struct cdc_span from = cdc_span(text, (size_t)(equals - text));
+    renames[plan->n_renames] = (struct rename){from, cdc_span_text(equals + 1)};
+    return cdc_names_add(&plan->renamed, from, plan->n_renames++);
 }
 
 /* Is the table the left side of "schema.table=schema.table", the schema optional on both sides? Names, not patterns: two tables
@@ -172,22 +173,34 @@ static int init_list(struct plans *plans, enum table_list which)
     return 0;
 }
 
-void plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
-                        const struct cdc_event *made)
+static void note_names(struct plans *plans, enum table_list which, size_t item, const char *names,
+                       const struct cdc_names *came, const struct cdc_names *made)
 {
-    for (int i = 0; came->columns.p != NULL && i < LISTS; i++) {
+    plans->described[which][item] = true;
+    for (size_t n = 0; *names != '\0'; n++) {
+        struct cdc_span name = next_name(which, &names);
+        plans->seen[which][item][n] = plans->seen[which][item][n] || cdc_names_find_in_raw(came, name) != SIZE_MAX ||
+                                      cdc_names_find_in_raw(made, name) != SIZE_MAX;
+    }
+}
+
+int plans_note_columns(struct plans *plans, const struct plan *plan, const struct cdc_event *came,
+                       const struct cdc_event *made)
+{
+    struct cdc_names of_came = {0}, of_made = {0};
+    int result = columns_index(&of_came, came) != 0 || columns_index(&of_made, made) != 0 ? -1 : 0;
+
+    for (int i = 0; result == 0 && came->columns.p != NULL && i < LISTS; i++) {
         const struct cdc_option_list *list = plans_list(plans, (enum table_list)i);
         for (size_t k = 0; names_columns((enum table_list)i) && k < list->count; k++) {
             const char *rest = applies(list->items[k], plan->names.plain_schema, plan->names.plain_table);
-            if (rest == NULL)
-                continue;
-            plans->described[i][k] = true;
-            for (size_t n = 0; *rest != '\0'; n++) {
-                struct cdc_span name = next_name((enum table_list)i, &rest);
-                plans->seen[i][k][n] = plans->seen[i][k][n] || columns_has(came, name) || columns_has(made, name);
-            }
+            if (rest != NULL)
+                note_names(plans, (enum table_list)i, k, rest, &of_came, &of_made);
         }
     }
+    cdc_names_free(&of_came);
+    cdc_names_free(&of_made);
+    return result;
 }
 
 bool plans_is_unmatched(const struct plans *plans, enum table_list which, size_t item)
@@ -249,14 +262,21 @@ static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, str
     return plan->chosen != NULL ? 0 : -1;
 }
 
+static void name_list_free(struct name_list *list)
+{
+    free(list->names);
+    cdc_names_free(&list->index);
+}
+
 static void release(struct line_table *names)
 {
     struct plan *plan = (struct plan *)names;
 
-    free(plan->keep.names);
-    free(plan->drop.names);
-    free(plan->wanted.names);
+    name_list_free(&plan->keep);
+    name_list_free(&plan->drop);
+    name_list_free(&plan->wanted);
     free(plan->renames);
+    cdc_names_free(&plan->renamed);
     free(plan->new_schema);
     free(plan->new_table);
     route_free(plan->routed);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "libcdc/json/json_scan.h"
+#include <cdc/hash.h>
 
 static int validate(const char *p, size_t n, int depth, struct cdc_error *error)
 {
@@ -358,6 +359,18 @@ bool cdc_json_raw_equal(struct cdc_span a, struct cdc_span b)
         if (x != y)
             return false;
     }
+}
+
+uint64_t cdc_json_hash(uint64_t hash, struct cdc_span raw)
+{
+    char byte = 0;
+
+    if (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL) /* maybe absent, and nearly always as it is */
+        return cdc_hash_span(hash, raw);
+    struct pieces pieces = {.p = raw.p, .end = raw.p + raw.n};
+    while (next_byte(&pieces, &byte))
+        hash = cdc_hash_byte(hash, (uint8_t)byte);
+    return hash;
 }
 
 bool cdc_json_int64(struct cdc_span value, int64_t *result)

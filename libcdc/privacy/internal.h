@@ -4,6 +4,7 @@
 #define PRIVACY_INTERNAL_H
 
 #include "libcdc/event/line_tables.h"
+#include <cdc/names.h>
 #include <cdc/privacy.h>
 
 /* -- secret.c: memory that is in no core file and not swapped out where the system allows that, and files with a secret -- */
@@ -138,13 +139,15 @@ struct table {
     size_t n_columns;
     struct column *allowed; /* of --only */
     size_t n_allowed;
-    bool is_listed;          /* by --only */
-    struct cdc_span subject; /* the column's name; p NULL: none */
+    struct cdc_names by_name, allowed_by_name; /* the first of each name in them */
+    bool is_listed;                            /* by --only */
+    struct cdc_span subject;                   /* the column's name; p NULL: none */
     struct rule *subject_rule;
     bool is_described;      /* its schema line has come */
     bool encrypts;          /* the newest one has columns that are encrypted */
     struct cdc_buf *opened; /* with --decrypt: names of the columns that the schema line says are encrypted; owned */
     size_t n_opened;
+    struct cdc_names opened_by_name;
     struct cdc_buf bound_name, bound; /* source.name as it stood, and what values are bound to of it and of the table */
 };
 struct tables {

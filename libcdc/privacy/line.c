@@ -125,11 +125,10 @@ static struct cdc_span subject_of(const struct pass *pass, struct cdc_span row)
 }
 
 static int append_value(struct pass *pass, struct cdc_span row, struct cdc_span raw, const struct column *column,
-                        struct cdc_span value)
+                        struct cdc_span value, struct cdc_span subject)
 {
     const struct cdc_event *event = pass->event;
     bool old = event->op == CDC_OP_UPDATE && row.p == event->before.p, json_null = false;
-    struct cdc_span subject = {NULL, 0};
 
     if (column == NULL) {
         int result = value_open(pass->privacy, pass->out, event, pass->table, raw, value, &json_null, pass->error);
@@ -141,8 +140,6 @@ static int append_value(struct pass *pass, struct cdc_span row, struct cdc_span 
     }
     if (row.p == event->key.p && !action_keeps_identity(column->action))
         return key_is_lost(pass->table, raw, column, pass->error);
-    if (column->action == ACTION_ENCRYPT)
-        subject = subject_of(pass, row);
     json_null = cdc_json_is_null(value) && has_name(old ? event->json_null_old : event->json_null, raw);
     return value_append(pass->privacy, pass->out, event, pass->table, column, value, subject, json_null, pass->error);
 }
@@ -150,8 +147,9 @@ static int append_value(struct pass *pass, struct cdc_span row, struct cdc_span 
 static int append_row(struct pass *pass, struct cdc_span row)
 {
     struct cdc_json_iter iter;
-    struct cdc_span name, value;
+    struct cdc_span name, value, subject = {NULL, 0};
     const char *comma = "";
+    bool sought = false; /* the subject, which is one for the row */
 
     if (cdc_json_type(row) != CDC_JSON_OBJECT) {
         cdc_buf_span(pass->out, row);
@@ -165,12 +163,16 @@ static int append_row(struct pass *pass, struct cdc_span row)
                 return 0;
             }
         const struct column *column = table_column(pass->table, name);
+        if (!sought && column != NULL && column->action == ACTION_ENCRYPT) {
+            subject = subject_of(pass, row);
+            sought = true;
+        }
         cdc_buf_text(pass->out, comma);
         append_name(pass->out, name);
         cdc_buf_byte(pass->out, ':');
         if (column == NULL && !table_opens(pass->table, name))
             cdc_buf_span(pass->out, value);
-        else if (append_value(pass, row, name, column, value) != 0)
+        else if (append_value(pass, row, name, column, value, subject) != 0)
             return -1;
     }
     cdc_buf_byte(pass->out, '}');

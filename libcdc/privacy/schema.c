@@ -2,23 +2,30 @@
 /* Schema lines: what the settings name must be there, and what comes after them must be said. A column whose values become texts
  * is one of type text, an encrypted one is json and keeps its own type in `encrypted`, for who decrypts it. */
 #include "libcdc/privacy/internal.h"
+#include <cdc/pattern.h>
 
 static struct cdc_span name_of(struct cdc_span column)
 {
     return cdc_json_member_raw(column, "name");
 }
 
-static bool has_column(const struct cdc_event *event, struct cdc_span name)
+/* The names of the line's columns. 0, or -1 without memory. */
+static int index_columns(struct cdc_names *names, const struct cdc_event *event)
 {
     struct cdc_json_iter iter;
     struct cdc_span column;
 
     for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &column);) {
         struct cdc_span raw = name_of(column);
-        if (raw.p != NULL && cdc_json_raw_is(raw, name))
-            return true;
+        if (raw.p != NULL && cdc_names_add_raw(names, raw, 0) != 0)
+            return -1;
     }
-    return false;
+    return 0;
+}
+
+static bool has_column(const struct cdc_names *names, struct cdc_span name)
+{
+    return cdc_names_find_in_raw(names, name) != SIZE_MAX;
 }
 
 /* -- looking ------------------------------------------------------------------------------ */
@@ -35,11 +42,11 @@ static int is_missing(const struct table *table, struct cdc_span name, const str
 
 /* Of a name that was misspelt, or is another one since, the values would leave as they are. */
 static int look_for(const struct cdc_privacy *privacy, const struct table *table, struct column *columns, size_t n,
-                    const struct cdc_event *event, struct cdc_error *error)
+                    const struct cdc_names *names, struct cdc_error *error)
 {
     for (size_t i = 0; i < n; i++) {
         struct column *column = &columns[i];
-        bool seen = has_column(event, column->name);
+        bool seen = has_column(names, column->name);
         if (!seen && !privacy->settings.allow_unknown && (column->rule->is_name || column->seen))
             return is_missing(table, column->name, column->rule, column->seen, error);
         column->seen = seen;
@@ -50,17 +57,16 @@ static int look_for(const struct cdc_privacy *privacy, const struct table *table
 
 static int check_conflicts(const struct table *table, struct cdc_error *error)
 {
-    for (size_t i = 0; i < table->n_columns; i++)
-        for (size_t k = 0; k < i; k++) {
-            const struct column *one = &table->columns[k], *two = &table->columns[i];
-            if (one->action == two->action || !cdc_span_equal(one->name, two->name))
-                continue;
-            cdc_error_set(error, CDC_EXIT_CONFIG,
-                          "column \"%.*s\" of table \"%.*s\" is named by %s '%s' and by %s '%s'", (int)one->name.n,
-                          one->name.p, (int)table->names.plain_table.n, table->names.plain_table.p, one->rule->option,
-                          one->rule->item, two->rule->option, two->rule->item);
-            return cdc_error_item(error, two->name.p, 0);
-        }
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const struct column *two = &table->columns[i],
+                            *one = &table->columns[cdc_names_find_plain(&table->by_name, two->name)];
+        if (one->action == two->action)
+            continue;
+        cdc_error_set(error, CDC_EXIT_CONFIG, "column \"%.*s\" of table \"%.*s\" is named by %s '%s' and by %s '%s'",
+                      (int)one->name.n, one->name.p, (int)table->names.plain_table.n, table->names.plain_table.p,
+                      one->rule->option, one->rule->item, two->rule->option, two->rule->item);
+        return cdc_error_item(error, two->name.p, 0);
+    }
     return 0;
 }
 
@@ -85,6 +91,21 @@ int key_is_lost(const struct table *table, struct cdc_span raw, const struct col
     return column != NULL ? cdc_error_item(error, column->name.p, 0) : -1;
 }
 
+/* The column that becomes the key of what a later step makes of the rows. */
+static int check_later_key(const struct cdc_privacy *privacy, const struct table *table, struct cdc_error *error)
+{
+    const struct cdc_privacy_settings *settings = &privacy->settings;
+    bool keyed = false;
+
+    for (size_t i = 0; settings->key_column != NULL && i < settings->keyed_tables.count; i++)
+        keyed = keyed || cdc_pattern_matches_table(settings->keyed_tables.items[i], table->names.plain_schema,
+                                                   table->names.plain_table, false);
+    size_t i = keyed ? cdc_names_find_plain(&table->by_name, cdc_span_text(settings->key_column)) : SIZE_MAX;
+    if (i == SIZE_MAX || action_keeps_identity(table->columns[i].action))
+        return 0;
+    return key_is_lost(table, table->columns[i].name, &table->columns[i], error);
+}
+
 static int check_key(const struct cdc_privacy *privacy, const struct table *table, const struct cdc_event *event,
                      struct cdc_error *error)
 {
@@ -104,7 +125,7 @@ static int check_key(const struct cdc_privacy *privacy, const struct table *tabl
     return 0;
 }
 
-static int check_subject(struct table *table, const struct cdc_event *event, struct cdc_error *error)
+static int check_subject(struct table *table, const struct cdc_names *names, struct cdc_error *error)
 {
     table->encrypts = false;
     for (size_t i = 0; i < table->n_columns; i++)
@@ -116,7 +137,7 @@ static int check_subject(struct table *table, const struct cdc_event *event, str
                       (int)table->names.plain_table.n, table->names.plain_table.p);
         return cdc_error_hint(error, "add --subject TABLE:COLUMN");
     }
-    if (!has_column(event, table->subject)) /* whatever may be missing: rows could not be encrypted */
+    if (!has_column(names, table->subject)) /* whatever may be missing: rows could not be encrypted */
         return is_missing(table, table->subject, table->subject_rule, false, error);
     table->subject_rule->seen[0] = true;
     return 0;
@@ -140,10 +161,16 @@ static int take_encrypted(struct table *table, const struct cdc_event *event, st
 int schema_take(struct cdc_privacy *privacy, struct table *table, const struct cdc_event *event,
                 struct cdc_error *error)
 {
-    if (look_for(privacy, table, table->columns, table->n_columns, event, error) != 0 ||
-        look_for(privacy, table, table->allowed, table->n_allowed, event, error) != 0 ||
-        check_conflicts(table, error) != 0 || check_key(privacy, table, event, error) != 0 ||
-        check_subject(table, event, error) != 0)
+    struct cdc_names names = {0};
+    int result = index_columns(&names, event) != 0 ? cdc_error_memory(error) : 0;
+
+    if (result == 0 && (look_for(privacy, table, table->columns, table->n_columns, &names, error) != 0 ||
+                        look_for(privacy, table, table->allowed, table->n_allowed, &names, error) != 0 ||
+                        check_conflicts(table, error) != 0 || check_key(privacy, table, event, error) != 0 ||
+                        check_later_key(privacy, table, error) != 0 || check_subject(table, &names, error) != 0))
+        result = -1;
+    cdc_names_free(&names);
+    if (result != 0)
         return -1;
     table->is_described = true;
     return privacy->settings.decrypt ? take_encrypted(table, event, error) : 0;

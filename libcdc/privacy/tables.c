@@ -6,15 +6,15 @@
 
 /* -- one table ------------------------------------------------------------------------ */
 
-static int add_column(struct column **columns, size_t *n, struct column column)
+static int add_column(struct column **columns, size_t *n, struct cdc_names *by_name, struct column column)
 {
     struct column *more = realloc(*columns, (*n + 1) * sizeof *more);
 
     if (more == NULL)
         return -1;
     *columns = more;
-    more[(*n)++] = column;
-    return 0;
+    more[*n] = column;
+    return cdc_names_add(by_name, column.name, (*n)++);
 }
 
 static int add_rule(struct table *table, struct rule *rule)
@@ -33,8 +33,8 @@ static int add_rule(struct table *table, struct rule *rule)
     }
     table->is_listed |= only;
     for (; rule_next_name(&rest, &column.name); column.index++)
-        if (add_column(only ? &table->allowed : &table->columns, only ? &table->n_allowed : &table->n_columns,
-                       column) != 0)
+        if ((only ? add_column(&table->allowed, &table->n_allowed, &table->allowed_by_name, column)
+                  : add_column(&table->columns, &table->n_columns, &table->by_name, column)) != 0)
             return -1;
     return 0;
 }
@@ -46,6 +46,7 @@ void table_forget_opened(struct table *table)
     free(table->opened);
     table->opened = NULL;
     table->n_opened = 0;
+    cdc_names_free(&table->opened_by_name);
 }
 
 static void release(struct line_table *names)
@@ -54,6 +55,8 @@ static void release(struct line_table *names)
 
     free(table->columns);
     free(table->allowed);
+    cdc_names_free(&table->by_name);
+    cdc_names_free(&table->allowed_by_name);
     table_forget_opened(table);
     cdc_buf_free(&table->bound_name);
     cdc_buf_free(&table->bound);
@@ -96,42 +99,34 @@ bool table_is_touched(const struct tables *tables, const struct table *table, bo
     return tables->rules->limited || decrypt || table->n_columns > 0;
 }
 
-static inline struct column *find_column(struct column *columns, size_t n, struct cdc_span raw)
-{
-    /* An escape is longer than what it stands for, and begins with a backslash. */
-    for (size_t i = 0; i < n; i++)
-        if (raw.n >= columns[i].name.n && (raw.n > columns[i].name.n || raw.p[0] == columns[i].name.p[0]) &&
-            cdc_json_raw_is(raw, columns[i].name))
-            return &columns[i];
-    return NULL;
-}
-
 struct column *table_column(const struct table *table, struct cdc_span raw)
 {
-    return find_column(table->columns, table->n_columns, raw);
+    size_t i = cdc_names_find(&table->by_name, raw);
+
+    return i != SIZE_MAX ? &table->columns[i] : NULL;
 }
 
 bool table_allows(const struct tables *tables, const struct table *table, struct cdc_span raw)
 {
-    return !tables->rules->limited || find_column(table->allowed, table->n_allowed, raw) != NULL;
+    return !tables->rules->limited || cdc_names_find(&table->allowed_by_name, raw) != SIZE_MAX;
 }
 
 int table_add_opened(struct table *table, struct cdc_span raw)
 {
-    struct cdc_buf *more = realloc(table->opened, (table->n_opened + 1) * sizeof *more);
+    struct cdc_buf *more = realloc(table->opened, (table->n_opened + 1) * sizeof *more), name = CDC_BUF_INIT;
 
     if (more == NULL)
         return -1;
     table->opened = more;
-    more[table->n_opened] = (struct cdc_buf)CDC_BUF_INIT;
-    cdc_json_unescape(&more[table->n_opened], raw);
-    return more[table->n_opened++].failed ? -1 : 0;
+    cdc_json_unescape(&name, raw);
+    more[table->n_opened++] = name;
+    return name.failed ||
+                   cdc_names_add(&table->opened_by_name, cdc_span(name.len > 0 ? name.data : "", name.len), 0) != 0
+               ? -1
+               : 0;
 }
 
 bool table_opens(const struct table *table, struct cdc_span raw)
 {
-    for (size_t i = 0; i < table->n_opened; i++)
-        if (cdc_json_raw_is(raw, cdc_span(table->opened[i].data, table->opened[i].len)))
-            return true;
-    return false;
+    return cdc_names_find(&table->opened_by_name, raw) != SIZE_MAX;
 }

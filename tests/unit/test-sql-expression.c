@@ -44,6 +44,11 @@ static const struct {
     {"day", "date", "\"2026-11-21\""},
     {"bc", "date", "\"0044-03-15 BC\""},
     {"ever", "timestamp without time zone", "\"infinity\""},
+    {"far", "date", "\"12000-01-01\""},
+    {"last", "timestamp with time zone", "\"9999-12-31T23:59:59.999999Z\""},
+    {"eve", "timestamp without time zone", "\"2026-12-31T23:59:59.9996\""},
+    {"none", "date", NULL},
+    {"nil", "text", NULL},
     {"o", "boolean", "true"},
     {"mood", "mood", "\"sad\""},
     {"gap", "integer", NULL}, /* NULL */
@@ -351,6 +356,23 @@ static void test_times(void)
     fails("at > '2026-11-21T10:00:00+02:00'", 78, "compared");
     holds("date(at) = '2026-11-21'", true);
     holds("date(at, '-1 day') < day", true);
+    /* What SQLite makes NULL of is no NULL. */
+    fails("date(ever)", 65, "no time");
+    fails("strftime('%Y', ever) IS NULL", 65, "no time");
+    fails("datetime(bc)", 65, "no time");
+    fails("date(far)", 65, "no time");
+    fails("date(date(far, '+1 day'))", 65, "no time");
+    fails("date(at, '+1 dayz')", 65, "cannot");
+    fails("date(at, '+9000 years')", 65, "cannot");
+    is("date(none)", "null");
+    is("date(date(none), '+1 day')", "null");
+    is("date(at, nil)", "null");
+    /* It rounds to milliseconds, which would be the next second, day and year. */
+    is("date(last)", "\"9999-12-31\"");
+    is("strftime('%Y', last)", "\"9999\"");
+    is("strftime('%s', eve)", "\"1798761599\"");
+    is("date(eve, '+0 days')", "\"2026-12-31\"");
+    is("date(date(eve, '+1 day'), '-1 day')", "\"2026-12-31\"");
     fails("date('now')", 78, "now");
     fails("CURRENT_TIMESTAMP", 78, "no column");
     is("date(at)", "\"2026-11-21\"");

@@ -221,6 +221,19 @@ bool call_ends_at_nul(const struct node *node)
     return strcmp(name, "length") == 0 || strcmp(name, "substr") == 0;
 }
 
+const struct node *call_time(const struct node *node)
+{
+    static const char *const of_dates[] = {"date", "time", "datetime", "julianday", "strftime"};
+    const char *name = call_name(node);
+
+    for (size_t i = 0; i < sizeof of_dates / sizeof of_dates[0]; i++) {
+        const struct node *argument = i < 4 ? node->first : node->first->next;
+        if (strcmp(name, of_dates[i]) == 0 && argument->type == LITE_TYPE_TIME)
+            return argument;
+    }
+    return NULL;
+}
+
 enum form call_form(const struct node *node, const struct node *argument)
 {
     enum rule rule = find(node)->rule;

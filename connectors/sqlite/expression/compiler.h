@@ -48,6 +48,8 @@ bool call_is_nullif(const struct node *node);
 bool call_is_choice(const struct node *node);
 /* Is its first argument to end at a NUL? */
 bool call_ends_at_nul(const struct node *node);
+/* Of a date function, the argument that is a time of the source; NULL: it is another function, or has none. */
+const struct node *call_time(const struct node *node);
 /* What is called, and the form of the argument. */
 const char *call_name(const struct node *node);
 enum form call_form(const struct node *node, const struct node *argument);

@@ -547,6 +547,42 @@ static void whole(sqlite3_context *context, int n, sqlite3_value **values)
         sqlite3_result_value(context, values[0]);
 }
 
+/* -- times --------------------------------------------------------------------------------------- */
+
+/* A time in whole milliseconds. SQLite's functions round to these, and the last half of one would be the next second, day or year. */
+static void milliseconds(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct cdc_span text = sqlite3_value_type(values[0]) == SQLITE_TEXT ? text_of(values[0]) : cdc_span(NULL, 0);
+    const char *point = text.n > 0 ? memchr(text.p, '.', text.n) : NULL, *end = text.p + text.n, *rest = point;
+
+    (void)n;
+    while (rest != NULL && ++rest < end && *rest >= '0' && *rest <= '9')
+        ;
+    if (point == NULL || rest - point <= 4) {
+        sqlite3_result_value(context, values[0]);
+        return;
+    }
+    char *cut = sqlite3_mprintf("%.*s%.*s", (int)(point + 4 - text.p), text.p, (int)(end - rest), rest);
+    if (cut != NULL)
+        sqlite3_result_text(context, cut, -1, sqlite3_free);
+    else
+        sqlite3_result_error_nomem(context);
+}
+
+/* What SQLite's function has made of its arguments, the first value. It knows the years 0 to 9999, and makes NULL of what it does not
+ * know, as if nothing had been there. */
+static void known_time(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    bool is_null = false;
+
+    for (int i = 1; i < n; i++)
+        is_null = is_null || sqlite3_value_type(values[i]) == SQLITE_NULL;
+    if (sqlite3_value_type(values[0]) != SQLITE_NULL || is_null)
+        sqlite3_result_value(context, values[0]);
+    else
+        fail(context, text_of(values[1]), "is no time that date functions know, or they cannot do that with it");
+}
+
 /* JSON becomes a text: of a string what is in it, of null NULL. */
 static void unquoted(sqlite3_context *context, int n, sqlite3_value **values)
 {
@@ -672,6 +708,8 @@ static const struct {
             {"cdc_moment", 1, moment},
             {"cdc_unquoted", 1, unquoted},
             {"cdc_whole", 1, whole},
+            {"cdc_milliseconds", 1, milliseconds},
+            {"cdc_known_time", -1, known_time},
             {"cdc_like", 3, like},
             {"cdc_like_nocase", 3, like_nocase}};
 

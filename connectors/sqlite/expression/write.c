@@ -204,11 +204,16 @@ static void write_between(struct compiler *compiler, const struct node *node)
 }
 
 /* To some of SQLite's functions a text ends at a NUL, and MySQL's may have one. */
-static void write_whole(struct compiler *compiler, const struct node *node, enum form form)
+static void write_in_call(struct compiler *compiler, const char *name, const struct node *node, enum form form)
 {
-    put(compiler, "cdc_whole(");
+    put(compiler, name);
     write_node(compiler, node, form);
     put(compiler, ")");
+}
+
+static void write_whole(struct compiler *compiler, const struct node *node, enum form form)
+{
+    write_in_call(compiler, "cdc_whole(", node, form);
 }
 
 static void write_like(struct compiler *compiler, const struct node *node)
@@ -291,13 +296,11 @@ static void write_nullif(struct compiler *compiler, const struct node *node, enu
     put(compiler, " END)");
 }
 
-static void write_function(struct compiler *compiler, const struct node *node, enum form form)
+/* time: the argument that is one of the source; NULL: none. */
+static void write_call_of(struct compiler *compiler, const struct node *node, enum form form, const struct node *time)
 {
-    if (call_is_nullif(node)) {
-        write_nullif(compiler, node, form);
-        return;
-    }
     bool chooses_text = call_is_choice(node) && form_of_choice(node, form) == FORM_TEXT;
+
     put(compiler, call_name(node));
     put(compiler, "(");
     for (const struct node *child = node->first; child != NULL; child = child->next) {
@@ -307,10 +310,49 @@ static void write_function(struct compiler *compiler, const struct node *node, e
         enum form wanted = chooses_text && !condition ? FORM_TEXT : call_form(node, child);
         if (child == node->first && call_ends_at_nul(node))
             write_whole(compiler, child, wanted);
+        else if (child == time)
+            write_in_call(compiler, "cdc_milliseconds(", child, wanted);
         else
             write_node(compiler, child, wanted);
     }
     put(compiler, ")");
+}
+
+/* Each with a comma before it, the time first. Of a time that another date function makes, what that is made of: it is not computed
+ * again, and NULL only if something of these is. */
+static void write_arguments(struct compiler *compiler, const struct node *node, const struct node *time)
+{
+    const struct node *inner = time->kind == NODE_CALL ? call_time(time) : NULL;
+
+    if (inner != NULL) {
+        write_arguments(compiler, time, inner);
+    } else {
+        put(compiler, ",");
+        write_node(compiler, time, FORM_AS_IS);
+    }
+    for (const struct node *child = node->first; child != NULL; child = child->next) {
+        if (child == time)
+            continue;
+        put(compiler, ",");
+        write_node(compiler, child, call_form(node, child));
+    }
+}
+
+static void write_function(struct compiler *compiler, const struct node *node, enum form form)
+{
+    if (call_is_nullif(node)) {
+        write_nullif(compiler, node, form);
+        return;
+    }
+    const struct node *time = call_time(node);
+    if (time != NULL) {
+        put(compiler, "cdc_known_time(");
+        write_call_of(compiler, node, form, time);
+        write_arguments(compiler, node, time);
+        put(compiler, ")");
+        return;
+    }
+    write_call_of(compiler, node, form, NULL);
 }
 
 static void write_plain(struct compiler *compiler, const struct node *node, enum form form)

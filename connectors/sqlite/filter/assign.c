@@ -109,10 +109,9 @@ static int compute_one(struct lite_filter *filter, struct sql_table *table, stru
 
 static struct assignment *find(struct sql_table *table, struct cdc_span name)
 {
-    for (size_t i = 0; i < table->n_assignments; i++)
-        if (cdc_json_raw_is(name, cdc_span_text(table->assignments[i].item->column)))
-            return &table->assignments[i];
-    return NULL;
+    size_t i = name.p != NULL ? cdc_names_find(&table->assigned, name) : SIZE_MAX;
+
+    return i != SIZE_MAX ? &table->assignments[i] : NULL;
 }
 
 static void append_separator(struct cdc_buf *out, bool *first)

@@ -5,6 +5,7 @@
 
 #include "connectors/sqlite/expression/expression.h"
 #include "connectors/sqlite/filter/filter.h"
+#include <cdc/names.h>
 
 /* -- items.c: the options' texts -- */
 enum item_kind { ITEM_WHERE, ITEM_SET, ITEM_ADD };
@@ -59,8 +60,10 @@ struct sql_table {
     struct condition *conditions;
     struct assignment *assignments;
     size_t n_conditions, n_assignments;
-    size_t *wanted, n_wanted;   /* columns whose values are looked for, */
-    size_t n_named;             /* of which so many are named by expressions, the rest is the key */
+    struct cdc_names assigned; /* the columns of the assignments */
+    size_t *wanted, n_wanted;  /* columns whose values are looked for, */
+    size_t n_named;            /* of which so many are named by expressions, the rest is the key */
+    struct cdc_names wanted_by_name;
     struct cdc_span *row, *old; /* their values in the line in hand, by column; p NULL: it has none */
 };
 

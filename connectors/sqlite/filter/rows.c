@@ -36,15 +36,13 @@ static void gather(struct lite_filter *filter, struct sql_table *table, struct c
     for (size_t i = 0; i < table->n_wanted; i++)
         values[table->wanted[i]] = cdc_span(NULL, 0);
     for (cdc_json_iter_begin(&iter, row); cdc_json_next_member(&iter, &name, &value);) {
-        for (size_t i = 0; i < n; i++) {
-            size_t column = table->wanted[i];
-            struct cdc_span wanted = {columns[column].name, columns[column].name_n};
-            if (name.n < wanted.n || (name.n == wanted.n && name.p[0] != wanted.p[0]) || !cdc_json_raw_is(name, wanted))
-                continue;
-            bool is_value = json_null.p != NULL && cdc_json_type(value) == CDC_JSON_NULL && lists(json_null, name);
-            values[column] = is_value ? lite_json_null : value;
-            note_form(filter, &columns[column], value);
-        }
+        size_t i = cdc_names_find(&table->wanted_by_name, name);
+        if (i >= n)
+            continue;
+        size_t column = table->wanted[i];
+        bool is_value = json_null.p != NULL && cdc_json_type(value) == CDC_JSON_NULL && lists(json_null, name);
+        values[column] = is_value ? lite_json_null : value;
+        note_form(filter, &columns[column], value);
     }
 }
 

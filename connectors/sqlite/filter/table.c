@@ -26,6 +26,8 @@ static void forget(struct sql_table *table)
     free(table->conditions);
     free(table->assignments);
     free(table->wanted);
+    cdc_names_free(&table->assigned);
+    cdc_names_free(&table->wanted_by_name);
     free(table->row);
     free(table->old);
     table->conditions = NULL;
@@ -93,15 +95,16 @@ static size_t find_column(const struct sql_table *table, const char *name)
 
 static int want(struct sql_table *table, size_t column)
 {
-    for (size_t i = 0; i < table->n_wanted; i++)
-        if (table->wanted[i] == column)
-            return 0;
+    struct cdc_span name = {table->source.columns[column].name, table->source.columns[column].name_n};
+
+    if (cdc_names_find_plain(&table->wanted_by_name, name) != SIZE_MAX)
+        return 0;
     size_t *more = realloc(table->wanted, (table->n_wanted + 1) * sizeof *more);
     if (more == NULL)
         return -1;
     table->wanted = more;
-    more[table->n_wanted++] = column;
-    return 0;
+    more[table->n_wanted] = column;
+    return cdc_names_add(&table->wanted_by_name, name, table->n_wanted++);
 }
 
 static int want_all(struct sql_table *table, const struct lite_program *program)
@@ -167,10 +170,7 @@ static int add_condition(struct lite_filter *filter, struct sql_table *table, co
 
 static bool is_made_already(const struct sql_table *table, const struct sql_item *item)
 {
-    for (size_t i = 0; i < table->n_assignments; i++)
-        if (strcmp(table->assignments[i].item->column, item->column) == 0)
-            return true;
-    return false;
+    return cdc_names_find_plain(&table->assigned, cdc_span_text(item->column)) != SIZE_MAX;
 }
 
 /* A column by itself, of a type that its values need not be turned into. */
@@ -252,7 +252,8 @@ static int add_assignment(struct lite_filter *filter, struct sql_table *table, c
     assignment->program = compile_item(filter, table, item, mysql, into, error);
     if (assignment->program == NULL)
         return -1;
-    table->n_assignments++;
+    if (cdc_names_add(&table->assigned, cdc_span_text(item->column), table->n_assignments++) != 0)
+        return cdc_error_memory(error);
     assignment->of_event = names(assignment->program, PARAMETER_OP, PARAMETER_OP) ||
                            names(assignment->program, PARAMETER_TS, PARAMETER_TS_MS);
     assignment->of_old = names(assignment->program, PARAMETER_OLD, PARAMETER_OLD);
