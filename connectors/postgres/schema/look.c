@@ -102,8 +102,9 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "'vector'), ('vector', 'halfvec'), ('postgis', 'geometry'), ('postgis', 'geography'))) AS nested FROM w JOIN "     \
     "pg_type y ON y.oid = w.t) SELECT json_agg(json_build_array(f.oid::text::int8, f.typtype, f.fields) ORDER BY "     \
     "f.oid) FILTER (WHERE f.typtype IN ('c', 'e')) AS types, (SELECT x.xmin::text::int8 FROM f fc JOIN pg_attribute "  \
-    "x ON x.attrelid = fc.typrelid AND x.attnum > 0 WHERE fc.typtype = 'c' ORDER BY age(x.xmin) LIMIT 1) AS altered, " \
-    "CASE WHEN bool_or(f.nested) THEN $3 END AS nested FROM f)"
+    "x ON x.attrelid = fc.typrelid AND x.attnum > 0 WHERE fc.typtype = 'c' ORDER BY " PG_AGE_OF(                       \
+        "x.xmin") " LIMIT 1) AS altered, "                                                                             \
+                  "CASE WHEN bool_or(f.nested) THEN $3 END AS nested FROM f)"
 #define FORM_OF_C(listed, generated, links, above)                                                                     \
     "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
