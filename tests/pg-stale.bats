@@ -407,6 +407,41 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     stop_supervised
 }
 
+# Rows that are written to it before that are in no line of the published table.
+@test "a partitioned table is made with its partitions, filled, and attached to a published one: the copy has its rows; what is made within that one is not read again" {
+    local root
+    sql "create table $NAME.u (id int primary key, v text); insert into $NAME.u values (1, 'u')"
+    sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); insert into $NAME.p values (1, 'a')"
+    sql "create table $NAME.q (id int primary key, v text) partition by range (id); create table $NAME.q1 partition of $NAME.q for values from (0) to (10); insert into $NAME.q values (1, 'a')"
+    sql "create publication cdc_$NAME for table $NAME.p, $NAME.q, $NAME.u with (publish_via_partition_root = true)"
+    SOURCE_EXTRA="-T '$NAME.s_*'"
+    supervise "$(copy_line)"
+    for root in p q u; do equal $root "id, v"; done
+    stop_supervised
+    sql "create table $NAME.s_p (id int primary key, v text) partition by range (id); create table $NAME.s_p1 partition of $NAME.s_p for values from (10) to (20); insert into $NAME.s_p values (11, 'before')"
+    sql "alter table $NAME.p attach partition $NAME.s_p for values from (10) to (30); insert into $NAME.p values (12, 'after')"
+    sql "create table $NAME.s_q partition of $NAME.q for values from (10) to (30) partition by range (id)"
+    sql "create table $NAME.s_q1 partition of $NAME.s_q for values from (10) to (20); insert into $NAME.q values (11, 'x')"
+    rm "$DIR/stop"
+    supervise "$(copy_line)"
+    for root in p q; do equal $root "id, v"; done
+    is "what was made within q" 0 "$(read_again q)"
+    stop_supervised
+    # By their own names.
+    sql "alter publication cdc_$NAME set (publish_via_partition_root = false)"
+    SOURCE_EXTRA=
+    rm "$DIR/stop"
+    supervise "$(copy_line)"
+    equal s_p1 "id, v"
+    stop_supervised
+    sql "create table $NAME.r (id int primary key, v text) partition by range (id); create table $NAME.r1 partition of $NAME.r for values from (30) to (40); insert into $NAME.r values (31, 'before')"
+    sql "alter table $NAME.p attach partition $NAME.r for values from (30) to (50); insert into $NAME.p values (32, 'after')"
+    rm "$DIR/stop"
+    supervise "$(copy_line)"
+    equal r1 "id, v"
+    stop_supervised
+}
+
 @test "the only partition under a root is truncated: the copy has none of its rows" {
     sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); insert into $NAME.p values (1, 'a'), (2, 'b')"
     supervise "$(copy_line)"
