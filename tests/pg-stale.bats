@@ -407,6 +407,36 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     stop_supervised
 }
 
+# A server before 15 goes by what these tables were when their first change was decoded.
+@test "tables that were written to are attached, detached, and away for a while, while the line runs: what is changed after that arrives, and nothing else" {
+    sql "create table $NAME.u (id int primary key, v text); create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20)"
+    sql "create publication cdc_$NAME for table $NAME.p, $NAME.u with (publish_via_partition_root = true)"
+    SOURCE_EXTRA="-T '$NAME.p1' -T '$NAME.p2' -T '$NAME.q' -T '$NAME.empty'"
+    supervise "$(copy_line)"
+    passes() { sql "insert into $NAME.u select coalesce(max(id), 0) + 1, 'x' from $NAME.u"; equal u "id, v"; }
+    sql "insert into $NAME.p values (1, 'a'), (11, 'b')"
+    sql "create table $NAME.q (id int primary key, v text); insert into $NAME.q values (21, 'before'); create table $NAME.empty (id int primary key, v text); insert into $NAME.empty values (31, 'before'); truncate $NAME.empty"
+    passes
+    equal p "id, v"
+    sql "alter table $NAME.p attach partition $NAME.empty for values from (30) to (40); insert into $NAME.p values (31, 'new')"
+    equal p "id, v"
+    sql "alter table $NAME.p attach partition $NAME.q for values from (20) to (30)"
+    equal p "id, v"
+    sql "update $NAME.p set v = 'changed'; insert into $NAME.p values (22, 'new'), (32, 'new')"
+    equal p "id, v"
+    sql "alter table $NAME.p detach partition $NAME.p2; update $NAME.p2 set v = 'away'; alter table $NAME.p attach partition $NAME.p2 for values from (10) to (20)"
+    equal p "id, v"
+    sql "update $NAME.p set v = 'back'"
+    equal p "id, v"
+    sql "alter table $NAME.p detach partition $NAME.p1"
+    equal p "id, v"
+    sql "insert into $NAME.p1 values (2, 'on its own')"
+    passes
+    equal p "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
 # Rows that are written to it before that are in no line of the published table.
 @test "a partitioned table is made with its partitions, filled, and attached to a published one: the copy has its rows; what is made within that one is not read again" {
     local root

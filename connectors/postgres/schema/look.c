@@ -277,7 +277,7 @@ static bool is_since(const struct looking *looking, int64_t xid)
 
 /* What the catalogs and the file say of a table now. */
 struct birth {
-    bool empty;      /* no row was ever written into its file */
+    bool empty;      /* it hides no row: none was ever written into its file (before 15: see members.c) */
     bool made_there; /* as a partition, by one statement, in the tree that it is in, and its rows are in that file */
     int64_t made;    /* by that transaction */
 };
@@ -288,7 +288,8 @@ struct birth {
     "WITH w AS (SELECT a.up, i.xmin AS by, i.xmin = m.xmin AND i.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND " \
     "2 AS made FROM pg_partition_ancestors($1::oid) WITH ORDINALITY a(relid, up) JOIN pg_inherits i ON i.inhrelid = "  \
     "a.relid JOIN pg_attribute m ON m.attrelid = a.relid AND m.attnum = -6) SELECT l.relkind = 'p' OR "                \
-    "pg_relation_size(l.oid) = 0 AS empty, coalesce(l.relfilenode = l.oid AND (SELECT w.made FROM w WHERE w.up = 1), " \
+    "pg_relation_size(l.oid) = 0 AND current_setting('server_version_num')::int >= 150000 AS empty, "                  \
+    "coalesce(l.relfilenode = l.oid AND (SELECT w.made FROM w WHERE w.up = 1), "                                       \
     "false) AS made_there, coalesce((SELECT json_agg(w.by::text::int8) FROM w WHERE w.up > 1 AND NOT w.made), "        \
     "'[]')::text AS attached, m.xmin::text::int8 AS made FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid "   \
     "AND m.attnum = -6 WHERE l.oid = $1::oid"

@@ -139,6 +139,12 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
     "pg_publication_namespace s JOIN pg_class c ON c.relnamespace = s.pnnspid AND c.relkind = 'p' JOIN pg_depend d "   \
     "ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.refclassid = "                   \
     "'pg_namespace'::regclass WHERE s.pnpubid = p.oid)"
+/* What makes tables partitions. Before 15 a walsender keeps by what a table is published, and under which name its changes come, until the
+ * publication is altered:
+ *      INSERT INTO q; ALTER TABLE p ATTACH PARTITION q ...; UPDATE q          is in no line, since q was not published */
+#define LINKS_BEFORE_15                                                                                                \
+    ", (SELECT concat(count(*), ' ', sum(hashtext(concat(i.inhrelid, ' ', i.inhparent, ' ', i.xmin))::bigint)) FROM "  \
+    "pg_inherits i JOIN pg_class l ON l.oid = i.inhparent AND l.relkind = 'p')"
 #define SINCE_18 ", p.pubgencols"
 /* Each partition that comes under the name of a partitioned table with publish_via_partition_root, and under its own without. */
 #define PARTITIONS_SQL(schemas)                                                                                        \
@@ -311,7 +317,7 @@ static const char *members_sql(PGconn *sql)
     int version = PQserverVersion(sql);
     return version >= 180000   ? MEMBERS_SQL(SCHEMAS, WHOLE_SCHEMAS, SINCE_18)
            : version >= 150000 ? MEMBERS_SQL(SCHEMAS, WHOLE_SCHEMAS, "")
-                               : MEMBERS_SQL("", "", "");
+                               : MEMBERS_SQL("", LINKS_BEFORE_15, "");
 }
 
 static int ask(struct question *question, PGconn *sql, struct cdc_error *error)
@@ -377,11 +383,13 @@ static void take_open(struct pg_members *members, struct cdc_span before)
         members->since = (uint64_t)since;
 }
 
-static void note_altered(struct pg_members *members, const struct members *before, const struct members *now)
+static void note_altered(struct pg_members *members, const struct members *before, const struct members *now,
+                         bool before_15)
 {
     bool known = before->publication != 0 && before->whole[0] != '\0';
     bool same = known && before->publication == now->publication && strcmp(before->whole, now->whole) == 0;
     members->next = now->next;
+    members->keeps_links = before_15;
     if (!same || members->since == 0)
         members->since = now->next;
     if (!known || same)
@@ -497,7 +505,7 @@ int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_s
         status = judge(&question, log, error);
     if (status == 0 && json.data) {
         take_open(members, before);
-        note_altered(members, &seen, &question.now);
+        note_altered(members, &seen, &question.now, PQserverVersion(sql) < 150000);
         pg_members_free(members);
         members->json = json;
         members->ways = ways;
