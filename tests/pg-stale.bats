@@ -407,6 +407,22 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     stop_supervised
 }
 
+# A server before 16 goes on with the schema's name that it has sent.
+@test "a schema gets another name for good, while the line runs: changes come under that name" {
+    sql "create schema a_$NAME; create table a_$NAME.t (id int primary key, v text); create publication cdc_$NAME for all tables"
+    supervise "{ cdc-snapshot --name $NAME -t '?_$NAME.*' --state-dir '$STATE' '$URL' && exec pg-cdc --heartbeat 1 --name $NAME -t '?_$NAME.*' --state-dir '$STATE' '$URL'; } | cdc-sink-sqlite --table-name '{schema}_{table}' --state-dir '$STATE' '$DIR/copy.db'"
+    copied() { [ "$(sqlite3 "$DIR/copy.db" "select group_concat(v) from (select v from $1 order by id)" 2>/dev/null)" = "$2" ]; }
+    sql "insert into a_$NAME.t values (1, 'first')"
+    wait_until copied "a_${NAME}_t" "first"
+    sql "alter schema a_$NAME rename to b_$NAME"
+    wait_until copied "b_${NAME}_t" "first"
+    sql "update b_$NAME.t set v = 'changed'; insert into b_$NAME.t values (2, 'new')"
+    wait_until -t 30 copied "b_${NAME}_t" "changed,new" || { tail -20 "$DIR/err" >&2; fail "$(sqlite3 "$DIR/copy.db" "select * from a_${NAME}_t")"; }
+    is "under the old name" "first" "$(sqlite3 "$DIR/copy.db" "select v from a_${NAME}_t")"
+    stop_supervised
+    sql "drop schema b_$NAME cascade"
+}
+
 # A server before 15 goes by what these tables were when their first change was decoded.
 @test "tables that were written to are attached, detached, and away for a while, while the line runs: what is changed after that arrives, and nothing else" {
     sql "create table $NAME.u (id int primary key, v text); create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20)"

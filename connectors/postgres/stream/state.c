@@ -65,7 +65,7 @@ int pg_stream_settle_members(struct pg_stream *stream, struct cdc_error *error)
 
 bool pg_stream_is_older(const struct pg_stream *stream)
 {
-    return (stream->heal.on || stream->members.keeps_links) && !stream->pg->temporary &&
+    return (stream->heal.on || stream->members.keeps_tables) && !stream->pg->temporary &&
            pg_members_doubt(&stream->members, stream->start.lsn);
 }
 
