@@ -337,6 +337,18 @@ away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "ins
     is "of what is new" 0 "$(grep -c later "$DIR/err")"
 }
 
+@test "a table that was written to is attached while the stream runs, without a snapshot: its changes arrive" {
+    local i=100
+    sql "create table $NAME.u (id int primary key); create table $NAME.p (id int primary key) partition by range (id); create table $NAME.q (id int primary key); create publication cdc_$NAME for table $NAME.p, $NAME.u with (publish_via_partition_root = true)"
+    spawn pg-cdc --name "$NAME" --heartbeat 0 -t "$NAME.p" -t "$NAME.u" --offset-file "$DIR/o" "$URL" >"$DIR/live" 2>"$DIR/err"
+    wait_until slot_active "cdc_$NAME"
+    sql "insert into $NAME.q values (1); truncate $NAME.q; insert into $NAME.u values (1)"
+    wait_for_match "$DIR/live" '"table":"u".*"id":1'
+    sql "alter table $NAME.p attach partition $NAME.q for values from (0) to (10000)"
+    arrives() { i=$((i + 1)); sql "insert into $NAME.p values ($i)"; grep -q '"op":"c".*"table":"p"' "$DIR/live"; }
+    wait_until -t 30 arrives || { cat "$DIR/err"; return 1; }
+}
+
 # bats test_tags=only:postgresql-15
 @test "a schema that was out of the publication while nobody read" {
     sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for tables in schema $NAME"

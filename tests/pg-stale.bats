@@ -407,6 +407,87 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     stop_supervised
 }
 
+# A server before 16 goes on with the schema's name that it has sent.
+@test "a schema gets another name for good, while the line runs: changes come under that name" {
+    sql "create schema a_$NAME; create table a_$NAME.t (id int primary key, v text); create publication cdc_$NAME for all tables"
+    supervise "{ cdc-snapshot --name $NAME -t '?_$NAME.*' --state-dir '$STATE' '$URL' && exec pg-cdc --heartbeat 1 --name $NAME -t '?_$NAME.*' --state-dir '$STATE' '$URL'; } | cdc-sink-sqlite --table-name '{schema}_{table}' --state-dir '$STATE' '$DIR/copy.db'"
+    copied() { [ "$(sqlite3 "$DIR/copy.db" "select group_concat(v) from (select v from $1 order by id)" 2>/dev/null)" = "$2" ]; }
+    sql "insert into a_$NAME.t values (1, 'first')"
+    wait_until copied "a_${NAME}_t" "first"
+    sql "alter schema a_$NAME rename to b_$NAME"
+    wait_until copied "b_${NAME}_t" "first"
+    sql "update b_$NAME.t set v = 'changed'; insert into b_$NAME.t values (2, 'new')"
+    wait_until -t 30 copied "b_${NAME}_t" "changed,new" || { tail -20 "$DIR/err" >&2; fail "$(sqlite3 "$DIR/copy.db" "select * from a_${NAME}_t")"; }
+    is "under the old name" "first" "$(sqlite3 "$DIR/copy.db" "select v from a_${NAME}_t")"
+    stop_supervised
+    sql "drop schema b_$NAME cascade"
+}
+
+# A server before 15 goes by what these tables were when their first change was decoded.
+@test "tables that were written to are attached, detached, and away for a while, while the line runs: what is changed after that arrives, and nothing else" {
+    sql "create table $NAME.u (id int primary key, v text); create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20)"
+    sql "create publication cdc_$NAME for table $NAME.p, $NAME.u with (publish_via_partition_root = true)"
+    SOURCE_EXTRA="-T '$NAME.p1' -T '$NAME.p2' -T '$NAME.q' -T '$NAME.empty'"
+    supervise "$(copy_line)"
+    passes() { sql "insert into $NAME.u select coalesce(max(id), 0) + 1, 'x' from $NAME.u"; equal u "id, v"; }
+    sql "insert into $NAME.p values (1, 'a'), (11, 'b')"
+    sql "create table $NAME.q (id int primary key, v text); insert into $NAME.q values (21, 'before'); create table $NAME.empty (id int primary key, v text); insert into $NAME.empty values (31, 'before'); truncate $NAME.empty"
+    passes
+    equal p "id, v"
+    sql "alter table $NAME.p attach partition $NAME.empty for values from (30) to (40); insert into $NAME.p values (31, 'new')"
+    equal p "id, v"
+    sql "alter table $NAME.p attach partition $NAME.q for values from (20) to (30)"
+    equal p "id, v"
+    sql "update $NAME.p set v = 'changed'; insert into $NAME.p values (22, 'new'), (32, 'new')"
+    equal p "id, v"
+    sql "alter table $NAME.p detach partition $NAME.p2; update $NAME.p2 set v = 'away'; alter table $NAME.p attach partition $NAME.p2 for values from (10) to (20)"
+    equal p "id, v"
+    sql "update $NAME.p set v = 'back'"
+    equal p "id, v"
+    sql "alter table $NAME.p detach partition $NAME.p1"
+    equal p "id, v"
+    sql "insert into $NAME.p1 values (2, 'on its own')"
+    passes
+    equal p "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+# Rows that are written to it before that are in no line of the published table.
+@test "a partitioned table is made with its partitions, filled, and attached to a published one: the copy has its rows; what is made within that one is not read again" {
+    local root
+    sql "create table $NAME.u (id int primary key, v text); insert into $NAME.u values (1, 'u')"
+    sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); insert into $NAME.p values (1, 'a')"
+    sql "create table $NAME.q (id int primary key, v text) partition by range (id); create table $NAME.q1 partition of $NAME.q for values from (0) to (10); insert into $NAME.q values (1, 'a')"
+    sql "create publication cdc_$NAME for table $NAME.p, $NAME.q, $NAME.u with (publish_via_partition_root = true)"
+    SOURCE_EXTRA="-T '$NAME.s_*'"
+    supervise "$(copy_line)"
+    for root in p q u; do equal $root "id, v"; done
+    stop_supervised
+    sql "create table $NAME.s_p (id int primary key, v text) partition by range (id); create table $NAME.s_p1 partition of $NAME.s_p for values from (10) to (20); insert into $NAME.s_p values (11, 'before')"
+    sql "alter table $NAME.p attach partition $NAME.s_p for values from (10) to (30); insert into $NAME.p values (12, 'after')"
+    sql "create table $NAME.s_q partition of $NAME.q for values from (10) to (30) partition by range (id)"
+    sql "create table $NAME.s_q1 partition of $NAME.s_q for values from (10) to (20); insert into $NAME.q values (11, 'x')"
+    rm "$DIR/stop"
+    supervise "$(copy_line)"
+    for root in p q; do equal $root "id, v"; done
+    is "what was made within q" 0 "$(read_again q)"
+    stop_supervised
+    # By their own names.
+    sql "alter publication cdc_$NAME set (publish_via_partition_root = false)"
+    SOURCE_EXTRA=
+    rm "$DIR/stop"
+    supervise "$(copy_line)"
+    equal s_p1 "id, v"
+    stop_supervised
+    sql "create table $NAME.r (id int primary key, v text) partition by range (id); create table $NAME.r1 partition of $NAME.r for values from (30) to (40); insert into $NAME.r values (31, 'before')"
+    sql "alter table $NAME.p attach partition $NAME.r for values from (30) to (50); insert into $NAME.p values (32, 'after')"
+    rm "$DIR/stop"
+    supervise "$(copy_line)"
+    equal r1 "id, v"
+    stop_supervised
+}
+
 @test "the only partition under a root is truncated: the copy has none of its rows" {
     sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); insert into $NAME.p values (1, 'a'), (2, 'b')"
     supervise "$(copy_line)"

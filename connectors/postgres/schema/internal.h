@@ -33,6 +33,9 @@
     "(SELECT td.xmin FROM pg_depend td WHERE td.classid = 'pg_type'::regclass AND td.objid = " c                       \
     ".reltype AND td.refclassid = 'pg_class'::regclass AND td.refobjid = " c ".oid AND td.refobjsubid = 0)"
 
+/* How old transaction x is, which has written what is there: the id of one that is older than 2^31 others looks like one to come. */
+#define PG_AGE_OF(x) "CASE WHEN age(" x ") < 0 THEN 2147483648 ELSE age(" x ") END"
+
 /* A table's place in its schema: its row is written when the table is made, and when it comes to another schema. The row of its type is,
  * too, but also when it gets another owner. */
 #define PG_SPACE_OF(oid)                                                                                               \

@@ -102,8 +102,9 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "'vector'), ('vector', 'halfvec'), ('postgis', 'geometry'), ('postgis', 'geography'))) AS nested FROM w JOIN "     \
     "pg_type y ON y.oid = w.t) SELECT json_agg(json_build_array(f.oid::text::int8, f.typtype, f.fields) ORDER BY "     \
     "f.oid) FILTER (WHERE f.typtype IN ('c', 'e')) AS types, (SELECT x.xmin::text::int8 FROM f fc JOIN pg_attribute "  \
-    "x ON x.attrelid = fc.typrelid AND x.attnum > 0 WHERE fc.typtype = 'c' ORDER BY age(x.xmin) LIMIT 1) AS altered, " \
-    "CASE WHEN bool_or(f.nested) THEN $3 END AS nested FROM f)"
+    "x ON x.attrelid = fc.typrelid AND x.attnum > 0 WHERE fc.typtype = 'c' ORDER BY " PG_AGE_OF(                       \
+        "x.xmin") " LIMIT 1) AS altered, "                                                                             \
+                  "CASE WHEN bool_or(f.nested) THEN $3 END AS nested FROM f)"
 #define FORM_OF_C(listed, generated, links, above)                                                                     \
     "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
@@ -276,33 +277,54 @@ static bool is_since(const struct looking *looking, int64_t xid)
 
 /* What the catalogs and the file say of a table now. */
 struct birth {
-    bool empty;      /* no row was ever written into its file */
-    bool made_there; /* as a partition, by one statement, and its rows are in the file that it was made with */
+    bool empty;      /* it hides no row: none was ever written into its file (before 15: see members.c) */
+    bool made_there; /* as a partition, by one statement, in the tree that it is in, and its rows are in that file */
     int64_t made;    /* by that transaction */
 };
 
-/* The row that attaches a partition is written by the statement that makes it, a moment (commands are numbered) after its
- * columns. 1; 0: it is gone again; -1 */
+/* w: what makes the table a partition, and each one above it. The row of one that a statement made as a partition is written by that
+ * statement, a moment (commands are numbered) after its columns; the others were attached. */
+#define BIRTH_SQL                                                                                                      \
+    "WITH w AS (SELECT a.up, i.xmin AS by, i.xmin = m.xmin AND i.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND " \
+    "2 AS made FROM pg_partition_ancestors($1::oid) WITH ORDINALITY a(relid, up) JOIN pg_inherits i ON i.inhrelid = "  \
+    "a.relid JOIN pg_attribute m ON m.attrelid = a.relid AND m.attnum = -6) SELECT l.relkind = 'p' OR "                \
+    "pg_relation_size(l.oid) = 0 AND current_setting('server_version_num')::int >= 150000 AS empty, "                  \
+    "coalesce(l.relfilenode = l.oid AND (SELECT w.made FROM w WHERE w.up = 1), "                                       \
+    "false) AS made_there, coalesce((SELECT json_agg(w.by::text::int8) FROM w WHERE w.up > 1 AND NOT w.made), "        \
+    "'[]')::text AS attached, m.xmin::text::int8 AS made FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid "   \
+    "AND m.attnum = -6 WHERE l.oid = $1::oid"
+
+/*      CREATE TABLE s ... PARTITION BY ...; CREATE TABLE s_1 PARTITION OF s ...; INSERT INTO s ...;
+ *      ALTER TABLE p ATTACH PARTITION s ...
+ * Of the tables above one, those that were attached: one of them since the last look? */
+static bool was_attached(const struct looking *looking, struct cdc_span attached)
+{
+    struct cdc_json_iter items;
+    struct cdc_span item;
+    int64_t by;
+    cdc_json_iter_begin(&items, attached);
+    while (cdc_json_next_element(&items, &item))
+        if (cdc_json_int64(item, &by) && is_since(looking, by))
+            return true;
+    return false;
+}
+
+/* 1; 0: it is gone again; -1 */
 static int ask_birth(const struct looking *looking, uint32_t table, struct birth *birth, struct cdc_error *error)
 {
     const struct pg_locks locks = {PG_LOCKS_READ, PATIENCE_MS};
     char oid[16];
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table);
-    PGresult *result = pg_locks_query(
-        looking->look->sql, &locks,
-        "SELECT l.relkind = 'p' OR pg_relation_size(l.oid) = 0 AS empty, coalesce(l.relfilenode = l.oid "
-        "AND h.xmin = m.xmin AND "
-        "h.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND 2, false) AS made_there, m.xmin::text::int8 AS made "
-        "FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid AND m.attnum "
-        "= -6 LEFT JOIN pg_inherits h "
-        "ON h.inhrelid = l.oid WHERE l.oid = $1::oid",
-        1, (const char *const[]){oid}, PGRES_TUPLES_OK, what, error);
+    PGresult *result = pg_locks_query(looking->look->sql, &locks, BIRTH_SQL, 1, (const char *const[]){oid},
+                                      PGRES_TUPLES_OK, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
     int found = PQntuples(result) > 0;
     if (found)
-        *birth = (struct birth){pg_answer_true(&row, "empty"), pg_answer_true(&row, "made_there"),
+        *birth = (struct birth){pg_answer_true(&row, "empty"),
+                                pg_answer_true(&row, "made_there") &&
+                                    !was_attached(looking, cdc_span_text(pg_answer_text(&row, "attached"))),
                                 pg_answer_int(&row, "made")};
     PQclear(result);
     return pg_answer_good(&row, what, error) < 0 ? -1 : found;

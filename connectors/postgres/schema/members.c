@@ -139,6 +139,21 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
     "pg_publication_namespace s JOIN pg_class c ON c.relnamespace = s.pnnspid AND c.relkind = 'p' JOIN pg_depend d "   \
     "ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.refclassid = "                   \
     "'pg_namespace'::regclass WHERE s.pnpubid = p.oid)"
+/* A walsender keeps what it has found out of a table until the publication is altered. Before 15 that is by what it is published, and
+ * under which name its changes come:
+ *      INSERT INTO q; ALTER TABLE p ATTACH PARTITION q ...; UPDATE q          is in no line, since q was not published
+ * so it counts what makes tables partitions. Before 16 it is the name of the schema, so that count, of those that have such tables:
+ *      INSERT INTO s.t; ALTER SCHEMA s RENAME TO x; INSERT INTO x.t           comes as a change of s.t */
+#define LINKS_BEFORE_15                                                                                                \
+    ", (SELECT concat(count(*), ' ', sum(hashtext(concat(i.inhrelid, ' ', i.inhparent, ' ', i.xmin))::bigint)) FROM "  \
+    "pg_inherits i JOIN pg_class l ON l.oid = i.inhparent AND l.relkind = 'p')"
+#define NAMES_BEFORE_16(by_schema)                                                                                     \
+    ", (SELECT sum(hashtext(concat(sn.oid, ' ', sn.nspname))::bigint) FROM pg_namespace sn WHERE sn.nspname !~ "       \
+    "'^pg_' AND (EXISTS (SELECT FROM pg_class l WHERE l.relnamespace = sn.oid AND l.relkind IN ('r', 'p') AND "        \
+    "(p.puballtables OR l.relispartition OR EXISTS (SELECT FROM pg_publication_rel lr WHERE lr.prpubid = p.oid AND "   \
+    "lr.prrelid = l.oid)))" by_schema "))"
+#define NAME_BY_SCHEMA                                                                                                 \
+    " OR EXISTS (SELECT FROM pg_publication_namespace ls WHERE ls.pnpubid = p.oid AND ls.pnnspid = sn.oid)"
 #define SINCE_18 ", p.pubgencols"
 /* Each partition that comes under the name of a partitioned table with publish_via_partition_root, and under its own without. */
 #define PARTITIONS_SQL(schemas)                                                                                        \
@@ -310,8 +325,9 @@ static const char *members_sql(PGconn *sql)
 {
     int version = PQserverVersion(sql);
     return version >= 180000   ? MEMBERS_SQL(SCHEMAS, WHOLE_SCHEMAS, SINCE_18)
-           : version >= 150000 ? MEMBERS_SQL(SCHEMAS, WHOLE_SCHEMAS, "")
-                               : MEMBERS_SQL("", "", "");
+           : version >= 160000 ? MEMBERS_SQL(SCHEMAS, WHOLE_SCHEMAS, "")
+           : version >= 150000 ? MEMBERS_SQL(SCHEMAS, WHOLE_SCHEMAS NAMES_BEFORE_16(NAME_BY_SCHEMA), "")
+                               : MEMBERS_SQL("", LINKS_BEFORE_15 NAMES_BEFORE_16(""), "");
 }
 
 static int ask(struct question *question, PGconn *sql, struct cdc_error *error)
@@ -377,11 +393,13 @@ static void take_open(struct pg_members *members, struct cdc_span before)
         members->since = (uint64_t)since;
 }
 
-static void note_altered(struct pg_members *members, const struct members *before, const struct members *now)
+static void note_altered(struct pg_members *members, const struct members *before, const struct members *now,
+                         bool keeps_tables)
 {
     bool known = before->publication != 0 && before->whole[0] != '\0';
     bool same = known && before->publication == now->publication && strcmp(before->whole, now->whole) == 0;
     members->next = now->next;
+    members->keeps_tables = keeps_tables;
     if (!same || members->since == 0)
         members->since = now->next;
     if (!known || same)
@@ -497,7 +515,7 @@ int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_s
         status = judge(&question, log, error);
     if (status == 0 && json.data) {
         take_open(members, before);
-        note_altered(members, &seen, &question.now);
+        note_altered(members, &seen, &question.now, PQserverVersion(sql) < 160000);
         pg_members_free(members);
         members->json = json;
         members->ways = ways;

@@ -28,6 +28,7 @@
 struct pg_members {
     struct cdc_buf json;
     struct pg_ways ways; /* how each table is published; none where somebody else judges */
+    bool keeps_tables;   /* the server goes by tables as they were (before 16, see members.c) */
     bool open;           /* such transactions may still run: */
     char bound[24];      /* their ids are below it; "": it is not asked for yet */
     uint64_t sure_from;  /* all that end from here on began after the last alteration, unless open */

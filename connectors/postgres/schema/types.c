@@ -159,11 +159,13 @@ static int read_columns(PGconn *sql, struct pg_table *table, struct cdc_error *e
     "NULL) AS is_old, CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() "   \
     "END AS now_at "                                                                                                   \
     "FROM unnest($1::oid[]) WITH ORDINALITY u(t, o) JOIN pg_type y ON y.oid = u.t "                                    \
-    "LEFT JOIN LATERAL (SELECT x.xmin::text::int8 AS altered, age(x.xmin) AS age FROM pg_attribute x WHERE "           \
-    "x.attrelid "                                                                                                      \
-    "= y.typrelid AND x.attnum > 0 ORDER BY 2 LIMIT 1) s ON true "                                                     \
-    "LEFT JOIN pg_attribute a ON a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY u.o, "       \
-    "a.attnum"
+    "LEFT JOIN LATERAL (SELECT x.xmin::text::int8 AS altered, " PG_AGE_OF(                                             \
+        "x.xmin") " AS age FROM pg_attribute x WHERE "                                                                 \
+                  "x.attrelid "                                                                                        \
+                  "= y.typrelid AND x.attnum > 0 ORDER BY 2 LIMIT 1) s ON true "                                       \
+                  "LEFT JOIN pg_attribute a ON a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER " \
+                  "BY u.o, "                                                                                           \
+                  "a.attnum"
 
 /* What is found on the way. */
 struct finding {
@@ -286,9 +288,10 @@ static const char locks_sql[] =
     "l.granted AND "
     "l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND a.lsn IS NOT NULL) AS "
     "held FROM a";
-static const char altered_sql[] = "SELECT coalesce((SELECT x.xmin::text::int8 FROM pg_type y JOIN pg_attribute x ON "
-                                  "x.attrelid = y.typrelid AND x.attnum > 0 "
-                                  "WHERE y.oid = ANY ($1::oid[]) ORDER BY age(x.xmin) LIMIT 1), 0) AS altered";
+static const char altered_sql[] =
+    "SELECT coalesce((SELECT x.xmin::text::int8 FROM pg_type y JOIN pg_attribute x ON "
+    "x.attrelid = y.typrelid AND x.attnum > 0 "
+    "WHERE y.oid = ANY ($1::oid[]) ORDER BY " PG_AGE_OF("x.xmin") " LIMIT 1), 0) AS altered";
 
 static int recheck(PGconn *sql, const char *oids, bool patient, struct pg_table *table, struct cdc_error *error)
 {

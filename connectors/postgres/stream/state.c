@@ -65,7 +65,8 @@ int pg_stream_settle_members(struct pg_stream *stream, struct cdc_error *error)
 
 bool pg_stream_is_older(const struct pg_stream *stream)
 {
-    return stream->heal.on && !stream->pg->temporary && pg_members_doubt(&stream->members, stream->start.lsn);
+    return (stream->heal.on || stream->members.keeps_tables) && !stream->pg->temporary &&
+           pg_members_doubt(&stream->members, stream->start.lsn);
 }
 
 int pg_stream_set_timeline(struct pg_stream *stream, int32_t timeline, struct cdc_error *error)

@@ -441,7 +441,7 @@ static const char *why_renew(struct pg_stream *stream)
     /* One that is read begins anew in another connection: where the alteration is none of its own it may come to its end. */
     return !stream->reading.live.begun && pg_stream_is_older(stream) && pg_pos_restart_lsn(boundary->pos, &lsn) &&
                    !pg_members_doubt(&stream->members, lsn)
-               ? "the publication was altered while transactions were open"
+               ? "the publication was altered, or a table is another one than the server takes it for"
                : NULL;
 }
 
