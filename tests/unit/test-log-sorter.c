@@ -201,9 +201,10 @@ static int run_replacing(struct cdc_error *error)
 {
     memory_begin();
     struct log_sorter *sorter = log_sorter_new("/tmp", 1, NULL, NULL, error);
-    int result = sorter != NULL && log_sorter_replace(sorter, replaces, NULL, error) == 0 && add_many(sorter, error) == 0
-                     ? take_all(sorter, error)
-                     : -1;
+    int result =
+        sorter != NULL && log_sorter_replace(sorter, replaces, NULL, error) == 0 && add_many(sorter, error) == 0
+            ? take_all(sorter, error)
+            : -1;
     log_sorter_free(sorter);
     memory_end();
     return result;

@@ -36,10 +36,15 @@ int log_file_open(const struct log_folder *folder, const char *name, int flags, 
 
     if (fd < 0 && errno != ELOOP && errno != ENXIO && errno != EISDIR)
         return log_file_error(folder, "open", name, error);
-    if (fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode))
+    int result = fd >= 0 ? fstat(fd, &file) : 0;
+    if (fd >= 0 && result == 0 && S_ISREG(file.st_mode))
         return fd;
+    int number = errno;
     if (fd >= 0)
         close(fd);
+    errno = number;
+    if (result != 0) /* a file system far away may have lost it: that passes by */
+        return log_file_error(folder, "look at", name, error);
     errno = EINVAL;
     return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s/%s\" is no regular file", folder->path, name);
 }
