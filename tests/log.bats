@@ -409,6 +409,21 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     done
 }
 
+@test "repair where a journal and some of its salts are gone: nobody can prove the lines, and the log ends before them" {
+    local journals
+    lines 90 >"$DIR/in"
+    append "${small[@]}" --redactable "$L" <"$DIR/in"
+    mapfile -t journals < <(files idx)
+    cp -r "$L" "$DIR/bad"
+    chmod -R u+w "$DIR/bad"
+    : >"$DIR/bad/$(basename "${journals[1]}")"
+    truncate -s -16 "$DIR/bad/$(basename "${journals[1]}" .idx).salt"
+    t cdc-log repair "$DIR/bad" "$DIR/good" 2>"$DIR/err" || fail "exit status $?: $(cat "$DIR/err")"
+    logread "$DIR/good" | cmp - <(head -c "$((10#$(basename "${journals[1]}" .idx)))" "$DIR/in")
+    append "$DIR/good" <"$DIR/in"
+    logread "$DIR/good" | cmp - "$DIR/in"
+}
+
 @test "the journal of the last segment is missing: made again from its lines, with a warning" {
     lines 300 >"$DIR/in"
     append "${small[@]}" "$L" <"$DIR/in"
@@ -555,9 +570,12 @@ END
     mkdir "$DIR/s"
     local line="cdc-log read -q --state-dir $DIR/s --follow --idle-exit 1 $L | cdc-sink-sqlite -q --state-dir $DIR/s $DIR/s/copy.db"
     t bash -o pipefail -c "$line"
+    t bash -o pipefail -c "${line/read -q/read}" 2>"$DIR/err"
+    ! grep -q 'is read again from' "$DIR/err" || fail "$(cat "$DIR/err")"
     is position "$(printf %020d "$(stat -c %s "$DIR/in")")" "$(jq -r .offsets.log.pos "$DIR/s/cdc-log-read.offset")"
     rm "$DIR"/s/copy.db* "$DIR"/s/cdc-sink-sqlite.offset*
-    t bash -o pipefail -c "$line"
+    t bash -o pipefail -c "${line/read -q/read}" 2>"$DIR/err"
+    grep -q 'is read again from byte 0' "$DIR/err"
     is rows "$(grep -c '"op":"c"' "$DIR/in")" "$(sqlite3 "$DIR/s/copy.db" 'select count(*) from t')"
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Formats of other tools without memory at any place: what was written until then is right, and nothing is lost in silence. */
+/* Formats of other tools without memory at any place: what was written until then is right, and nothing is lost in silence. And what the
+ * names of types say. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cdc/format.h>
 
+#include "libcdc/format/internal.h"
 #include "tests/unit/no-memory.h"
 
 #define SOURCE(table)                                                                                                  \
@@ -109,10 +111,42 @@ static int reads(struct cdc_buf *out, struct cdc_error *error)
     return result;
 }
 
+/* What stands behind the parentheses counts: an array of numbers with digits is an array. */
+static int check_types(void)
+{
+    static const struct {
+        const char *name;
+        bool postgres;
+        enum value_class value, element;
+        int length;
+        bool is_unsigned;
+    } types[] = {
+        {"numeric(10,2)", true, VALUE_DECIMAL, 0, 10, false},
+        {"numeric(10,2)[]", true, VALUE_ARRAY, VALUE_DECIMAL, 10, false},
+        {"numeric(10, 2)[][]", true, VALUE_ARRAY, VALUE_DECIMAL, 10, false},
+        {"DECIMAL(10,2) UNSIGNED", false, VALUE_DECIMAL, 0, 10, true},
+        {"decimal(10,2) unsigned zerofill", false, VALUE_DECIMAL, 0, 10, true},
+        {"timestamp(3) with time zone", true, VALUE_TIMESTAMPTZ, 0, 3, false},
+        {"timestamp(3) without time zone[]", true, VALUE_ARRAY, VALUE_TIMESTAMP, 3, false},
+        {"int(11) /* mariadb-5.3 */", false, VALUE_INT, 0, 11, false},
+    };
+    int wrong = 0;
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        const struct value_type found = value_type_of(cdc_span_text(types[i].name), types[i].postgres);
+        if (found.value == types[i].value && (found.value != VALUE_ARRAY || found.element == types[i].element) &&
+            found.length == types[i].length && found.is_unsigned == types[i].is_unsigned)
+            continue;
+        wrong++;
+        printf("not ok - the type %s: %d of %d, %d\n", types[i].name, (int)found.value, (int)found.element, found.length);
+    }
+    return wrong;
+}
+
 int main(void)
 {
     static const char *const specs[] = {"debezium", "debezium,schemas,key", "maxwell", "wal2json", "canal", "singer"};
-    int failures = 0;
+    int failures = check_types();
 
     for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
         spec = specs[i];
