@@ -138,7 +138,8 @@ static int check_types(void)
             found.length == types[i].length && found.is_unsigned == types[i].is_unsigned)
             continue;
         wrong++;
-        printf("not ok - the type %s: %d of %d, %d\n", types[i].name, (int)found.value, (int)found.element, found.length);
+        printf("not ok - the type %s: %d of %d, %d\n", types[i].name, (int)found.value, (int)found.element,
+               found.length);
     }
     return wrong;
 }

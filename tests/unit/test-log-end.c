@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "connectors/log/append/append.h"
+#include "connectors/log/compact/readers.h"
 #include "connectors/log/file/batches.h"
 #include "tests/unit/failing-calls.h"
 
@@ -19,7 +21,7 @@ static int salts_opened;
 static void check(bool ok, const char *what)
 {
     if (!ok) {
-        printf("not ok - log limit: %s\n", what);
+        printf("not ok - log end: %s\n", what);
         failures++;
     }
 }
@@ -38,15 +40,15 @@ int openat(int at, const char *name, int flags, ...)
 }
 #endif
 
-/* Of one segment, three batches, redactable. Nothing says what of it is durable. */
-static void make_log(void)
+/* Of one segment and three batches. Nothing says what of it is durable. */
+static void make_log(const char *kind)
 {
     struct stat status;
     char command[256], name[128];
     snprintf(path, sizeof path, "%s/log", dir);
     snprintf(command, sizeof command,
-             "rm -rf %s && python3 tests/lib/log_writer.py %s --segments 1 --batches 3 --rows 5 --redactable >/dev/null",
-             path, path);
+             "rm -rf %s && python3 tests/lib/log_writer.py %s --segments 1 --batches 3 --rows 5 %s >/dev/null", path, path,
+             kind);
     snprintf(name, sizeof name, "%s/head", path);
     check(system(command) == 0 && unlink(name) == 0, "a log is made");
     snprintf(name, sizeof name, "%s/00000000000000000000.ndjson", path);
@@ -102,7 +104,7 @@ static bool limit_is_found(void)
 static void check_torn(void)
 {
     struct cdc_error error = {0};
-    make_log();
+    make_log("--redactable");
     char lines[128];
     snprintf(lines, sizeof lines, "%s/00000000000000000000.ndjson", path);
     check(truncate(lines, (off_t)size - 1) == 0, "cut");
@@ -117,22 +119,115 @@ static void check_torn(void)
     check(find_end(&error) == 0 && torn && end == 0 && error.status == 0, "no byte at all is there");
 }
 
+/* -- a journal that is made again from the lines -- */
+
+static void begin_without_journal(void)
+{
+    char command[4 * sizeof path + 64];
+    snprintf(command, sizeof command, "rm -rf %s && cp -r %s.whole %s && rm %s/*.idx", path, path, path, path);
+    check(system(command) == 0, "no journal");
+    begin();
+}
+
+static void ignore(void *context, enum cdc_log_level level, const char *text)
+{
+    (void)context, (void)level, (void)text;
+}
+
+static int append_nothing(struct cdc_error *error)
+{
+    struct cdc_control control = {.wake_fd = -1, .notice_fd = -1};
+    const struct cdc_log log = {.write = ignore};
+    struct log_append_settings settings = {
+        .path = path, .segment_bytes = 1 << 20, .sync = true, .log = &log, .control = &control};
+    memory_begin();
+    struct log_append *append = log_append_open(&settings, error);
+    log_append_free(append);
+    memory_end();
+    return append != NULL ? 0 : -1;
+}
+
+/* A line that could not be read is not where the log ends: those behind it would be cut off, which somebody has been told are stored. */
+static bool no_line_is_lost(void)
+{
+    char name[128];
+    struct stat status;
+    struct cdc_error error = {0};
+    snprintf(name, sizeof name, "%s/00000000000000000000.ndjson", path);
+    bool good = stat(name, &status) == 0 && (uint64_t)status.st_size == size && find_limit(&error) == 0 && limit == size;
+    if (!good)
+        printf("# %lu of %lu bytes, the log ends at %lu\n", (unsigned long)status.st_size, (unsigned long)size,
+               (unsigned long)limit);
+    return good;
+}
+
+/* -- readers -- */
+
+static size_t n_readers;
+
+static void begin_readers(void)
+{
+    n_readers = 0;
+}
+
+static int list_readers(struct cdc_error *error)
+{
+    struct log_folder folder;
+    struct log_readers readers = {NULL, 0};
+    memory_begin();
+    int result = log_folder_open(&folder, path, error);
+    if (result == 0)
+        result = log_readers_list(&readers, &folder, error);
+    n_readers = readers.n;
+    log_readers_free(&readers);
+    log_folder_close(&folder);
+    memory_end();
+    return result;
+}
+
+/* Lines that one still needs would go. */
+static bool all_are_listed(void)
+{
+    return n_readers == 2;
+}
+
+static void make_readers(void)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s/readers", path);
+    check(mkdir(name, 0700) == 0, "a folder of readers");
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s/readers/r%d.offset", path, i);
+        FILE *file = fopen(name, "w");
+        check(file != NULL && fputs("{\"format\":1,\"tool\":\"cdc-log-read\",\"offsets\":{}}\n", file) >= 0 && fclose(file) == 0,
+              "a reader");
+    }
+}
+
 int main(void)
 {
     static const struct calls_case cases[] = {
         {"the end of a log", begin, find_end, end_is_found, NULL},
         {"how far a log may be read", begin, find_limit, limit_is_found, NULL},
+        {"readers", begin_readers, list_readers, all_are_listed, NULL},
+        {"a journal made again", begin_without_journal, append_nothing, no_line_is_lost, NULL},
     };
     if (mkdtemp(dir) == NULL)
         return 1;
-    make_log();
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    disk_is_slow = true;
+    make_log("--redactable");
+    make_readers();
+    for (size_t i = 0; i < 3; i++)
         failures += calls_sweep(&cases[i]) != 0;
     check_torn();
-    char command[64];
+    make_log("");
+    char command[256];
+    snprintf(command, sizeof command, "mv %s %s.whole", path, path);
+    check(system(command) == 0, "a log without salts");
+    failures += calls_sweep(&cases[3]) != 0;
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
     if (failures == 0)
-        printf("ok - log limit\n");
+        printf("ok - log end\n");
     return failures != 0;
 }
