@@ -660,7 +660,7 @@ forms() { q "select type, name, sql from sqlite_master where tbl_name = '$1'"; }
        update \"column\" set note = 'mine' where id = 2;
        drop table checked; create table checked (\"id\" integer, \"name\" text check (name <> ''), \"big\" text, primary key (\"id\"));
        drop table strict; create table strict (\"id\" integer, \"name\" text, \"big\" text, primary key (\"id\")) strict;
-       drop table limited; create table limited (\"id\" integer, \"name\" text not null unique, \"big\" text collate nocase, primary key (\"id\"));
+       drop table limited; create table limited (\"id\" integer, \"name\" text check (\"name\" not null), \"big\" text, primary key (\"id\"));
        create view of_plain as select id, name from plain"
     SEQ=200
     for TABLE in plain indexed triggered column checked strict limited; do
@@ -677,7 +677,7 @@ forms() { q "select type, name, sql from sqlite_master where tbl_name = '$1'"; }
     is "somebody's column" "none;mine" "$(q 'select note from "column"' | paste -sd ';')"
     forms checked | grep -q 'check (name'
     forms strict | grep -q 'strict'
-    forms limited | grep -q 'text not null unique, "big" text collate nocase'
+    forms limited | grep -q 'check ("name" not null)'
     is "a view" "1|n1;2|m2" "$(q 'select * from of_plain' | paste -sd ';')"
     no_side
 }
