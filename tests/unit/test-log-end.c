@@ -47,8 +47,8 @@ static void make_log(const char *kind)
     char command[256], name[128];
     snprintf(path, sizeof path, "%s/log", dir);
     snprintf(command, sizeof command,
-             "rm -rf %s && python3 tests/lib/log_writer.py %s --segments 1 --batches 3 --rows 5 %s >/dev/null", path, path,
-             kind);
+             "rm -rf %s && python3 tests/lib/log_writer.py %s --segments 1 --batches 3 --rows 5 %s >/dev/null", path,
+             path, kind);
     snprintf(name, sizeof name, "%s/head", path);
     check(system(command) == 0 && unlink(name) == 0, "a log is made");
     snprintf(name, sizeof name, "%s/00000000000000000000.ndjson", path);
@@ -154,7 +154,8 @@ static bool no_line_is_lost(void)
     struct stat status;
     struct cdc_error error = {0};
     snprintf(name, sizeof name, "%s/00000000000000000000.ndjson", path);
-    bool good = stat(name, &status) == 0 && (uint64_t)status.st_size == size && find_limit(&error) == 0 && limit == size;
+    bool good =
+        stat(name, &status) == 0 && (uint64_t)status.st_size == size && find_limit(&error) == 0 && limit == size;
     if (!good)
         printf("# %lu of %lu bytes, the log ends at %lu\n", (unsigned long)status.st_size, (unsigned long)size,
                (unsigned long)limit);
@@ -199,7 +200,8 @@ static void make_readers(void)
     for (int i = 0; i < 2; i++) {
         snprintf(name, sizeof name, "%s/readers/r%d.offset", path, i);
         FILE *file = fopen(name, "w");
-        check(file != NULL && fputs("{\"format\":1,\"tool\":\"cdc-log-read\",\"offsets\":{}}\n", file) >= 0 && fclose(file) == 0,
+        check(file != NULL && fputs("{\"format\":1,\"tool\":\"cdc-log-read\",\"offsets\":{}}\n", file) >= 0 &&
+                  fclose(file) == 0,
               "a reader");
     }
 }
