@@ -24,6 +24,7 @@ random_lines() { python3 "$LIB/log-changes.py" "$@"; }
 append() { t cdc-log append -q --segment-bytes 20K "$@" "$LOG"; }
 compact() { t cdc-log compact -q "$@" "$LOG"; }
 base() { zstdcat "$LOG"/base-*.ndjson.zst; }
+base_made() { head -1 "$(printf '%s\n' "$LOG"/base-*.idx | tail -1)" | grep -o '"ts":[0-9]*' | head -1 | cut -d: -f2; }
 # copy FILE: of the lines on stdin, one table for each of each source.
 copy() { t cdc-sink-sqlite -q --table-name '{name}_{table}' "$1"; }
 tables() { sqlite3 "$1" "select name from sqlite_master where type = 'table' and name not like 'cdc\_%' escape '\' order by 1"; }
@@ -215,9 +216,12 @@ parts() {
     copy "$DIR/old.db" <"$DIR/1"
     append <"$DIR/2"
     compact
+    local made
+    made=$(base_made)
     is "deletes in the first base" 1 "$(base | grep -c '"op":"d"')"
     append <"$DIR/3"
     compact
+    [ "$(base_made)" -gt "$made" ] # or deletes would never be old
     is "deletes in the second base, within their time" 1 "$(base | grep -c '"op":"d"')"
     cp "$DIR/old.db" "$DIR/early.db"
     t cdc-log read -q --from base "$LOG" | copy "$DIR/early.db"
