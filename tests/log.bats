@@ -382,6 +382,27 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     is "what is saved" $((10#$second)) "$(logread "$DIR/good" | wc -c)"
 }
 
+@test "repair of a compressed segment whose table of frames is damaged, with a line longer than a frame" {
+    local first
+    {
+        schema id id:integer v:text
+        change c '{"id":1}' null "{\"id\":1,\"v\":\"$(head -c 3000000 /dev/urandom | base64 -w 0)\"}"
+        commit
+        change c '{"id":2}' null '{"id":2,"v":"two"}'
+        commit
+    } >"$DIR/in"
+    append "${small[@]}" "$L" <"$DIR/in"
+    append "$L" <"$DIR/in" # compresses what is closed
+    first=$(files ndjson.zst | head -1)
+    cp -r "$L" "$DIR/bad"
+    chmod -R u+w "$DIR/bad"
+    printf '\377' | dd of="$DIR/bad/$(basename "$first")" bs=1 seek=$(($(stat -c %s "$first") - 1)) conv=notrunc status=none
+    run -78 t cdc-log verify -q "$DIR/bad"
+    run -0 --separate-stderr t cdc-log repair "$DIR/bad" "$DIR/good"
+    [[ $stderr == *"all lines are there"* ]] || fail "$stderr"
+    logread "$DIR/good" | cmp - "$DIR/in"
+}
+
 @test "repair of journals that are damaged: the next one proves the lines, of a redactable log, too, and none is lost" {
     local file kind
     lines 90 >"$DIR/in"
