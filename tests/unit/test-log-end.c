@@ -162,6 +162,68 @@ static bool no_line_is_lost(void)
     return good;
 }
 
+/* -- lines that are appended -- */
+
+static char made[80]; /* the log that is made of them */
+
+#define SOURCE "\"source\":{\"connector\":\"postgresql\",\"name\":\"n\",\"db\":\"d\",\"schema\":\"s\",\"table\":\"t\"}"
+static const char *const appended[] = {
+    "{\"op\":\"schema\",\"pos\":\"1\",\"seq\":1,\"ts_ms\":1," SOURCE
+    ",\"columns\":[{\"name\":\"id\",\"type\":\"integer\"}],\"key_columns\":[\"id\"]}",
+    "{\"op\":\"c\",\"pos\":\"2\",\"seq\":1,\"ts_ms\":1," SOURCE ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1}}",
+    "{\"op\":\"commit\",\"pos\":\"3\",\"seq\":1,\"ts_ms\":1,\"source\":{\"connector\":\"postgresql\",\"name\":\"n\"},\"events\":1}"};
+
+static void begin_lines_of_log(void)
+{
+    char command[128];
+    snprintf(made, sizeof made, "%s/made", dir);
+    snprintf(command, sizeof command, "rm -rf %s", made);
+    check(system(command) == 0, "no log");
+}
+
+static int append_lines(struct cdc_error *error)
+{
+    struct cdc_control control = {.wake_fd = -1, .notice_fd = -1};
+    const struct cdc_log log = {.write = ignore};
+    struct log_append_settings settings = {
+        .path = made, .segment_bytes = 1 << 20, .sync = true, .log = &log, .control = &control};
+    struct cdc_offset offset = {(char *)(uintptr_t) "3", 1, 3, NULL, NULL};
+    struct cdc_event event;
+    struct cdc_offset_file *offsets = cdc_offset_file_memory("cdc-log-append", NULL);
+    check(cdc_offset_file_set(offsets, "n", &offset, NULL) == 0, "a position");
+    memory_begin();
+    struct log_append *append = log_append_open(&settings, error);
+    int result = append != NULL ? 0 : -1;
+    for (size_t i = 0; result == 0 && i < sizeof appended / sizeof *appended; i++) {
+        result = cdc_event_parse(&event, appended[i], strlen(appended[i]), error);
+        if (result == 0)
+            result = log_append_ops.event(append, &event, error);
+    }
+    if (result == 0)
+        result = log_append_ops.deliver(append, offsets, error);
+    log_append_free(append);
+    memory_end();
+    cdc_offset_file_free(offsets);
+    return result;
+}
+
+/* Once more where they were stored, and a call after that failed. */
+static bool lines_are_there(void)
+{
+    char name[128], found[4096], once[2048];
+    int n = snprintf(once, sizeof once, "%s\n%s\n%s\n", appended[0], appended[1], appended[2]);
+    snprintf(name, sizeof name, "%s/00000000000000000000.ndjson", made);
+    FILE *file = fopen(name, "r");
+    size_t got = file != NULL ? fread(found, 1, sizeof found - 1, file) : 0;
+    if (file != NULL)
+        fclose(file);
+    bool good = (got == (size_t)n || got == 2 * (size_t)n) && memcmp(found, once, (size_t)n) == 0 &&
+                memcmp(found + got - n, once, (size_t)n) == 0;
+    if (!good)
+        printf("# %.*s\n", (int)got, found);
+    return good;
+}
+
 /* -- readers -- */
 
 static size_t n_readers;
@@ -212,6 +274,7 @@ int main(void)
         {"the end of a log", begin, find_end, end_is_found, NULL},
         {"how far a log may be read", begin, find_limit, limit_is_found, NULL},
         {"readers", begin_readers, list_readers, all_are_listed, NULL},
+        {"lines are appended", begin_lines_of_log, append_lines, lines_are_there, NULL},
         {"a journal made again", begin_without_journal, append_nothing, no_line_is_lost, NULL},
     };
     if (mkdtemp(dir) == NULL)
@@ -219,14 +282,14 @@ int main(void)
     disk_is_slow = true;
     make_log("--redactable");
     make_readers();
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         failures += calls_sweep(&cases[i]) != 0;
     check_torn();
     make_log("");
     char command[256];
     snprintf(command, sizeof command, "mv %s %s.whole", path, path);
     check(system(command) == 0, "a log without salts");
-    failures += calls_sweep(&cases[3]) != 0;
+    failures += calls_sweep(&cases[4]) != 0;
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
     if (failures == 0)
