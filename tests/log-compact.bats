@@ -237,6 +237,23 @@ parts() {
     is "rows" "2|d" "$(sqlite3 "$DIR/new.db" 'select * from n_t')"
 }
 
+@test "a read that ended long ago is no part of a base any more, and its rows are" {
+    { schema id id:integer v:text; change c '{"id":1}' null '{"id":1,"v":"a"}'; change c '{"id":2}' null '{"id":2,"v":"b"}'; commit; } >"$DIR/1"
+    tx
+    { read_begin; schema id id:integer v:text; change r '{"id":1}' null '{"id":1,"v":"z"}'; read_end id id:integer v:text; commit; } >"$DIR/2"
+    tx
+    { change u '{"id":1}' null '{"id":1,"v":"y"}'; commit; } >"$DIR/3"
+    append < <(cat "$DIR/1" "$DIR/2")
+    compact
+    is "ends of reads within their time" 1 "$(base | grep -c '"read":"end"')"
+    append <"$DIR/3"
+    compact --delete-retention 0
+    is "ends of reads after their time" 0 "$(base | grep -c '"read":"end"')"
+    is "begins" 0 "$(base | grep -c '"read":"begin"')"
+    t cdc-log read -q --from base "$LOG" | copy "$DIR/new.db"
+    is "rows" "1|y" "$(sqlite3 "$DIR/new.db" 'select * from n_t')"
+}
+
 @test "a row is one row however its key was printed, and equal tables of two sources are two" {
     { schema id,k id:integer k:text v:text; change c '{"id":1,"k":"é"}' null '{"id":1,"k":"é","v":"a"}'; commit; } | append
     tx
