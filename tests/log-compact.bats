@@ -24,6 +24,7 @@ random_lines() { python3 "$LIB/log-changes.py" "$@"; }
 append() { t cdc-log append -q --segment-bytes 20K "$@" "$LOG"; }
 compact() { t cdc-log compact -q "$@" "$LOG"; }
 base() { zstdcat "$LOG"/base-*.ndjson.zst; }
+base_made() { head -1 "$(printf '%s\n' "$LOG"/base-*.idx | tail -1)" | grep -o '"ts":[0-9]*' | head -1 | cut -d: -f2; }
 # copy FILE: of the lines on stdin, one table for each of each source.
 copy() { t cdc-sink-sqlite -q --table-name '{name}_{table}' "$1"; }
 tables() { sqlite3 "$1" "select name from sqlite_master where type = 'table' and name not like 'cdc\_%' escape '\' order by 1"; }
@@ -215,9 +216,12 @@ parts() {
     copy "$DIR/old.db" <"$DIR/1"
     append <"$DIR/2"
     compact
+    local made
+    made=$(base_made)
     is "deletes in the first base" 1 "$(base | grep -c '"op":"d"')"
     append <"$DIR/3"
     compact
+    [ "$(base_made)" -gt "$made" ] # or deletes would never be old
     is "deletes in the second base, within their time" 1 "$(base | grep -c '"op":"d"')"
     cp "$DIR/old.db" "$DIR/early.db"
     t cdc-log read -q --from base "$LOG" | copy "$DIR/early.db"
@@ -231,6 +235,23 @@ parts() {
     is "rows" "2|d" "$(sqlite3 "$DIR/early.db" 'select * from n_t')"
     t cdc-log read -q --from base "$LOG" | copy "$DIR/new.db"
     is "rows" "2|d" "$(sqlite3 "$DIR/new.db" 'select * from n_t')"
+}
+
+@test "a read that ended long ago is no part of a base any more, and its rows are" {
+    { schema id id:integer v:text; change c '{"id":1}' null '{"id":1,"v":"a"}'; change c '{"id":2}' null '{"id":2,"v":"b"}'; commit; } >"$DIR/1"
+    tx
+    { read_begin; schema id id:integer v:text; change r '{"id":1}' null '{"id":1,"v":"z"}'; read_end id id:integer v:text; commit; } >"$DIR/2"
+    tx
+    { change u '{"id":1}' null '{"id":1,"v":"y"}'; commit; } >"$DIR/3"
+    append < <(cat "$DIR/1" "$DIR/2")
+    compact
+    is "ends of reads within their time" 1 "$(base | grep -c '"read":"end"')"
+    append <"$DIR/3"
+    compact --delete-retention 0
+    is "ends of reads after their time" 0 "$(base | grep -c '"read":"end"')"
+    is "begins" 0 "$(base | grep -c '"read":"begin"')"
+    t cdc-log read -q --from base "$LOG" | copy "$DIR/new.db"
+    is "rows" "1|y" "$(sqlite3 "$DIR/new.db" 'select * from n_t')"
 }
 
 @test "a row is one row however its key was printed, and equal tables of two sources are two" {

@@ -396,6 +396,27 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     is "what is saved" $((10#$second)) "$(logread "$DIR/good" | wc -c)"
 }
 
+@test "repair of a compressed segment whose table of frames is damaged, with a line longer than a frame" {
+    local first
+    {
+        schema id id:integer v:text
+        change c '{"id":1}' null "{\"id\":1,\"v\":\"$(head -c 3000000 /dev/urandom | base64 -w 0)\"}"
+        commit
+        change c '{"id":2}' null '{"id":2,"v":"two"}'
+        commit
+    } >"$DIR/in"
+    append "${small[@]}" "$L" <"$DIR/in"
+    append "$L" <"$DIR/in" # compresses what is closed
+    first=$(files ndjson.zst | head -1)
+    cp -r "$L" "$DIR/bad"
+    chmod -R u+w "$DIR/bad"
+    printf '\377' | dd of="$DIR/bad/$(basename "$first")" bs=1 seek=$(($(stat -c %s "$first") - 1)) conv=notrunc status=none
+    run -78 t cdc-log verify -q "$DIR/bad"
+    run -0 --separate-stderr t cdc-log repair "$DIR/bad" "$DIR/good"
+    [[ $stderr == *"all lines are there"* ]] || fail "$stderr"
+    logread "$DIR/good" | cmp - "$DIR/in"
+}
+
 @test "repair of journals that are damaged: the next one proves the lines, of a redactable log, too, and none is lost" {
     local file kind
     lines 90 >"$DIR/in"
@@ -510,6 +531,21 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     cp -r "$DIR/salted" "$DIR/bad"
     rm "$(find "$DIR/bad" -name '0*.idx' | sort | tail -1)"
     told 'has no journal'
+}
+
+@test "repair where a journal and some of its salts are gone: nobody can prove the lines, and the log ends before them" {
+    local journals
+    lines 90 >"$DIR/in"
+    append "${small[@]}" --redactable "$L" <"$DIR/in"
+    mapfile -t journals < <(files idx)
+    cp -r "$L" "$DIR/bad"
+    chmod -R u+w "$DIR/bad"
+    : >"$DIR/bad/$(basename "${journals[1]}")"
+    truncate -s -16 "$DIR/bad/$(basename "${journals[1]}" .idx).salt"
+    t cdc-log repair "$DIR/bad" "$DIR/good" 2>"$DIR/err" || fail "exit status $?: $(cat "$DIR/err")"
+    logread "$DIR/good" | cmp - <(head -c "$((10#$(basename "${journals[1]}" .idx)))" "$DIR/in")
+    append "$DIR/good" <"$DIR/in"
+    logread "$DIR/good" | cmp - "$DIR/in"
 }
 
 @test "the journal of the last segment is missing: made again from its lines, with a warning" {
@@ -658,9 +694,12 @@ END
     mkdir "$DIR/s"
     local line="cdc-log read -q --state-dir $DIR/s --follow --idle-exit 1 $L | cdc-sink-sqlite -q --state-dir $DIR/s $DIR/s/copy.db"
     t bash -o pipefail -c "$line"
+    t bash -o pipefail -c "${line/read -q/read}" 2>"$DIR/err"
+    ! grep -q 'is read again from' "$DIR/err" || fail "$(cat "$DIR/err")"
     is position "$(printf %020d "$(stat -c %s "$DIR/in")")" "$(jq -r .offsets.log.pos "$DIR/s/cdc-log-read.offset")"
     rm "$DIR"/s/copy.db* "$DIR"/s/cdc-sink-sqlite.offset*
-    t bash -o pipefail -c "$line"
+    t bash -o pipefail -c "${line/read -q/read}" 2>"$DIR/err"
+    grep -q 'is read again from byte 0' "$DIR/err"
     is rows "$(grep -c '"op":"c"' "$DIR/in")" "$(sqlite3 "$DIR/s/copy.db" 'select count(*) from t')"
 }
 

@@ -406,6 +406,19 @@ users() { schema id id:integer name:text big:text; }
     is "rows, the trigger refuses one" "1|a" "$(q 'select id, name from t')"
 }
 
+@test "somebody's trigger on a table that the sink keeps for itself: exit 78, and nothing of that delivery is stored" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    sink
+    q "create trigger never before insert on cdc_offsets begin select raise(abort, 'not that one'); end"
+    { change c '{"id":2}' null '{"id":2,"name":"b","big":"b"}'; commit; } >>"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *"not that one"* ]]
+    is rows "1|a" "$(q 'select id, name from t')"
+    q "drop trigger never"
+    sink
+    is rows "1|a;2|b" "$(q 'select id, name from t' | paste -sd ';')"
+}
+
 @test "names: the same with other escapes, between two runs and in one, are the same" {
     SOURCE_NAME=quelle-ü SCHEMA=café TABLE=größe
     rows_of() { change c "{\"é\":$1}" null "{\"é\":$1,\"ß\":\"v$1\"}"; commit; }

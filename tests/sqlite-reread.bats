@@ -651,7 +651,7 @@ forms() { q "select type, name, sql from sqlite_master where tbl_name = '$1'"; }
 
 @test "among many tables: what somebody has made of a table stays" {
     among_many
-    for TABLE in plain indexed triggered column checked strict; do users; rows c n 1 2; commit; done >"$IN"
+    for TABLE in plain indexed triggered column checked strict limited; do users; rows c n 1 2; commit; done >"$IN"
     sink
     q "create index of_somebody on indexed (name);
        create table log (what);
@@ -660,14 +660,15 @@ forms() { q "select type, name, sql from sqlite_master where tbl_name = '$1'"; }
        update \"column\" set note = 'mine' where id = 2;
        drop table checked; create table checked (\"id\" integer, \"name\" text check (name <> ''), \"big\" text, primary key (\"id\"));
        drop table strict; create table strict (\"id\" integer, \"name\" text, \"big\" text, primary key (\"id\")) strict;
+       drop table limited; create table limited (\"id\" integer, \"name\" text check (\"name\" not null), \"big\" text, primary key (\"id\"));
        create view of_plain as select id, name from plain"
     SEQ=200
-    for TABLE in plain indexed triggered column checked strict; do
+    for TABLE in plain indexed triggered column checked strict limited; do
         read_again id id:integer name:text big:text new:text -- '{"id":1} {"id":1,"name":"n1","big":"b1","new":"w1"}' '{"id":2} {"id":2,"name":"m2","big":"b2","new":"w2"}'
     done >"$IN"
     sink -v 2>"$DIR/err" || { cat "$DIR/err"; false; }
-    is "made again" "1 0 0 0 0 0" "$(for TABLE in plain indexed triggered column checked strict; do made_again $TABLE; done | paste -sd ' ')"
-    for TABLE in plain indexed triggered column checked strict; do
+    is "made again" "1 0 0 0 0 0 0" "$(for TABLE in plain indexed triggered column checked strict limited; do made_again $TABLE; done | paste -sd ' ')"
+    for TABLE in plain indexed triggered column checked strict limited; do
         is "rows of $TABLE" "1|n1|b1|w1;2|m2|b2|w2" "$(q "select id, name, big, new from \"$TABLE\"" | paste -sd ';')"
     done
     forms indexed | grep -q 'of_somebody'
@@ -676,6 +677,7 @@ forms() { q "select type, name, sql from sqlite_master where tbl_name = '$1'"; }
     is "somebody's column" "none;mine" "$(q 'select note from "column"' | paste -sd ';')"
     forms checked | grep -q 'check (name'
     forms strict | grep -q 'strict'
+    forms limited | grep -q 'check ("name" not null)'
     is "a view" "1|n1;2|m2" "$(q 'select * from of_plain' | paste -sd ';')"
     no_side
 }

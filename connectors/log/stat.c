@@ -95,18 +95,22 @@ static int append_reader(const struct log_folder *folder, uint64_t end, const ch
 static int append_readers(const struct log_folder *folder, uint64_t end, struct cdc_buf *out, struct cdc_error *error)
 {
     char *path = NULL;
+    const char *name;
     bool first = true;
-    int result = 0;
+    int result = 0, more;
 
     if (asprintf(&path, "%s/readers", folder->path) < 0)
         return cdc_error_memory(error);
     DIR *dir = opendir(path);
     cdc_buf_lit(out, ",\"readers\":{");
-    for (const struct dirent *entry; dir != NULL && result == 0 && (entry = readdir(dir)) != NULL;) {
-        size_t n = strlen(entry->d_name);
-        if (n <= 7 || strcmp(entry->d_name + n - 7, ".offset") != 0)
+    if (dir == NULL && errno != ENOENT)
+        result = log_file_error(folder, "read", "readers", error);
+    while (dir != NULL && result == 0 && (more = log_folder_next(folder, dir, &name, error)) != 0) {
+        size_t n = more > 0 ? strlen(name) : 0;
+        result = more < 0 ? -1 : 0;
+        if (n <= 7 || strcmp(name + n - 7, ".offset") != 0)
             continue;
-        result = append_reader(folder, end, entry->d_name, first, out, error);
+        result = append_reader(folder, end, name, first, out, error);
         first = false;
     }
     cdc_buf_byte(out, '}');

@@ -8,6 +8,8 @@
 #include "tests/unit/binlog-events.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,20 @@ static bool has(struct my_xa *xa, const char *xid, uint64_t number, const char *
     return good;
 }
 
+static int names_left = -1; /* until a folder cannot be read on; -1: it can */
+
+struct dirent *readdir(DIR *open)
+{
+    struct dirent *(*call)(DIR *);
+    *(void **)&call = dlsym(RTLD_NEXT, "readdir");
+    if (names_left == 0) {
+        errno = EIO;
+        return NULL;
+    }
+    names_left -= names_left > 0;
+    return call(open);
+}
+
 static int files(void)
 {
     DIR *open = opendir(folder);
@@ -83,6 +99,30 @@ static struct my_xa *begin(void)
     snprintf(command, sizeof command, "rm -rf %s", folder);
     check(system(command) == 0, "an empty folder");
     return my_xa_new(folder, &error);
+}
+
+/* What is not seen in the folder is not what was never prepared, and an older one of that id is another one. */
+static void test_unreadable(void)
+{
+    struct my_xa *xa = begin();
+    struct cdc_error error = {0};
+    prepare(xa, "a", 10, "first", 2);
+    prepare(xa, "b", 11, "other", 3);
+    prepare(xa, "a", 20, "second", 1);
+    for (int names = 0; names < 5; names++) { /* . and .. as well */
+        error = (struct cdc_error){0};
+        names_left = names;
+        int found = my_xa_open(xa, id("a"), 25, &error);
+        names_left = -1;
+        my_xa_abandon(xa);
+        check(found == -1 && error.status == CDC_EXIT_IO, "a folder that cannot be read");
+        error = (struct cdc_error){0};
+        names_left = names;
+        check(my_xa_start(xa, 30, &error) == -1 && error.status == CDC_EXIT_IO, "nor at a start");
+        names_left = -1;
+    }
+    check(has(xa, "a", 25, "second", 1), "read again, all is there");
+    my_xa_free(xa);
 }
 
 static void test_outcome(void)
@@ -316,6 +356,7 @@ int main(void)
     if (mkdtemp(dir) == NULL)
         return 1;
     test_outcome();
+    test_unreadable();
     test_start_again();
     test_files();
     test_damaged();

@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
 #include "connectors/log/proof/checkpoint.h"
 #include "connectors/log/proof/tree.h"
 
@@ -293,6 +297,28 @@ static void test_base64(void)
     check(log_from_base64(out, &n, cdc_span_text("")) && n == 0, "nothing");
 }
 
+/* Nobody is asked for a passphrase, and an empty one is one. */
+static void test_key_with_passphrase(void)
+{
+    static const char *const words[] = {"", "secret"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct cdc_error error = {0};
+        char *text = NULL;
+        EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+        BIO *bio = BIO_new(BIO_s_mem());
+        check(PEM_write_bio_PKCS8PrivateKey(bio, pkey, EVP_aes_256_cbc(), words[i], (int)strlen(words[i]), NULL,
+                                            NULL) == 1,
+              "a key with a passphrase");
+        long n = BIO_get_mem_data(bio, &text);
+        check(n > 100 && log_key_parse(cdc_span(text, (size_t)n), true, "key", &error) == NULL &&
+                  error.status == CDC_EXIT_CONFIG,
+              "a key with a passphrase is refused");
+        BIO_free(bio);
+        EVP_PKEY_free(pkey);
+    }
+}
+
 int main(void)
 {
     test_chain();
@@ -303,6 +329,7 @@ int main(void)
     test_checkpoint(0);
     test_checkpoint(268435456);
     test_keys();
+    test_key_with_passphrase();
     test_base64();
     if (failures == 0)
         printf("ok\n");

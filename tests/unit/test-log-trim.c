@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "connectors/log/file/base.h"
 #include "connectors/log/log.h"
 
 #define DAY INT64_C(86400000)
@@ -63,10 +64,45 @@ static void touch(int64_t ms)
     globfree(&files);
 }
 
+/* A base may be larger than memory: it comes in parts, each of whole lines. */
+static void test_base_in_parts(void)
+{
+    struct log_compact_settings settings = {.path = path, .memory = 1 << 20, .level = 1};
+    struct log_fold_counts counts;
+    struct log_folder folder;
+    struct cdc_error error = {0};
+    struct cdc_buf part = CDC_BUF_INIT;
+    char command[256];
+    uint64_t byte;
+    size_t parts = 0, lines = 0, longest = 0;
+    int more = 1;
+    snprintf(path, sizeof path, "%s/log", dir);
+    snprintf(command, sizeof command,
+             "rm -rf %s && python3 tests/lib/log_writer.py %s --segments 2 --rows 1000 --people 9000 >/dev/null", path,
+             path);
+    check(system(command) == 0 && log_compact(&settings, &byte, &counts, &error) == 1, "a base is made");
+    check(log_folder_open(&folder, path, &error) == 0 && log_folder_list(&folder, &error) == 0 && folder.n_bases == 1,
+          "which is there");
+    struct log_base_reader *reader = log_base_open(&folder, folder.bases[0], &error);
+    while (reader != NULL && (more = log_base_read(reader, &part, &error)) > 0) {
+        check(part.len > 0 && part.data[part.len - 1] == '\n', "a part ends with a line");
+        for (size_t i = 0; i < part.len; i++)
+            lines += part.data[i] == '\n';
+        longest = part.len > longest ? part.len : longest;
+        parts++;
+        part.len = 0;
+    }
+    check(more == 0 && parts > 2 && lines > counts.rows && longest < 3 << 19, "it comes in parts");
+    log_base_close(reader);
+    cdc_buf_free(&part);
+    log_folder_close(&folder);
+}
+
 int main(void)
 {
     if (mkdtemp(dir) == NULL)
         return 1;
+    test_base_in_parts();
     make_log();
     check(trimmed(7 * DAY, APPENDED + 6 * DAY) == 0, "nothing is that old");
     touch(APPENDED);

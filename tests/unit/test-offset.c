@@ -117,8 +117,9 @@ static void test_file(void)
         struct cdc_error why = {0};
         write_file("d.offset", damaged[i]);
         check(open_status("d.offset", "cdc-sink-a") == CDC_EXIT_CONFIG, "a damaged file is refused");
-        check(cdc_offset_read(path_of("d.offset"), "x", &offset, &why) == -1 && why.status == CDC_EXIT_CONFIG,
-              "and as an acknowledgement");
+        check(cdc_offset_read(path_of("d.offset"), "x", &offset, &why) == -1 && why.status == CDC_EXIT_CONFIG &&
+                  strncmp(why.text, "offset file \"/tmp/cdc-unit-", 27) == 0,
+              "and as an acknowledgement, by its name");
     }
     /* The same JSON in another shape, as an editor leaves it. */
     write_file("d.offset",

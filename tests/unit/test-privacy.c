@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cdc/file.h>
@@ -319,6 +320,42 @@ static void test_subjects(void)
     end(&run);
 }
 
+static int syncs, sync_fails_at; /* 0: never */
+
+int fsync(int fd)
+{
+    if (++syncs != sync_fails_at)
+        return (int)syscall(SYS_fsync, fd);
+    errno = EIO;
+    return -1;
+}
+
+/* A run that was killed has made it, and may not have waited for its folder, nor for that one's: a line that leaves with it before the disk
+ * has both may be the only place that speaks of it. */
+static void test_key_of_another_run(void)
+{
+    struct cdc_privacy_settings encrypt = {.encrypt = LIST("a"), .subject = LIST("id"), .key_store = store_path};
+    static const char line[] = C("{\"id\":77,\"a\":5}");
+    struct run run;
+
+    check(begin(&run, &encrypt) && take(&run, COLUMNS) == 1 && take(&run, line) == 1, "a run makes a key");
+    end(&run);
+    syncs = 0;
+    check(begin(&run, &encrypt) && take(&run, COLUMNS) == 1 && take(&run, line) == 1, "another one uses it");
+    end(&run);
+    int all = syncs;
+    check(all >= 2, "what it has not made itself it brings to the disk");
+    for (int at = 1; at <= all; at++) {
+        sync_fails_at = at;
+        syncs = 0;
+        check(begin(&run, &encrypt) && take(&run, COLUMNS) == 1 && take(&run, line) < 0 &&
+                  run.error.status == CDC_EXIT_IO,
+              "no line leaves with a key that may not be on the disk");
+        sync_fails_at = 0;
+        end(&run);
+    }
+}
+
 static void test_forget(void)
 {
     struct cdc_privacy_settings encrypt = {.encrypt = LIST("a"), .subject = LIST("id"), .key_store = store_path};
@@ -499,6 +536,7 @@ int main(void)
     test_schema();
     test_encryption();
     test_subjects();
+    test_key_of_another_run();
     test_forget();
     test_settings();
     test_key_files();

@@ -278,6 +278,10 @@ static void test_reals(void)
     is("fnan", "\"NaN\"");
     fails("sqrt(n)", 78, "CAST");
     is("sqrt(0.25)", "0.5");
+    is("sign(f)", "1");
+    is("sign(-f)", "-1");
+    is("sign(f - f)", "0");
+    is("abs(f - 0.5)", "0.4");
     is("round(f, 3)", "0.1");
     is("f || ''", "\"0.1\"");
     holds("big > f", true);

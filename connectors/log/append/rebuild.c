@@ -126,14 +126,14 @@ static int take_line(struct rebuild *rebuild, struct cdc_buf *line, struct cdc_e
 
 /* A second pass would be needed to end batches at the good places alone: so each line that ends one writes it, if it is long enough, and
  * the last one in any case. */
-static int read_lines(struct rebuild *rebuild, int fd, struct cdc_error *error)
+static int read_lines(struct rebuild *rebuild, const struct log_segment *segment, int fd, struct cdc_error *error)
 {
     struct cdc_line_reader *reader = cdc_line_reader_new(fd, CDC_LINE_MAX_DEFAULT, error);
     struct cdc_buf line = CDC_BUF_INIT;
     struct cdc_span text;
-    int result = reader != NULL ? 1 : -1;
+    int result = reader != NULL ? 1 : -1, got = CDC_LINE_OK;
 
-    while (result == 1 && cdc_line_reader_next(reader, &text, error) == CDC_LINE_OK) {
+    while (result == 1 && (got = cdc_line_reader_next(reader, &text, error)) == CDC_LINE_OK) {
         line.len = 0;
         cdc_buf_span(&line, text);
         cdc_buf_byte(&line, '\n');
@@ -146,9 +146,13 @@ static int read_lines(struct rebuild *rebuild, int fd, struct cdc_error *error)
             break;
         }
     }
+    if (got == CDC_LINE_TOO_LONG)
+        cdc_error_set(error, CDC_EXIT_CONFIG, "a line of segment %020" PRIu64 " of \"%s\" is longer than %zu bytes",
+                      segment->start, rebuild->writer->folder.path, CDC_LINE_MAX_DEFAULT);
     cdc_line_reader_free(reader);
     cdc_buf_free(&line);
-    return result < 0 ? -1 : 0;
+    /* What could not be read is no end of the log: all behind it would be cut off. */
+    return result < 0 || got == CDC_LINE_ERROR || got == CDC_LINE_TOO_LONG ? -1 : 0;
 }
 
 static int begin(struct rebuild *rebuild, const struct log_segment *segment, struct cdc_span before,
@@ -189,7 +193,7 @@ static int run(struct rebuild *rebuild, const struct log_segment *segment, struc
             return -1;
         result = begin(rebuild, segment, before, chain, error) == 0 ? 0 : -1;
         if (result == 0 && rebuild->until > segment->start)
-            result = read_lines(rebuild, fd, error);
+            result = read_lines(rebuild, segment, fd, error);
         if (pass == 0)
             rebuild->until = rebuild->good;
         close(fd);

@@ -281,14 +281,16 @@ static bool is_rest(const struct log_folder *folder, const char *name, uint64_t 
 static int remove_rests(const struct log_folder *folder, uint64_t newest, bool indexes, struct cdc_error *error)
 {
     DIR *dir = opendir(folder->path);
-    int result = dir != NULL ? 0 : log_file_error(folder, "read", ".", error);
+    const char *name;
+    int more, result = dir != NULL ? 0 : log_file_error(folder, "read", ".", error);
 
-    for (const struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;) {
+    while (result == 0 && (more = log_folder_next(folder, dir, &name, error)) != 0) {
         uint64_t end;
-        bool is_index = log_name_parse(entry->d_name, &end) == LOG_BASE_INDEX;
-        if (is_index == indexes && is_rest(folder, entry->d_name, newest) &&
-            unlinkat(folder->fd, entry->d_name, 0) != 0 && errno != ENOENT)
-            result = log_file_error(folder, "remove", entry->d_name, error);
+        if (more < 0)
+            result = -1;
+        else if ((log_name_parse(name, &end) == LOG_BASE_INDEX) == indexes && is_rest(folder, name, newest) &&
+                 unlinkat(folder->fd, name, 0) != 0 && errno != ENOENT)
+            result = log_file_error(folder, "remove", name, error);
     }
     if (dir != NULL)
         closedir(dir);

@@ -126,7 +126,8 @@ int log_readers_list(struct log_readers *readers, const struct log_folder *folde
 {
     struct cdc_buf text = CDC_BUF_INIT;
     char path[PATH_MAX];
-    int result = 0;
+    const char *name;
+    int result = 0, more;
 
     *readers = (struct log_readers){NULL, 0};
     if ((size_t)snprintf(path, sizeof path, "%s/readers", folder->path) >= sizeof path)
@@ -134,8 +135,8 @@ int log_readers_list(struct log_readers *readers, const struct log_folder *folde
     DIR *dir = opendir(path);
     if (dir == NULL)
         return errno == ENOENT ? 0 : log_file_error(folder, "read", "readers", error);
-    for (const struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
-        result = take(readers, folder, dirfd(dir), entry->d_name, &text, error);
+    while (result == 0 && (more = log_folder_next(folder, dir, &name, error)) != 0)
+        result = more < 0 ? -1 : take(readers, folder, dirfd(dir), name, &text, error);
     closedir(dir);
     cdc_buf_free(&text);
     if (readers->n > 1)

@@ -169,15 +169,17 @@ static void warn_near(const struct trimming *trimming, int64_t limit, const char
 static int remove_files(const struct log_folder *folder, uint64_t begin, struct cdc_error *error)
 {
     DIR *dir = opendir(folder->path);
-    int result = dir != NULL ? 0 : log_file_error(folder, "read", ".", error);
+    const char *name;
+    int more, result = dir != NULL ? 0 : log_file_error(folder, "read", ".", error);
 
-    for (const struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;) {
+    while (result == 0 && (more = log_folder_next(folder, dir, &name, error)) != 0) {
         uint64_t start;
-        enum log_kind kind = log_name_parse(entry->d_name, &start);
+        enum log_kind kind = more > 0 ? log_name_parse(name, &start) : LOG_OTHER;
+        result = more < 0 ? -1 : 0;
         if (kind == LOG_OTHER || kind == LOG_BASE || kind == LOG_BASE_INDEX || start >= begin)
             continue;
-        if (unlinkat(folder->fd, entry->d_name, 0) != 0 && errno != ENOENT)
-            result = log_file_error(folder, "remove", entry->d_name, error);
+        if (unlinkat(folder->fd, name, 0) != 0 && errno != ENOENT)
+            result = log_file_error(folder, "remove", name, error);
     }
     if (dir != NULL)
         closedir(dir);

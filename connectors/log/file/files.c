@@ -36,10 +36,15 @@ int log_file_open(const struct log_folder *folder, const char *name, int flags, 
 
     if (fd < 0 && errno != ELOOP && errno != ENXIO && errno != EISDIR)
         return log_file_error(folder, "open", name, error);
-    if (fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode))
+    int result = fd >= 0 ? fstat(fd, &file) : 0;
+    if (fd >= 0 && result == 0 && S_ISREG(file.st_mode))
         return fd;
+    int number = errno;
     if (fd >= 0)
         close(fd);
+    errno = number;
+    if (result != 0) /* a file system far away may have lost it: that passes by */
+        return log_file_error(folder, "look at", name, error);
     errno = EINVAL;
     return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s/%s\" is no regular file", folder->path, name);
 }
@@ -70,6 +75,16 @@ int log_part_open(const struct log_folder *folder, enum log_kind kind, uint64_t 
 int log_folder_sync(const struct log_folder *folder, struct cdc_error *error)
 {
     return fsync(folder->fd) == 0 ? 0 : log_file_error(folder, "sync", ".", error);
+}
+
+int log_folder_next(const struct log_folder *folder, DIR *dir, const char **name, struct cdc_error *error)
+{
+    errno = 0;
+    const struct dirent *entry = readdir(dir);
+    if (entry == NULL)
+        return errno != 0 ? log_file_error(folder, "read", ".", error) : 0;
+    *name = entry->d_name;
+    return 1;
 }
 
 int log_file_rename(const struct log_folder *folder, const char *temporary, const char *name, struct cdc_error *error)
@@ -137,10 +152,15 @@ int log_head_write(int fd, uint64_t byte)
     uint32_t crc = log_crc32c(0, head, 8);
     for (int i = 0; i < 4; i++)
         head[8 + i] = (unsigned char)(crc >> (8 * i));
-    ssize_t n = pwrite(fd, head, sizeof head, 0);
-    if (n >= 0 && n < (ssize_t)sizeof head)
-        errno = ENOSPC;
-    return n == (ssize_t)sizeof head ? 0 : -1;
+    for (size_t done = 0; done < sizeof head;) {
+        ssize_t n = pwrite(fd, head + done, sizeof head - done, (off_t)done);
+        if (n <= 0) {
+            errno = n == 0 ? ENOSPC : errno;
+            return -1;
+        }
+        done += (size_t)n;
+    }
+    return 0;
 }
 
 /* It may be read while it is written: then its CRC is wrong for a moment. */
@@ -155,11 +175,13 @@ int log_head_read(const struct log_folder *folder, uint64_t *byte, struct cdc_er
         return 0;
     if (fd < 0)
         return log_file_error(folder, "open", "head", error);
-    for (int i = 0; i < HEAD_TRIES && !found; i++)
-        found = pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
-                cdc_little_endian(head + 8, 4) == log_crc32c(0, head, 8);
+    for (int i = 0; i < HEAD_TRIES && found == 0; i++) {
+        ssize_t n = pread(fd, head, sizeof head, 0);
+        found = n < 0 ? log_file_error(folder, "read", "head", error)
+                      : n == (ssize_t)sizeof head && cdc_little_endian(head + 8, 4) == log_crc32c(0, head, 8);
+    }
     close(fd);
-    if (found)
+    if (found > 0)
         *byte = cdc_little_endian(head, 8);
     return found;
 }

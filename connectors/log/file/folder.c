@@ -128,14 +128,17 @@ static bool is_harmless(const char *name)
 static int check_empty(const struct log_folder *folder, struct cdc_error *error)
 {
     DIR *dir = opendir(folder->path);
-    int result = 0;
+    const char *name;
+    int result = 0, more;
 
     if (dir == NULL)
         return log_file_error(folder, "read", ".", error);
-    for (const struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
-        if (!is_harmless(entry->d_name)) {
+    while (result == 0 && (more = log_folder_next(folder, dir, &name, error)) != 0)
+        if (more < 0) {
+            result = -1;
+        } else if (!is_harmless(name)) {
             result = cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" is no log: it has no meta.json, but \"%s\"",
-                                   folder->path, entry->d_name);
+                                   folder->path, name);
             cdc_error_hint(error, "a log is begun in a folder that is empty, or is not there yet");
         }
     closedir(dir);
@@ -274,13 +277,14 @@ static int by_number(const void *a, const void *b)
 int log_folder_names(struct log_folder *folder, struct cdc_error *error)
 {
     DIR *dir = opendir(folder->path);
-    int result = 0;
+    const char *name;
+    int result = 0, more;
 
     if (dir == NULL)
         return log_file_error(folder, "read", ".", error);
     folder->n = folder->n_bases = 0;
-    for (const struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
-        result = add_file(folder, entry->d_name, error);
+    while (result == 0 && (more = log_folder_next(folder, dir, &name, error)) != 0)
+        result = more < 0 ? -1 : add_file(folder, name, error);
     closedir(dir);
     if (folder->n > 0)
         qsort(folder->segments, folder->n, sizeof *folder->segments, by_start);

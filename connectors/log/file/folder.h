@@ -8,6 +8,7 @@
 
 #include <cdc/buf.h>
 #include <cdc/error.h>
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -71,6 +72,8 @@ int log_part_open(const struct log_folder *folder, enum log_kind kind, uint64_t 
 int log_file_error(const struct log_folder *folder, const char *what, const char *name, struct cdc_error *error);
 /* fsync of the folder: new names, and names that are gone, are durable. 0 or -1. */
 int log_folder_sync(const struct log_folder *folder, struct cdc_error *error);
+/* The next name in a folder that `dir` reads. 1; 0: there are no more; -1: there may be. */
+int log_folder_next(const struct log_folder *folder, DIR *dir, const char **name, struct cdc_error *error);
 /* Makes NAME what NAME.tmp is, durably: fsync of it was done. 0 or -1. */
 int log_file_rename(const struct log_folder *folder, const char *temporary, const char *name, struct cdc_error *error);
 

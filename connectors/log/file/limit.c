@@ -29,6 +29,20 @@ static int sync_tail(struct log_folder *folder, uint64_t start, struct cdc_error
     return log_folder_sync(folder, error);
 }
 
+/* 1; 0: there is none, or no journal; -1: nobody knows, and the log would seem to end before it. */
+static int last_commit(const struct log_folder *folder, uint64_t start, struct cdc_buf *text, struct log_commit *last,
+                       struct cdc_error *error)
+{
+    struct cdc_error why = {0};
+    int found = log_index_last(folder, start, text, last, &why);
+
+    if (found >= 0 || errno == ENOENT)
+        return found > 0;
+    if (error != NULL)
+        *error = why;
+    return -1;
+}
+
 /* The end of the journal of the newest segment: another one may have been begun since the folder was listed. 1; 0: there is none; -1. */
 static int newest(struct log_folder *folder, uint64_t *start, struct log_commit *last, struct cdc_error *error)
 {
@@ -43,7 +57,9 @@ static int newest(struct log_folder *folder, uint64_t *start, struct log_commit 
             continue;
         *start = folder->segments[folder->n - 1].start;
         *last = (struct log_commit){.kind = LOG_SEGMENT_LINE, .end = *start};
-        found = log_index_last(folder, *start, &text, last, NULL) == 1;
+        found = last_commit(folder, *start, &text, last, error);
+        if (found < 0)
+            break;
         bool more = found == 0 || (last->kind == LOG_SEAL_LINE &&
                                    faccessat(folder->fd, log_name_make(name, LOG_INDEX, last->end), F_OK, 0) == 0);
         if (!more)
@@ -89,8 +105,10 @@ static int durable_end(struct log_folder *folder, uint64_t head, uint64_t *end, 
         found = whole_end(folder, start, known, end, error);
     if (found != 1 || *end <= known)
         return found;
+    if (sync_tail(folder, start, error) != 0)
+        return -1;
     folder->synced = *end;
-    return sync_tail(folder, start, error) == 0 ? 1 : -1;
+    return 1;
 }
 
 /* head is read before the lock is asked: a writer that ends between the two has moved it on, and no further. One that has come meanwhile

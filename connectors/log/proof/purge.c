@@ -80,13 +80,15 @@ static int remove_rests(const struct purge *purge, struct cdc_error *error)
 {
     uint64_t begin = 0;
     DIR *dir = opendir(purge->folder.path);
-    int result = dir != NULL ? log_begin_read(&purge->folder, &begin, error)
-                             : log_file_error(&purge->folder, "read", ".", error);
+    const char *name;
+    int more, result = dir != NULL ? log_begin_read(&purge->folder, &begin, error)
+                                   : log_file_error(&purge->folder, "read", ".", error);
 
-    for (const struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;)
-        if (is_rest(purge, entry->d_name, begin) && unlinkat(purge->folder.fd, entry->d_name, 0) != 0 &&
-            errno != ENOENT)
-            result = log_file_error(&purge->folder, "remove", entry->d_name, error);
+    while (result == 0 && (more = log_folder_next(&purge->folder, dir, &name, error)) != 0)
+        if (more < 0)
+            result = -1;
+        else if (is_rest(purge, name, begin) && unlinkat(purge->folder.fd, name, 0) != 0 && errno != ENOENT)
+            result = log_file_error(&purge->folder, "remove", name, error);
     if (dir != NULL)
         closedir(dir);
     return result;

@@ -121,13 +121,13 @@ static bool read_name(const char *text, struct file_name *name)
     return strcmp(text, again) == 0;
 }
 
-/* The next file of the folder: 1, or 0. */
+/* The next file of the folder: 1; 0: there are no more; -1 with errno: there may be. */
 static int next_file(DIR *folder, struct file_name *name)
 {
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+    for (struct dirent *entry; (errno = 0, entry = readdir(folder)) != NULL;)
         if (read_name(entry->d_name, name))
             return 1;
-    return 0;
+    return errno != 0 ? -1 : 0;
 }
 
 /* -- writing ------------------------------------------------------------------------------ */
@@ -221,10 +221,10 @@ static int find_latest(const struct my_xa *xa, uint64_t hash, uint64_t number, s
 {
     struct file_name name;
     DIR *folder = opendir(xa->folder);
-    int found = 0;
+    int found = 0, more;
     if (!folder)
         return errno == ENOENT ? 0 : io_error("open", xa->folder, error);
-    while (next_file(folder, &name))
+    while ((more = next_file(folder, &name)) > 0)
         if (name.hash == hash && name.prepared <= number &&
             (!found || name.prepared > latest->prepared ||
              (name.prepared == latest->prepared &&
@@ -232,6 +232,8 @@ static int find_latest(const struct my_xa *xa, uint64_t hash, uint64_t number, s
             *latest = name;
             found = 1;
         }
+    if (more < 0) /* its rows would be those of no transaction */
+        found = io_error("list", xa->folder, error);
     closedir(folder);
     return found;
 }
@@ -312,13 +314,16 @@ void my_xa_confirm(struct my_xa *xa, uint64_t number)
     DIR *folder = opendir(xa->folder);
     if (!folder)
         return;
-    while (next_file(folder, &name)) {
+    int more;
+    while ((more = next_file(folder, &name)) > 0) {
         put_name(text, &name);
         if (name.outcome && name.outcome <= number)
             (void)unlinkat(dirfd(folder), text, 0);
         else if (name.outcome && name.outcome < xa->first_outcome)
             xa->first_outcome = name.outcome;
     }
+    if (more < 0) /* there may be others: it is looked again the next time */
+        xa->first_outcome = 0;
     closedir(folder);
 }
 
@@ -337,13 +342,15 @@ static int forget_later(int folder, const struct file_name *name, uint64_t numbe
 int my_xa_start(struct my_xa *xa, uint64_t number, struct cdc_error *error)
 {
     struct file_name name;
-    int result = 0;
+    int result = 0, more;
     my_xa_abandon(xa);
     DIR *folder = opendir(xa->folder);
     if (!folder)
         return errno == ENOENT ? 0 : io_error("open", xa->folder, error);
-    while (result == 0 && next_file(folder, &name))
-        if (forget_later(dirfd(folder), &name, number) != 0 && errno != ENOENT)
+    while (result == 0 && (more = next_file(folder, &name)) != 0)
+        if (more < 0)
+            result = io_error("list", xa->folder, error);
+        else if (forget_later(dirfd(folder), &name, number) != 0 && errno != ENOENT)
             result = io_error("rename in", xa->folder, error);
     closedir(folder);
     return result;
