@@ -495,7 +495,7 @@ small=(--segment-bytes 20K --batch-bytes 5K)
 }
 
 @test "repair says what is lost beside lines: a base that a trimmed log needs, where it begins, and lines that their journal has lost" {
-        lines 100 >"$DIR/in"
+    lines 100 >"$DIR/in"
     append "${small[@]}" "$L" <"$DIR/in"
     told() { # TEXT
         run -78 t cdc-log verify -q "$DIR/bad"
