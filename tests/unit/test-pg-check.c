@@ -691,6 +691,8 @@ static const struct run runs[] = {
      "+#error: the server is a standby, where no slot can be made: connect to its primary\n"
      "-#0: 0  ()\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "+1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
      "-1 cdc_p\n"
      "-1 more\n"},
@@ -699,6 +701,8 @@ static const struct run runs[] = {
      {NO_SLOT},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
+     "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "+1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
      "-1 cdc_p\n"
      "-1 more\n"},
@@ -711,6 +715,8 @@ static const struct run runs[] = {
      "+2 SET transaction_timeout = 0\n"
      "-1 SELECT coalesce(plugin, '') AS plugin, coalesce( ... ase FROM pg_replication_slots WHERE slot_name = $1\n"
      "+1 SELECT coalesce(plugin, '') AS plugin, coalesce( ... ase FROM pg_replication_slots WHERE slot_name = $1\n"
+     "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "+1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
      "-1 cdc_p\n"
      "-1 more\n"},
@@ -736,6 +742,8 @@ static const struct run runs[] = {
      "+#error: the server is a standby, where no publication can be made: connect to its primary\n"
      "-#0: 0  ()\n"
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
+     "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
+     "+1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
      "-1 SELECT coalesce(age(p.xmin) <= age(s.catalog_xmi ... _slots s WHERE p.pubname = $1 AND s.slot_name = $2\n"
      "-1 cdc_p\n"
      "-1 more\n"
