@@ -16,7 +16,7 @@ lines() {
     sort "$DIR/rows.$1" >"$DIR/rows"
     t cdc-filter -q --from "$1" <"$DIR/theirs.$1" >"$DIR/theirs"
     mv "$DIR/ours.$1" "$DIR/ours"
-    [ -s "$DIR/rows" ]
+    [ -s "$DIR/theirs" ] # a truncate may have been the end of all rows
 }
 # A JSON array a row, as the model has it: what SQLite has no type for is given back its own.
 table() {
