@@ -168,12 +168,12 @@ static char made[80]; /* the log that is made of them */
 
 #define SOURCE "\"source\":{\"connector\":\"postgresql\",\"name\":\"n\",\"db\":\"d\",\"schema\":\"s\",\"table\":\"t\"}"
 static const char *const appended[] = {
-    "{\"op\":\"schema\",\"pos\":\"1\",\"seq\":1,\"ts_ms\":1," SOURCE
-    ",\"columns\":[{\"name\":\"id\",\"type\":\"integer\"}],\"key_columns\":[\"id\"]}",
-    "{\"op\":\"c\",\"pos\":\"2\",\"seq\":1,\"ts_ms\":1," SOURCE
-    ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1}}",
-    "{\"op\":\"commit\",\"pos\":\"3\",\"seq\":1,\"ts_ms\":1,\"source\":{\"connector\":\"postgresql\",\"name\":\"n\"},"
-    "\"events\":1}"};
+    ("{\"op\":\"schema\",\"pos\":\"1\",\"seq\":1,\"ts_ms\":1," SOURCE
+     ",\"columns\":[{\"name\":\"id\",\"type\":\"integer\"}],\"key_columns\":[\"id\"]}"),
+    ("{\"op\":\"c\",\"pos\":\"2\",\"seq\":1,\"ts_ms\":1," SOURCE
+     ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1}}"),
+    ("{\"op\":\"commit\",\"pos\":\"3\",\"seq\":1,\"ts_ms\":1,\"source\":{\"connector\":\"postgresql\",\"name\":\"n\"},"
+     "\"events\":1}")};
 
 static void begin_lines_of_log(void)
 {
