@@ -277,19 +277,6 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     head -3 "$IN" | cmp - "$DIR/out"
 }
 
-@test "a line that has a field twice is an error: who takes a column out of the one would leave it in the other" {
-    local line option
-    for line in '"key":{"id":1},"before":null,"after":{"id":1,"secret":"leak"},"after":{"id":1}' \
-        '"key":{"id":1,"secret":"leak"},"key":{"id":1},"before":null,"after":{"id":1}' \
-        '"key":{"id":1},"before":null,"source":{"table":"leak"},"after":{"id":1}'; do
-        for option in --drop-columns=secret --columns='users:id' --rename-column='users:secret=s' --op=c; do
-            { head -1 "$IN" && row c users "$line"; } >"$DIR/bad"
-            run -65 t bash -c 'cdc-filter "$2" <"$0" >"$1" 2>"$1.err"' "$DIR/bad" "$DIR/out" "$option"
-            is "lines, $option" "" "$(grep leak "$DIR/out" "$DIR/out.err")"
-        done
-    done
-}
-
 @test "a line is written as soon as the input pauses" {
     mkfifo "$DIR/fifo"
     spawn bash -c 'exec cdc-filter <"$0" >"$1"' "$DIR/fifo" "$DIR/out"

@@ -271,7 +271,6 @@ struct parse {
     struct cdc_event_parser *parser; /* NULL: the line is the only one */
     const char *head; /* where "seq" stands, as long as only what belongs to the head has come; else NULL */
     size_t head_next; /* the field that has to come next */
-    uint32_t seen;    /* a bit for each member of the line that has come, by its field */
     bool wrong_type;  /* with the error; it is none where the op turns out to be unknown */
     struct cdc_error *error;
 };
@@ -394,27 +393,6 @@ static inline void note_head(struct parse *parse, const struct members *members,
     }
 }
 
-/* Who edits the one would leave the other as it is, with what was to be taken away; and readers differ in which one they take. */
-static inline int note_seen(struct parse *parse, const struct field *field)
-{
-    uint32_t bit = UINT32_C(1) << (field - line_fields);
-    bool again = (parse->seen & bit) != 0;
-
-    parse->seen |= bit;
-    return again ? cdc_error_set(parse->error, CDC_EXIT_DATA, "the line has %.*s twice", (int)field->token_n - 1,
-                                 field->token)
-                 : 0;
-}
-
-/* The fields that the head consists of have come at once. */
-static int note_head_seen(struct parse *parse)
-{
-    for (size_t i = FIELD_SEQ; i <= FIELD_SOURCE; i++)
-        if (note_seen(parse, &line_fields[i]) != 0)
-            return -1;
-    return 0;
-}
-
 /* One pass over the members of the line: validates and stores. p: after the opening brace. Returns the byte after the closing one, or
  * NULL with the error set. */
 static const char *parse_line(struct parse *parse, const char *p, const char *end)
@@ -437,12 +415,9 @@ static const char *parse_line(struct parse *parse, const char *p, const char *en
                 return NULL;
             /* The first one is the error; what comes after it may be the op, which decides whether it is one. */
             if (field != NULL &&
-                (store(parse->event, field, cdc_span(start, (size_t)(after - start)), parse->error) != 0 ||
-                 note_seen(parse, field) != 0))
+                store(parse->event, field, cdc_span(start, (size_t)(after - start)), parse->error) != 0)
                 parse->wrong_type = true;
             note_head(parse, &members, field, after);
-        } else if (note_head_seen(parse) != 0) {
-            parse->wrong_type = true;
         }
         if ((p = take_mark(parse, after, end, &ended)) == NULL || ended)
             return p;
