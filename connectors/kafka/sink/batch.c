@@ -10,6 +10,7 @@
 
 #define POLL_EVERY 512
 #define LET_GO_EVERY ((size_t)1 << 16)      /* records */
+#define LET_GO_BYTES ((size_t)16 << 20)     /* of values that were sent */
 #define RECORDS_IN_MEMORY ((size_t)1 << 16) /* with a spool; those after it are mapped */
 #define TOO_LONG 3
 
@@ -67,7 +68,6 @@ static void let_go(struct kafka_sink *sink, size_t looked_at)
     if (looked_at % LET_GO_EVERY != 0 || !sink->records_mapped)
         return;
     kafka_spool_let_go(sink->records, looked_at * sizeof *sink->records);
-    kafka_arena_let_go(&sink->arena);
 }
 
 int kafka_batch_no_room(const struct kafka_sink *sink, struct cdc_error *error)
@@ -383,6 +383,7 @@ static enum outcome begin(struct kafka_sink *sink, struct cdc_error *error)
 static enum outcome produce_to(struct kafka_sink *sink, size_t up_to, struct cdc_error *error)
 {
     enum outcome outcome = sink->produced < up_to ? begin(sink, error) : STORED;
+    size_t sent = 0;
 
     while (outcome == STORED && sink->produced < up_to) {
         size_t index = sink->produced;
@@ -393,6 +394,11 @@ static enum outcome produce_to(struct kafka_sink *sink, size_t up_to, struct cdc
         if (index % POLL_EVERY == 0)
             rd_kafka_poll(sink->producer.handle, 0);
         let_go(sink, index);
+        sent += sink->records[index].value_n;
+        if (sent >= LET_GO_BYTES) {
+            kafka_arena_let_go(&sink->arena);
+            sent = 0;
+        }
     }
     return outcome;
 }

@@ -28,9 +28,9 @@ struct kafka_sink_settings {
     enum kafka_unkeyed unkeyed;
     unsigned lines;
     int64_t batch_bytes, txn_timeout_ms;
-    const char
-        *spool;  /* a transaction of the source is one of Kafka; large ones wait in this folder. NULL: they are cut */
-    bool create; /* topics that are missing are made: */
+    /* A transaction of the source is one of Kafka, and large ones wait in this folder. NULL: they are cut. */
+    const char *spool;
+    bool create;                                   /* topics that are missing are made: */
     int32_t create_partitions, create_replication; /* -1: as the broker has it */
     struct cdc_option_list topic_config;
     bool accept_repartition;

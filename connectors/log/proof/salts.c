@@ -17,7 +17,7 @@ int log_salts_open(struct log_salts *salts, const struct log_folder *folder, uin
     if (salts->block == NULL)
         return cdc_error_memory(error);
     salts->fd = log_part_open(folder, LOG_SALTS, start, O_RDONLY, &why);
-    if (salts->fd >= 0 || errno == ENOENT)
+    if (salts->fd >= 0 || (errno == ENOENT && why.status != CDC_EXIT_LOST)) /* LOST: it was trimmed */
         return 0;
     *error = why;
     return -1;

@@ -58,17 +58,19 @@ int log_repair_copy_readers(struct repair *repair, struct cdc_error *error)
     char name[NAME_MAX + sizeof READERS];
     int fd = openat(repair->from.fd, READERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    int result = 0;
+    const char *reader;
+    int result = 0, more;
 
     if (dir == NULL)
         return errno == ENOENT ? 0 : log_file_error(&repair->from, "read", READERS, error);
     if (mkdirat(repair->to.fd, READERS, 0700) != 0)
         result = log_file_error(&repair->to, "make", READERS, error);
-    for (const struct dirent *entry; result == 0 && (entry = readdir(dir)) != NULL;) {
-        size_t n = strlen(entry->d_name);
-        if (n <= strlen(SUFFIX) || strcmp(entry->d_name + n - strlen(SUFFIX), SUFFIX) != 0)
+    while (result == 0 && (more = log_folder_next(&repair->from, dir, &reader, error)) != 0) {
+        size_t n = more > 0 ? strlen(reader) : 0;
+        result = more < 0 ? -1 : 0;
+        if (n <= strlen(SUFFIX) || strcmp(reader + n - strlen(SUFFIX), SUFFIX) != 0)
             continue;
-        snprintf(name, sizeof name, READERS "/%s", entry->d_name);
+        snprintf(name, sizeof name, READERS "/%s", reader);
         result = log_repair_copy_file(repair, name, UINT64_MAX, 0600, error);
     }
     closedir(dir);
