@@ -461,6 +461,7 @@ subprocess.run(sys.argv[2:], stdin=open(sys.argv[1]), check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" \
             cdc-sink-kafka $layout --atomic --spool "$DIR/spool" --batch-bytes 1M --offset-file "$OFFSETS" "kafka://$KAFKA" >"$DIR/rss" 2>"$DIR/err"
         echo "# $(stat -c %s "$IN") bytes: $peak KiB as they were taken in, $(cat "$DIR/rss") KiB in all" >&3
+        [ "$(cat "$DIR/rss")" -lt 122880 ] || fail "$(cat "$DIR/rss") KiB"
         is "rows" 300000 "$(kafka_values "$topic" | grep -c '"op":"c"')"
         is "one of each" 300000 "$(kafka_values "$topic" | jq '.key.id // empty' | sort -u | wc -l)"
     done

@@ -35,13 +35,17 @@ static void free_records(struct kafka_sink *sink)
 
 static bool grow_mapped(struct kafka_sink *sink, size_t room)
 {
-    struct kafka_record *records = kafka_spool_map(&sink->record_spool, bytes_of(room));
-    size_t n = sink->n;
+    size_t n = bytes_of(sink->room), wanted = bytes_of(room);
+    struct kafka_record *records = sink->records_mapped
+                                       ? kafka_spool_grow(&sink->record_spool, sink->records, n, wanted - n)
+                                       : kafka_spool_map(&sink->record_spool, wanted);
 
     if (records == NULL)
         return false;
-    memcpy(records, sink->records, n * sizeof *records);
-    free_records(sink);
+    if (!sink->records_mapped) {
+        memcpy(records, sink->records, sink->n * sizeof *records);
+        free(sink->records);
+    }
     sink->records = records;
     sink->records_mapped = true;
     sink->room = room;
@@ -211,20 +215,31 @@ static int flush(struct kafka_sink *sink, struct cdc_error *error)
 
 enum outcome { STORED, AGAIN, AGAIN_AT_ONCE, FAILED };
 
+/* A transaction that may not be cut, and took too long again and again although the brokers were taking its records until it ended: it will
+ * not pass by itself. Brokers that were away for so long are another matter. */
+static bool never_fits(struct kafka_sink *sink, struct cdc_error *error)
+{
+    int64_t now = cdc_clock_ms(), age = sink->begun ? now - sink->begun_ms : 0;
+
+    if (sink->settings->spool == NULL || age < sink->settings->txn_timeout_ms ||
+        now - sink->delivered_ms >= sink->settings->txn_timeout_ms || ++sink->too_long < TOO_LONG)
+        return false;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "a transaction of %zu records takes longer to be sent than --txn-timeout: %.1f s, %u times", sink->n,
+                  (double)age / 1000, sink->too_long);
+    cdc_error_hint(error, "a longer --txn-timeout, which brokers limit by transaction.max.timeout.ms; or go without "
+                          "--atomic");
+    return true;
+}
+
 /* Another sink with our transactional id, or our own transaction that took too long? The brokers say the same of both. */
 static enum outcome fenced(struct kafka_sink *sink, const char *text, struct cdc_error *error)
 {
     int64_t age = sink->begun ? cdc_clock_ms() - sink->begun_ms : 0;
 
     if (sink->begun && age >= sink->settings->txn_timeout_ms) {
-        if (sink->settings->spool != NULL && ++sink->too_long >= TOO_LONG) {
-            cdc_error_set(error, CDC_EXIT_CONFIG,
-                          "a transaction of %zu records takes longer to be sent than --txn-timeout: %.1f s, %u times",
-                          sink->n, (double)age / 1000, sink->too_long);
-            cdc_error_hint(error, "a longer --txn-timeout, which brokers limit by transaction.max.timeout.ms; or go "
-                                  "without --atomic");
+        if (never_fits(sink, error))
             return FAILED;
-        }
         cdc_log_write(
             sink->settings->client.log, CDC_LOG_WARNING,
             "a transaction was open for %.1f s, longer than --txn-timeout, and the brokers ended it: it is sent again",
@@ -288,6 +303,8 @@ static enum outcome trouble(struct kafka_sink *sink, rd_kafka_resp_err_t code, c
         return fatal(sink, dead, fatal_text, error);
     if (is_fencing(cause) && sink->settings->transactional)
         return fatal(sink, cause, text, error);
+    if (never_fits(sink, error))
+        return FAILED;
     if (sink->failed != RD_KAFKA_RESP_ERR_NO_ERROR && !kafka_is_purge(sink->failed) && sink->failed_record > 0 &&
         sink->failed_record <= sink->n)
         kafka_error_set(error, cause, "topic %s refused a row", sink->records[sink->failed_record - 1].topic->name);
@@ -357,6 +374,11 @@ static enum outcome produce_one(struct kafka_sink *sink, size_t index, struct cd
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return trouble(sink, code, rd_kafka_err2str(code), error);
         rd_kafka_poll(sink->producer.handle, 10);
+        /* Of a transaction that has failed nothing is sent any more, and no room comes. */
+        const char *text;
+        rd_kafka_resp_err_t dead = kafka_client_fatal(&sink->producer, &text);
+        if (dead != RD_KAFKA_RESP_ERR_NO_ERROR || sink->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return trouble(sink, sink->failed, rd_kafka_err2str(sink->failed), error);
         cdc_control_waiting(sink->settings->client.control, "room in the client's queue");
         if (sink->settings->client.control->stop >= 2) {
             cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while waiting for room in the client's queue");

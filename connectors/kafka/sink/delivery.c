@@ -15,6 +15,8 @@ void kafka_batch_delivered(void *context, const rd_kafka_message_t *message)
     if (sink->outstanding > 0)
         sink->outstanding--;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (sink->settings->spool != NULL)
+            sink->delivered_ms = cdc_clock_ms();
         if (index == sink->position_record)
             sink->position_offset = message->offset;
     } else if (sink->failed == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_is_purge(sink->failed)) {

@@ -21,6 +21,8 @@ struct kafka_spool {
 };
 /* Zeros, a multiple of a page of them, to be unmapped (munmap). NULL: spool->failed. */
 void *kafka_spool_map(struct kafka_spool *spool, size_t n);
+/* The one mapping of a spool, n bytes, with more zeros after them; it may move. NULL: spool->failed, and it stays as it is. */
+void *kafka_spool_grow(struct kafka_spool *spool, void *memory, size_t n, size_t more);
 /* It stays as it is, and leaves this process's memory until it is looked at again. */
 void kafka_spool_let_go(void *memory, size_t n);
 /* Nothing of it is mapped any more. */
@@ -138,7 +140,8 @@ struct kafka_sink {
     struct kafka_arena_mark mark;
     bool begun; /* a transaction of Kafka is open */
     int64_t begun_ms;
-    unsigned too_long; /* how often in a row the brokers ended a transaction that took too long */
+    int64_t delivered_ms; /* when a record was acknowledged last; of a batch in the spool */
+    unsigned too_long;    /* how often in a row the brokers ended a transaction that took too long */
     /* delivery reports, written by whoever serves the client */
     uint64_t outstanding;
     rd_kafka_resp_err_t failed;

@@ -48,15 +48,16 @@ static int open_client(struct kafka_sink *sink, struct cdc_error *error)
 {
     const struct kafka_sink_settings *settings = sink->settings;
     char timeout[24];
-    struct kafka_property own[16] = {{"enable.idempotence", "true"},
-                                     {"partitioner", "murmur2_random"},
-                                     {"compression.type", settings->compression},
-                                     {"linger.ms", "5"},
-                                     {"batch.size", sink->batch_size},
-                                     {"message.max.bytes", "1000000000"},
-                                     /* Bounded by the batch, which is what is handed over. */
-                                     {"queue.buffering.max.messages", "10000000"},
-                                     {"queue.buffering.max.kbytes", "2147483647"}};
+    struct kafka_property own[16] = {
+        {"enable.idempotence", "true"},
+        {"partitioner", "murmur2_random"},
+        {"compression.type", settings->compression},
+        {"linger.ms", "5"},
+        {"batch.size", sink->batch_size},
+        {"message.max.bytes", "1000000000"},
+        /* Bounded by the batch, which is what is handed over; one in the spool may be any size. */
+        {"queue.buffering.max.messages", settings->spool != NULL ? "50000" : "10000000"},
+        {"queue.buffering.max.kbytes", "2147483647"}};
     size_t n = 8;
 
     if (is_compressed_blindly(settings->compression))

@@ -52,6 +52,19 @@ void *kafka_spool_map(struct kafka_spool *spool, size_t n)
     return memory;
 }
 
+void *kafka_spool_grow(struct kafka_spool *spool, void *memory, size_t n, size_t more)
+{
+    int code = posix_fallocate(spool->fd, (off_t)spool->size, (off_t)more);
+    void *grown = code == 0 ? mremap(memory, n, n + more, MREMAP_MAYMOVE) : MAP_FAILED;
+
+    if (grown == MAP_FAILED) {
+        spool->failed = code != 0 ? code : errno;
+        return NULL;
+    }
+    spool->size += more;
+    return grown;
+}
+
 void kafka_spool_let_go(void *memory, size_t n)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
