@@ -149,11 +149,10 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
     "pg_inherits i JOIN pg_class l ON l.oid = i.inhparent AND l.relkind = 'p')"
 #define NAMES_BEFORE_16(by_schema)                                                                                     \
     ", (SELECT sum(hashtext(concat(sn.oid, ' ', sn.nspname))::bigint) FROM pg_namespace sn WHERE sn.nspname !~ "       \
-    "'^pg_' AND (EXISTS (SELECT FROM pg_class l WHERE l.relnamespace = sn.oid AND l.relkind IN ('r', 'p') AND "        \
-    "(p.puballtables OR l.relispartition OR EXISTS (SELECT FROM pg_publication_rel lr WHERE lr.prpubid = p.oid AND "   \
-    "lr.prrelid = l.oid)))" by_schema "))"
-#define NAME_BY_SCHEMA                                                                                                 \
-    " OR EXISTS (SELECT FROM pg_publication_namespace ls WHERE ls.pnpubid = p.oid AND ls.pnnspid = sn.oid)"
+    "'^pg_' AND sn.oid IN (SELECT l.relnamespace FROM pg_class l WHERE l.relkind IN ('r', 'p') AND "                   \
+    "(p.puballtables OR l.relispartition OR l.oid IN (SELECT lr.prrelid FROM pg_publication_rel lr WHERE "             \
+    "lr.prpubid = p.oid))" by_schema "))"
+#define NAME_BY_SCHEMA " UNION ALL SELECT ls.pnnspid FROM pg_publication_namespace ls WHERE ls.pnpubid = p.oid"
 #define SINCE_18 ", p.pubgencols"
 /* Each partition that comes under the name of a partitioned table with publish_via_partition_root, and under its own without. */
 #define PARTITIONS_SQL(schemas)                                                                                        \
