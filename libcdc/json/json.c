@@ -85,8 +85,6 @@ static bool next_start(struct cdc_json_iter *iter)
     return iter->p < iter->end;
 }
 
-/* Commas and space before an element are skipped as one: the text is valid, so between two elements there is exactly
- * one comma. */
 size_t cdc_json_count_members(struct cdc_span object)
 {
     struct cdc_json_iter iter;
@@ -100,6 +98,8 @@ size_t cdc_json_count_members(struct cdc_span object)
     return n;
 }
 
+/* Commas and space before an element are skipped as one: the text is valid, so between two elements there is exactly
+ * one comma. */
 bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value)
 {
     if (!next_start(iter))
