@@ -113,7 +113,7 @@ small=(--segment-bytes 20K --batch-bytes 5K)
     done
 }
 
-@test "a bit that flips anywhere is 78, and nothing of its batch is written as complete" {
+@test "a bit that flips anywhere is 78, or changes no line, and nothing of its batch is written as complete" {
     lines 60 >"$DIR/in"
     append "${small[@]}" "$L" <"$DIR/in"
     local file n size status
@@ -127,7 +127,9 @@ small=(--segment-bytes 20K --batch-bytes 5K)
             python3 -c 'import sys; p, n = sys.argv[1], int(sys.argv[2]); b = bytearray(open(p, "rb").read()); b[n] ^= 1 << (n % 8); open(p, "wb").write(b)' "$DIR/bad/$(basename "$file")" "$n"
             status=0
             logread "$DIR/bad" >"$DIR/got" 2>"$DIR/err" || status=$?
-            is "exit status of a flip at $n of $(basename "$file")" 78 "$status"
+            # One in eighty bits of a frame is of no account: zstd has several ways to write one text. Then every line is there.
+            [[ $status = 0 && $file = *.zst ]] && cmp "$DIR/got" "$DIR/in" ||
+                is "exit status of a flip at $n of $(basename "$file")" 78 "$status"
             cmp -n "$(stat -c %s "$DIR/got")" "$DIR/got" "$DIR/in"
             [ ! -s "$DIR/got" ] || is "the last line" commit "$(tail -1 "$DIR/got" | jq -r .op)"
             run t cdc-log append -q "$DIR/bad" </dev/null
