@@ -13,6 +13,8 @@ export CDC_ROOT CDC_BUILD BIN PATH LC_ALL=C.UTF-8 TZ=UTC
 # The machine's settings must not change a result. 78 and 79 are ours, leaks are checked by valgrind and unit tests.
 unset CDC_STATE_DIR CDC_HTTP_PASSWORD http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy no_proxy NO_PROXY
 DEADLINE=${CDC_TEST_TIMEOUT:-60}
+# What tests draw at random is new in each run, but where this is set: there it is the same each time (see .ci/run).
+[ -z "${CDC_RANDOM:-}" ] || RANDOM=$CDC_RANDOM
 
 # A tool, never longer than LIMIT seconds (default 60: other suites run at the same time): no test can hang.
 t() { timeout -k 5 "${LIMIT:-$DEADLINE}" "$@"; }
