@@ -1576,6 +1576,43 @@ small_log() {
 }
 reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DIR/reader")/status"; }
 
+lag() { sed -n "s/^cdc_lag_$1{.*} //p" "$DIR/metrics"; }
+lags() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" -ge "$1" ] && [ "$(lag milliseconds)" -ge "$2" ]; }
+no_lag() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" = 0 ] && [ "$(lag milliseconds)" = 0 ]; }
+
+@test "the lag grows while the reader stands still, and while the server is away; then there is none again" {
+    on_other
+    MYSQL_DATABASE=$NAME
+    table
+    spawn_line "mysql-binlog --name $NAME -t '$NAME.*' --offset-file '$DIR/p' --start now --ack stdout --heartbeat 1 --metrics-file '$DIR/metrics' '$URL' 2>'$DIR/err' | cat >'$DIR/out'"
+    wait_for_match "$DIR/out" heartbeat
+    insert 1 1
+    wait_for_match "$DIR/out" '"id":1}'
+    wait_until no_lag
+    # What nobody has selected is read, and waits nowhere.
+    MYSQL_DATABASE='' msql "create database ${NAME}x; create table ${NAME}x.t (id int primary key, v varchar(100)); insert into ${NAME}x.t values (1, 'v')"
+    wait_until no_lag
+    kill -STOP "$(member "$SPAWNED" cat)"
+    msql "insert into t select n, repeat('x', 100) from $(numbers 2 40000)"
+    wait_until lags 4000000 3000 || fail "$(grep ^cdc_lag "$DIR/metrics"; cat "$DIR/err")"
+    pid=$(member "$SPAWNED" mysql-binlog)
+    kill -USR1 "$pid"
+    wait_for_match "$DIR/err" 'lag [0-9]{7,} bytes, lag [0-9]{4,} ms'
+    kill -CONT "$(member "$SPAWNED" cat)"
+    wait_for_match "$DIR/out" '"id":40000[,}]'
+    wait_until no_lag
+    mysql_stop other
+    wait_until lags 0 3000
+    on_other
+    MYSQL_DATABASE=$NAME
+    insert 40001 40001
+    wait_for_match "$DIR/out" '"id":40001[,}]'
+    wait_until no_lag
+    kill -TERM "$(member "$SPAWNED" mysql-binlog)"
+    status_of "$SPAWNED"
+    MYSQL_DATABASE='' msql "drop database ${NAME}x"
+}
+
 @test "two readers with one --server-id: one ends with 78 and says why, the other goes on" {
     table
     follow --server-id 4242

@@ -101,4 +101,8 @@ void cdc_metrics_line(struct cdc_buf *out, const struct cdc_metrics *m)
                    (unsigned long long)m->bytes_out, (unsigned long long)m->changes, (unsigned long long)m->commits,
                    (unsigned long long)m->duplicates, (unsigned long long)m->skipped, (unsigned long long)m->retries,
                    (long long)m->seq);
+    if (m->lag_bytes >= 0)
+        cdc_buf_printf(out, ", lag %lld bytes", (long long)m->lag_bytes);
+    if (m->lag_ms >= 0)
+        cdc_buf_printf(out, ", lag %lld ms", (long long)m->lag_ms);
 }

@@ -11,8 +11,19 @@
 #define STOP_GRACE_MS 5000
 #define TELL_MS 2000 /* a stop that takes longer says why */
 
+/* The lag grows while nothing else happens. */
+static struct cdc_metrics metrics_now(const struct loop_report *report)
+{
+    struct cdc_metrics metrics = *report->metrics;
+
+    if (metrics.lag_since > 0 && (metrics.lag_ms = cdc_clock_wall_ms() - metrics.lag_since) < 0)
+        metrics.lag_ms = 0;
+    return metrics;
+}
+
 void loop_report_statistics(const struct loop_report *report)
 {
+    const struct cdc_metrics metrics = metrics_now(report);
     struct cdc_buf line = CDC_BUF_INIT;
     char bytes[16];
 
@@ -24,7 +35,7 @@ void loop_report_statistics(const struct loop_report *report)
     if (report->control->notice_fd >= 0)
         while (read(report->control->notice_fd, bytes, sizeof bytes) > 0)
             continue;
-    cdc_metrics_line(&line, report->metrics);
+    cdc_metrics_line(&line, &metrics);
     if (!line.failed)
         cdc_log_write(report->log, CDC_LOG_INFO, "%.*s", (int)line.len, line.data);
     cdc_buf_free(&line);
@@ -35,10 +46,8 @@ void loop_report_statistics(const struct loop_report *report)
 static void save_metrics(const struct loop_report *report)
 {
     struct cdc_error error = {0};
-    struct cdc_metrics metrics = *report->metrics;
+    const struct cdc_metrics metrics = metrics_now(report);
 
-    if (metrics.lag_since > 0 && (metrics.lag_ms = cdc_clock_wall_ms() - metrics.lag_since) < 0)
-        metrics.lag_ms = 0;
     /* Figures are worth a warning, never a stop. */
     if (cdc_metrics_save(report->metrics_file, &metrics, report->tool, report->name, &error) != 0)
         cdc_log_write(report->log, CDC_LOG_WARNING, "%s", error.text);

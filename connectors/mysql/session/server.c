@@ -345,6 +345,24 @@ int my_server_next_file(MYSQL *mysql, const char *file, struct my_coord *next, s
     return 0;
 }
 
+int my_server_bytes_after(MYSQL *mysql, const struct my_coord *coord, int64_t *bytes, struct cdc_error *error)
+{
+    MYSQL_RES *result = list_files(mysql, error);
+
+    if (!result)
+        return -1;
+    *bytes = -1;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
+        uint64_t end = my_server_file_end(result, row);
+        if (*bytes >= 0)
+            *bytes += (int64_t)end;
+        else if (row[0] && strcmp(row[0], coord->file) == 0)
+            *bytes = end > coord->position ? (int64_t)(end - coord->position) : 0;
+    }
+    mysql_free_result(result);
+    return 0;
+}
+
 uint32_t my_replica_id(uint32_t given, const char *name)
 {
     char host[256] = "";

@@ -66,6 +66,8 @@ uint64_t my_server_file_end(MYSQL_RES *files, MYSQL_ROW row);
 int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing *standing, struct cdc_error *error);
 /* The file after that one, from its beginning; no name: there is none. */
 int my_server_next_file(MYSQL *mysql, const char *file, struct my_coord *next, struct cdc_error *error);
+/* How much of the log comes after those coordinates; *bytes -1: their file is not there. */
+int my_server_bytes_after(MYSQL *mysql, const struct my_coord *coord, int64_t *bytes, struct cdc_error *error);
 
 /* The number of a reader of the log, where none is given: the same for the same pipeline, unique among readers. */
 uint32_t my_replica_id(uint32_t given, const char *name);

@@ -272,6 +272,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     my_stream_disconnect(stream);
     my_reading_disconnected(stream);
     stream->more = false;
+    my_lag_connected(stream);
     my_wait_report(true);
     int result = connect_and_begin(stream, from, error);
     my_wait_report(false);
@@ -283,6 +284,8 @@ void my_stream_disconnect(void *source)
     uint64_t truncated = stream->decoder ? my_decoder_truncated(stream->decoder) : 0;
     if (truncated != 0)
         stream->truncated = truncated;
+    if (stream->packets != NULL)
+        my_lag_unknown(stream);
     my_packets_free(stream->packets);
     stream->packets = NULL;
     cdc_error_clear(&stream->late);

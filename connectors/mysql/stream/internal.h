@@ -79,6 +79,20 @@ struct my_round {
     bool passed;  /* nothing that comes is */
 };
 
+/* What the lag is told by (lag.c). Times are of the clock, in ms since 1970, where not said otherwise; 0: not known. */
+struct my_lag {
+    bool known;                  /* something is confirmed: */
+    uint64_t confirmed, written; /* numbers of transactions; written: the newest that has lines */
+    struct my_coord at;          /* where what is confirmed ends in the log of: */
+    char server_uuid[128];
+    int64_t confirmed_ms, read_ms; /* of the newest transaction that is confirmed, of the newest event */
+    int64_t level_ms;              /* nothing waited then */
+    int64_t heard;                 /* monotonic: the server has said that there is no more; 0: events have come since */
+    struct my_coord heard_at;      /* in the last heartbeat */
+    bool came;                     /* an event, on this connection */
+    int64_t bytes_due;             /* monotonic: when to ask the server for its files */
+};
+
 struct my_stream {
     struct my_stream_settings settings;
     struct cdc_metrics *metrics;
@@ -97,6 +111,7 @@ struct my_stream {
     struct my_reading reading;
     struct cdc_buf refused_tables; /* that the user may not SELECT, which was said: "db\0table\0" ... */
     struct my_behind behind;
+    struct my_lag lag;
     int64_t log_due; /* when to ask whether the server still writes its log */
     bool refused;    /* the last dump met a transaction without a GTID */
     bool more;       /* the decoder holds a payload */
@@ -188,6 +203,20 @@ int my_stale_was_read(struct my_stream *stream, const char *db, const char *tabl
 /* All tables that are selected, and not omitted already: TEMPORARY, and stale.found has them; 0: there are none, or the server logs
  * statements. */
 int my_stale_take_all(void *source, const char *why, struct cdc_error *error);
+
+/* -- lag.c -- */
+void my_lag_connected(struct my_stream *stream);
+/* Up to the transaction of that number. */
+void my_lag_confirmed(struct my_stream *stream, const struct cdc_offset *offset, uint64_t number);
+/* An event has come that is no heartbeat; a heartbeat, with the place that it names. */
+void my_lag_event(struct my_stream *stream, const struct my_wire_part *part);
+void my_lag_heartbeat(struct my_stream *stream, const struct my_coord *coord);
+/* Lines were made of what has come. */
+void my_lag_written(struct my_stream *stream);
+/* The connection has ended. */
+void my_lag_unknown(struct my_stream *stream);
+/* Sets lag_bytes and lag_since of the metrics. Now and then it asks the server. */
+void my_lag_measure(struct my_stream *stream);
 
 /* -- log_off.c -- */
 #define MY_LOG_OFF_MS 5000 /* between two looks */

@@ -85,8 +85,6 @@ static void update_metrics(struct my_stream *stream)
     stream->metrics->commits = counts->commits;
     stream->metrics->lines_out = counts->lines;
     stream->metrics->unconvertible = counts->unconvertible;
-    if (counts->commits > 0)
-        stream->metrics->lag_ms = cdc_clock_wall_ms() - counts->commit_ms;
 }
 
 /* A heartbeat says how far the server has read its log, when there is nothing to send. */
@@ -108,6 +106,7 @@ static int take_heartbeat(struct my_stream *stream, const struct my_wire_part *p
     if (late > 0 && !my_decoder_in_transaction(stream->decoder))
         stream->ended = true;
     stream->reading.heard = coord;
+    my_lag_heartbeat(stream, &coord);
     return late < 0 ? -1 : 0;
 }
 
@@ -127,7 +126,9 @@ static int take_part(struct my_stream *stream, const struct my_wire_part *part, 
     stream->more = more > 0;
     stream->stale.part = *part;
     stream->stale.has_part = part->first;
-    if (more == 0 && is_heartbeat(part) && take_heartbeat(stream, part, error) < 0)
+    if (!is_heartbeat(part))
+        my_lag_event(stream, part);
+    else if (more == 0 && take_heartbeat(stream, part, error) < 0)
         return -1;
     return more < 0 ? -1 : 1;
 }
@@ -342,6 +343,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     if (out->len != before)
         stream->last_line = cdc_clock_ms();
     update_metrics(stream);
+    my_lag_written(stream);
     if (got < 0)
         return CDC_SOURCE_ERROR;
     if (stream->stale.found.n > 0)
@@ -368,6 +370,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > DEAD_MS)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s", DEAD_MS / 1000);
+    my_lag_measure(stream);
     if (blocked || stream->ended || !stream_between(stream) || stream->settings.heartbeat <= 0 ||
         now - stream->last_line < (int64_t)(stream->settings.heartbeat * 1000) ||
         !my_decoder_coord(stream->decoder)->file[0])
@@ -385,6 +388,7 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     if (stream->decoder && offset->pos && my_pos_number(offset->pos, &number)) {
         my_decoder_confirm(stream->decoder, number);
         my_schema_confirm(stream->schema, number);
+        my_lag_confirmed(stream, offset, number);
     }
     return 0;
 }
