@@ -225,7 +225,7 @@ postgres_liar() {
     wait_until test -s "$DIR/liar/port"
     PORT=$(cat "$DIR/liar/port")
 }
-pg_tool() { (ulimit -v 2000000 && exec timeout 60 "$@" "postgresql://postgres@127.0.0.1:$PORT/postgres") >"$DIR/out" 2>"$DIR/err"; }
+pg_tool() { (ulimit -v 2000000 && exec timeout 200 "$@" "postgresql://postgres@127.0.0.1:$PORT/postgres") >"$DIR/out" 2>"$DIR/err"; }
 
 @test "PostgreSQL: an answer without an end is exit 76, with bounded memory, and so is a COPY in its place" {
     local how status answers
