@@ -140,7 +140,9 @@ static int make_id(const struct options *options, char **id, struct cdc_error *e
         return cdc_error_memory(error);
     }
     *id = text.data;
-    return text.len > 1 ? 0 : cdc_error_set(error, CDC_EXIT_USAGE, "--transactional-id is empty");
+    if (text.len <= 1)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--transactional-id is empty");
+    return program_check_name(text.data, error);
 }
 
 static int check_options(const struct options *options, struct cdc_error *error)

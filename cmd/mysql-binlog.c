@@ -172,8 +172,9 @@ static int run_all_files(struct program *program, struct values *v, struct cdc_e
     char *pattern = NULL;
     const char *name = v->common.name ? v->common.name : "mysql";
     char *schema_from = v->schema_from ? source_program_copy_url(v->schema_from, error) : NULL;
-    int result =
-        v->schema_from && !schema_from ? -1 : my_selection_complete(&v->common.selection, NULL, &pattern, error);
+    int result = (v->schema_from && !schema_from) || program_check_name(name, error) < 0
+                     ? -1
+                     : my_selection_complete(&v->common.selection, NULL, &pattern, error);
     if (result == 0)
         result = run_files(program, v, schema_from, name, error);
     free(pattern);

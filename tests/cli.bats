@@ -355,6 +355,20 @@ END
     done
 }
 
+@test "a name that is not UTF-8 is a usage error, before anything is made" {
+    local tool name=$'n\xff'
+    mkdir "$DIR/state"
+    for tool in "pg-cdc --name $name --state-dir $DIR/state postgresql://127.0.0.1:1/d" "pg-cdc --check --name $name postgresql://127.0.0.1:1/d" \
+        "mysql-binlog --name $name --state-dir $DIR/state mysql://127.0.0.1:1/d" "mysql-binlog --name $name --file $DIR/none" \
+        "cdc-snapshot --name $name --state-dir $DIR/state postgresql://127.0.0.1:1/d" "kafka-cdc --name $name --state-dir $DIR/state kafka://127.0.0.1:1/t" \
+        "cdc-sink-kafka --name $name --state-dir $DIR/state kafka://127.0.0.1:1"; do
+        # shellcheck disable=SC2086
+        run -64 --separate-stderr t $tool --retry-max 0 </dev/null
+        [[ $stderr == *'is not UTF-8'* ]] || fail "$tool: $stderr"
+    done
+    is "what is there" "" "$(find "$DIR/state" -mindepth 1)"
+}
+
 @test "bad lines: exit 65 and the line's number" {
     local bad
     head -c 4000 /dev/zero | tr '\0' '[' >"$DIR/brackets"

@@ -347,6 +347,14 @@ const char *program_default(const char *value, const char *variable, const char 
     return value != NULL && value[0] != '\0' ? value : fallback;
 }
 
+int program_check_name(const char *name, struct cdc_error *error)
+{
+    if (cdc_utf8_valid(name, strlen(name)))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_USAGE, "the name \"%s\" is not UTF-8, and no line can have it", name);
+    return cdc_error_hint(error, "give another one with --name");
+}
+
 int program_check_places(const char *offset_file, const char *state_dir, struct cdc_error *error)
 {
     if (offset_file != NULL && offset_file[0] == '\0')

@@ -53,6 +53,8 @@ const char *program_default(const char *value, const char *variable, const char 
 
 /* USAGE for a name that is empty, as of a variable that a script has not set. Both may be NULL. */
 int program_check_places(const char *offset_file, const char *state_dir, struct cdc_error *error);
+/* What names a pipeline, a sink or its topic is text in lines and in offset files: UTF-8, or USAGE. */
+int program_check_name(const char *name, struct cdc_error *error);
 
 /* Makes the folder unless it is there. BORROWS path for the life of the program. */
 int program_make_folder(struct program *program, const char *path, struct cdc_error *error);

@@ -47,7 +47,8 @@ struct cdc_value_format source_options_format(const struct source_options *optio
 
 int source_program_check_options(const struct source_options *options, struct cdc_error *error)
 {
-    if (program_check_places(options->offset_file, options->state_dir, error) < 0)
+    if (program_check_places(options->offset_file, options->state_dir, error) < 0 ||
+        (options->name && program_check_name(options->name, error) < 0))
         return -1;
     if (cdc_selection_check_columns(&options->selection.columns, error) < 0)
         return -1;
@@ -176,6 +177,8 @@ static void tell_other_names(struct program *program, const struct source_option
 int source_program_open(struct program *program, const struct source_options *options, const char *name,
                         enum source_keep keep, struct source_positions *positions, struct cdc_error *error)
 {
+    if (program_check_name(name, error) < 0)
+        return -1;
     *positions = (struct source_positions){
         .state_dir = keep == SOURCE_KEEP_NOTHING ? NULL : program_default(options->state_dir, "CDC_STATE_DIR", NULL)};
     if (split_acks(&options->ack, positions, error) < 0 ||
@@ -200,6 +203,8 @@ int source_program_look(struct program *program, const struct source_options *op
                         enum source_keep keep, struct source_positions *p, struct cdc_error *error)
 {
     const struct cdc_offset *ignored;
+    if (program_check_name(name, error) < 0)
+        return -1;
     *p = (struct source_positions){.state_dir = program_default(options->state_dir, "CDC_STATE_DIR", NULL)};
     p->offsets = cdc_offset_file_memory(program_tool(program), error);
     if (!p->offsets || split_acks(&options->ack, p, error) < 0)
