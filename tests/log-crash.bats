@@ -91,6 +91,14 @@ acknowledged_is_there() {
     is wrong 0 "$wrong"
 }
 
+@test "purge: a part of a record, as a full disk leaves one, is no part of the next" {
+    python3 "$LIB/log-lines.py" 60 >"$DIR/in"
+    t cdc-log append -q --redactable "$DIR/log" <"$DIR/in"
+    printf '{"time":"2026-11-28T06:00:00Z","uid":0,"pur' >"$DIR/log/purges.ndjson"
+    t cdc-log purge -q --table 'public.*' --key "$(jq -c 'select(.op == "c") | .key' "$DIR/in" | sed -n 5p)" "$DIR/log"
+    is records "begin end" "$(jq -r .purge "$DIR/log/purges.ndjson" | xargs)"
+}
+
 @test "append: fsync fails once: 74, what was not acknowledged is cut off, and comes again" {
     append_case
     local n status
