@@ -59,6 +59,12 @@ sqlite_case() {
     all_faults kill write sync rename
 }
 
+@test "cdc-sink-sqlite: a sync fails, and the kernel forgets what it was for" {
+    sqlite_case
+    SHADOW=$DIR/shadow
+    all_faults forget sync
+}
+
 # A table with a full-text index is read again, in chunks, in another form; and a second one that was not there.
 reread_case() {
     {

@@ -64,6 +64,41 @@ acknowledged_is_there() {
     all_faults kill write sync rename
 }
 
+@test "append: a sync fails, and the kernel forgets what it was for: a later start that stores it writes it again" {
+    append_case
+    SHADOW=$DIR/shadow
+    all_faults forget sync
+}
+@test "append: killed before a sync, the sync of the next start fails, and the kernel forgets what it was for" {
+    append_case
+    SHADOW=$DIR/shadow
+    # Batches of some pages: one that a later batch is written to as well goes to the disk with that.
+    python3 "$LIB/log-lines.py" 150 >"$DIR/in"
+    run_case() { faulty cdc-log append -q --segment-bytes 80000 --batch-bytes 20000 "$ROOT/log" <"$DIR/in" >"$DIR/out" 2>"$DIR/err"; }
+    local n at wrong=0 counts
+    begin_case
+    run_case
+    counts=$(fault_counts | cut -d' ' -f3)
+    for n in $(FAULT_PLACES=6 places "$counts"); do
+        begin_case() {
+            local FAULT_CALL=sync FAULT_AT=$n FAULT_HOW=kill
+            empty_root
+            run_case || true
+        }
+        # Those of lines and journal, before it takes a line.
+        for at in 2 3; do one_forgotten "$at" || { echo "killed at sync $n"; wrong=$((wrong + 1)); }; done
+    done
+    is wrong 0 "$wrong"
+}
+
+@test "purge: a part of a record, as a full disk leaves one, is no part of the next" {
+    python3 "$LIB/log-lines.py" 60 >"$DIR/in"
+    t cdc-log append -q --redactable "$DIR/log" <"$DIR/in"
+    printf '{"time":"2026-11-28T06:00:00Z","uid":0,"pur' >"$DIR/log/purges.ndjson"
+    t cdc-log purge -q --table 'public.*' --key "$(jq -c 'select(.op == "c") | .key' "$DIR/in" | sed -n 5p)" "$DIR/log"
+    is records "begin end" "$(jq -r .purge "$DIR/log/purges.ndjson" | xargs)"
+}
+
 @test "append: fsync fails once: 74, what was not acknowledged is cut off, and comes again" {
     append_case
     local n status

@@ -35,6 +35,13 @@ int cdc_file_check_there(int fd, const char *path, const char *what, struct cdc_
 int cdc_file_create(const char *path, unsigned mode);
 /* A name, of a file that is new or was renamed, is durable only once the folder that holds it is. 0, or -1 with errno. */
 int cdc_file_sync_folder(const char *path);
+/* The same of that folder's own name, which is new where the folder is. A folder that may not be read is whoever's has made
+ * it. 0, or -1 with errno. */
+int cdc_file_sync_parent(const char *path);
+/* Writes the bytes from `from` to `to` again, as they are. After a sync that has failed, the kernel takes for written what it
+ * was not able to write, and no later sync tells: so what a start finds, and nobody has seen synced, is synced only after
+ * this. 0, or -1 with errno. */
+int cdc_file_write_again(int fd, off_t from, off_t to);
 /* The offset after the last LF of the n bytes of a file, 0 if there is none; -1 on errors. */
 off_t cdc_file_last_line_end(int fd, off_t n);
 

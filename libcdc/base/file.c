@@ -105,21 +105,59 @@ static int write_file(const char *path, const void *data, size_t n, unsigned mod
     return ok ? 0 : -1;
 }
 
-int cdc_file_sync_folder(const char *path)
+/* The folder that holds path, or with `above` the one that holds that. */
+static int open_folder(const char *path, bool above)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    size_t n = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path), size = n + sizeof "./..";
+    char *folder = malloc(size);
     if (folder == NULL)
         return -1;
+    snprintf(folder, size, "%.*s%s", n > 0 ? (int)n : 1, n > 0 ? path : ".", above ? "/.." : "");
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int saved = errno;
     free(folder);
-    if (fd < 0)
-        return -1;
+    errno = saved;
+    return fd;
+}
+
+static int sync_and_close(int fd)
+{
     int result = fsync(fd);
     int saved = errno;
     close(fd);
     errno = saved;
     return result;
+}
+
+int cdc_file_sync_folder(const char *path)
+{
+    int fd = open_folder(path, false);
+    return fd < 0 ? -1 : sync_and_close(fd);
+}
+
+int cdc_file_sync_parent(const char *path)
+{
+    int fd = open_folder(path, true);
+    return fd >= 0 ? sync_and_close(fd) : errno == EACCES || errno == EPERM ? 0 : -1;
+}
+
+int cdc_file_write_again(int fd, off_t from, off_t to)
+{
+    char block[65536];
+
+    while (from < to) {
+        size_t most = to - from < (off_t)sizeof block ? (size_t)(to - from) : sizeof block;
+        ssize_t n = pread(fd, block, most, from), written = 0;
+        if (n == 0)
+            errno = EIO; /* it is shorter than we were told */
+        if (n > 0)
+            written = pwrite(fd, block, (size_t)n, from);
+        if (n == 0 || ((n < 0 || written < 0) && errno != EINTR))
+            return -1;
+        from += written > 0 ? written : 0;
+    }
+    return 0;
 }
 
 int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode, bool durable, struct cdc_error *error)

@@ -681,6 +681,10 @@ int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error)
         result = cdc_error_memory(error);
     else
         result = cdc_file_replace(file->path, text.data, text.len, 0600, true, error);
+    /* Its folder may be new as well. */
+    if (result == 0 && file->is_new && !file->there && cdc_file_sync_parent(file->path) != 0)
+        result = cdc_error_set(error, cdc_file_exit(errno), "unable to sync the folder of \"%s\": %s", file->path,
+                               strerror(errno));
     cdc_buf_free(&text);
     file->there |= result == 0;
     return result;

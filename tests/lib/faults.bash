@@ -38,8 +38,22 @@ fault_place() {
     done <"$DIR/trace" | head -6 | paste -sd '<'
 }
 
+# A sync fails, what it was for is not on the disk, and later ones say nothing of it. Started again, and then the power goes: what
+# that run has stored is there.
+one_forgotten() {
+    local FAULT_CALL=sync FAULT_AT=$1 FAULT_HOW=forget status=0
+    begin_case
+    run_case || status=$?
+    passes_by "$status" || fail "forget at sync $1: exit status $status: $(tail -3 "$DIR/err")" || return 1
+    FAULT_CALL=
+    run_case || { status=$?; fail "after forget at sync $1: started again, exit status $status: $(tail -3 "$DIR/err")"; return 1; }
+    python3 "$LIB/power-cut.py" cut "$ROOT" "$SHADOW" || return 1
+    check_case || fail "after forget at sync $1, another run and a power cut: not all is there: $(tail -3 "$DIR/err")"
+}
+
 # one_fault KIND AT HOW
 one_fault() {
+    [ "$3" != forget ] || { one_forgotten "$2"; return; }
     local FAULT_CALL=$1 FAULT_AT=$2 FAULT_HOW=$3 status=0
     begin_case
     run_case || status=$?

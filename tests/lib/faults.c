@@ -10,6 +10,8 @@
  *              short     half of it is done (read and write)
  *              kill      the process gets SIGKILL instead of the call
  *              stop      the process gets SIGSTOP before the call, which is made as ever once it goes on
+ *              forget    sync: it fails, and what the file has since its last sync is in the cache of the kernel alone, which
+ *                        takes it for written: no later sync brings it to the disk, but only another write. Needs FAULTS_ROOT.
  *   FAULTS_TRACE=FILE    where in the program the fault struck is written to FILE
  *   FAULTS_ROOT=DIR      with FAULTS_SHADOW=DIR: of the files below ROOT, what was synced is kept in SHADOW: the bytes of a
  *                        file as of its last fsync, the names in a folder as of the folder's. tests/lib/power-cut.py makes
@@ -49,7 +51,7 @@ static struct counts private_counts;
 static struct counts *counts = &private_counts;
 static int fault_kind = -1;
 static unsigned long long fault_at;
-static enum { FAIL, SHORTEN, KILL, STOP } fault_how;
+static enum { FAIL, SHORTEN, KILL, STOP, FORGET } fault_how;
 static char root[PATH_MAX], shadow[PATH_MAX];
 static const char *trace;
 static uintptr_t text_begin, text_end; /* of the program itself */
@@ -87,10 +89,11 @@ __attribute__((constructor)) static void begin(void)
     backtrace(frame, 1); /* the first call loads a library */
     if (dir != NULL && copy != NULL && (realpath(dir, root) == NULL || realpath(copy, shadow) == NULL))
         abort();
-    fault_how = how != NULL && strcmp(how, "kill") == 0    ? KILL
-                : how != NULL && strcmp(how, "stop") == 0  ? STOP
-                : how != NULL && strcmp(how, "short") == 0 ? SHORTEN
-                                                           : FAIL;
+    fault_how = how != NULL && strcmp(how, "kill") == 0     ? KILL
+                : how != NULL && strcmp(how, "stop") == 0   ? STOP
+                : how != NULL && strcmp(how, "short") == 0  ? SHORTEN
+                : how != NULL && strcmp(how, "forget") == 0 ? FORGET
+                                                            : FAIL;
     fault_at = at != NULL ? strtoull(at, NULL, 10) : 0;
     for (int i = 0; call != NULL && i < KINDS; i++)
         if (strcmp(call, kind_names[i]) == 0)
@@ -181,14 +184,26 @@ ssize_t __recv_chk(int fd, void *data, size_t n, size_t size, int flags)
     return recv(fd, data, n, flags);
 }
 
+static void remember(int fd, off_t at, ssize_t n);
+
 ssize_t write(int fd, const void *data, size_t n)
 {
-    return transfer_fails(WRITE, fd, &n) ? -1 : syscall(SYS_write, fd, data, n);
+    if (transfer_fails(WRITE, fd, &n))
+        return -1;
+    ssize_t done = syscall(SYS_write, fd, data, n);
+    if (done > 0 && root[0] != '\0')
+        remember(fd, lseek(fd, 0, SEEK_CUR) - done, done);
+    return done;
 }
 
 ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
 {
-    return transfer_fails(WRITE, fd, &n) ? -1 : syscall(SYS_pwrite64, fd, data, n, at);
+    if (transfer_fails(WRITE, fd, &n))
+        return -1;
+    ssize_t done = syscall(SYS_pwrite64, fd, data, n, at);
+    if (done > 0 && root[0] != '\0')
+        remember(fd, at, done);
+    return done;
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at)
@@ -256,6 +271,97 @@ static void shadow_done(int to, const char *path)
         abort();
 }
 
+/* ---- What the kernel has forgotten to write ---- */
+
+#define PAGE 4096
+
+/* lost.ID: a byte for each page of the file, 1 where it is on no disk. -1: there are none. */
+static int lost_open(const char *id, int flags)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/lost.%s", shadow, id);
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
+}
+
+static int synced_open(const char *id)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/file.%s", shadow, id);
+    return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The page; zeros where the file has none. Its length. */
+static ssize_t page_of(int fd, off_t page, char data[PAGE])
+{
+    memset(data, 0, PAGE);
+    return fd < 0 ? 0 : syscall(SYS_pread64, fd, data, (size_t)PAGE, page * PAGE);
+}
+
+/* What the file has and no sync has brought to the disk is lost there. */
+static void forget(int fd)
+{
+    char id[96], link[64], now[PAGE], synced[PAGE];
+    struct stat st;
+
+    if (!below_root(fd) || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !file_id(fd, id, sizeof id))
+        return;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    int from = (int)syscall(SYS_openat, AT_FDCWD, link, O_RDONLY | O_CLOEXEC);
+    int lost = lost_open(id, O_RDWR | O_CREAT), before = synced_open(id);
+    if (from < 0 || lost < 0)
+        abort();
+    for (off_t page = 0; page_of(from, page, now) > 0; page++) {
+        page_of(before, page, synced);
+        if (memcmp(now, synced, PAGE) != 0 && syscall(SYS_pwrite64, lost, "\1", (size_t)1, page) != 1)
+            abort();
+    }
+    syscall(SYS_close, from);
+    syscall(SYS_close, lost);
+    if (before >= 0)
+        syscall(SYS_close, before);
+}
+
+/* Written again: the next sync brings these pages to the disk. */
+static void remember(int fd, off_t at, ssize_t n)
+{
+    char id[96];
+    struct stat st;
+
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !below_root(fd) || !file_id(fd, id, sizeof id))
+        return;
+    int lost = lost_open(id, O_RDWR);
+    for (off_t page = at / PAGE; lost >= 0 && page <= (at + n - 1) / PAGE; page++)
+        if (syscall(SYS_pwrite64, lost, "", (size_t)1, page) != 1)
+            abort();
+    if (lost >= 0)
+        syscall(SYS_close, lost);
+}
+
+/* Of a copy of what the file has now: the pages that are lost are as they were synced last. */
+static void without_lost(int copy, const char *id)
+{
+    char mark, page[PAGE];
+    struct stat st;
+    int lost = lost_open(id, O_RDONLY), before = lost >= 0 ? synced_open(id) : -1;
+
+    if (lost < 0)
+        return;
+    if (fstat(copy, &st) != 0)
+        abort();
+    for (off_t at = 0, i = 0; at < st.st_size && syscall(SYS_pread64, lost, &mark, (size_t)1, i) == 1;
+         at += PAGE, i++) {
+        ssize_t n = st.st_size - at < PAGE ? st.st_size - at : PAGE;
+        page_of(before, i, page);
+        if (mark == 1 && syscall(SYS_pwrite64, copy, page, (size_t)n, at) != n)
+            abort();
+    }
+    syscall(SYS_close, lost);
+    if (before >= 0)
+        syscall(SYS_close, before);
+}
+
 static void keep_file(int fd, const char *id)
 {
     char path[PATH_MAX], link[64], data[65536];
@@ -269,6 +375,7 @@ static void keep_file(int fd, const char *id)
         if (syscall(SYS_write, to, data, n) != n)
             abort();
     syscall(SYS_close, from);
+    without_lost(to, id);
     shadow_done(to, path);
 }
 
@@ -323,6 +430,8 @@ static void keep(int fd)
 static int sync_call(long number, int fd)
 {
     if (due(SYNC)) {
+        if (fault_how == FORGET)
+            forget(fd);
         errno = EIO;
         return -1;
     }

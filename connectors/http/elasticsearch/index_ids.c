@@ -405,6 +405,9 @@ static int load(struct es_index_ids *ids, struct cdc_error *error)
     cdc_line_reader_free(reader);
     if (result == 0 && ftruncate(ids->fd, (off_t)ids->size) != 0)
         result = failure(ids, "shorten it", error);
+    /* What was there to be read may not be on the disk: that run was killed, or ended, before its sync was done. */
+    if (result == 0 && (cdc_file_write_again(ids->fd, 0, (off_t)ids->size) != 0 || fdatasync(ids->fd) != 0))
+        result = failure(ids, "sync it", error);
     if (result == 0 && cdc_file_sync_folder(ids->path) != 0)
         result = failure(ids, "sync its folder", error);
     return result;

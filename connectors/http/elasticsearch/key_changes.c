@@ -168,6 +168,9 @@ static int load(struct es_key_changes *changes, struct cdc_error *error)
     /* A truncated last line was never relied on: nothing is sent before the sync. */
     if (result == 0 && ftruncate(changes->fd, (off_t)changes->size) != 0)
         result = failure(changes, "shorten it", error);
+    /* What was there to be read may not be on the disk: that run was killed, or ended, before its sync was done. */
+    if (result == 0 && (cdc_file_write_again(changes->fd, 0, (off_t)changes->size) != 0 || fdatasync(changes->fd) != 0))
+        result = failure(changes, "sync it", error);
     /* Its name as well: without it, a power cut would leave no journal. */
     if (result == 0 && cdc_file_sync_folder(changes->path) != 0)
         result = failure(changes, "sync its folder", error);

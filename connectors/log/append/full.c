@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing to a disk that may be full. */
+/* Writing to a disk that may be full, and one that has failed. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -58,4 +58,19 @@ int log_writer_write_at(struct log_writer *writer, int fd, const void *data, siz
         }
     }
     return 0;
+}
+
+/* Linux tells of an error once, and what it could not write may be read from its cache all the same: so the end goes back to what is
+ * durable, and nothing more is written. It may tell late, of lines before that: so the next start writes all of the segment again. */
+int log_writer_sync_failed(struct log_writer *writer, struct cdc_error *error)
+{
+    int number = errno;
+
+    writer->failed = true;
+    (void)!ftruncate(writer->data, (off_t)(writer->end - writer->start));
+    (void)!ftruncate(writer->index, (off_t)writer->index_size);
+    if (writer->head >= 0)
+        log_head_doubt(writer->head);
+    cdc_error_set(error, CDC_EXIT_IO, "the disk has failed under \"%s\": %s", writer->folder.path, strerror(number));
+    return cdc_error_hint(error, "what was not stored comes again; look at the disk before the next start");
 }

@@ -9,6 +9,7 @@
 
 #include "connectors/log/append/writer.h"
 #include "connectors/log/file/batches.h"
+#include <cdc/file.h>
 #include <cdc/retry.h>
 
 #define READ_SIZE ((size_t)1 << 20)
@@ -18,6 +19,10 @@ struct log_good {
     uint64_t end, lines, index_size;
     int64_t ts, first_ts;
     unsigned char chain[LOG_HASH];
+    uint64_t known; /* what comes after it, nobody has seen synced */
+    struct {
+        uint64_t end, lines, index_size;
+    } synced; /* the last commit up to there */
 };
 
 static int damaged(const struct log_writer *writer, uint64_t byte, const char *why, struct cdc_error *error)
@@ -32,12 +37,18 @@ static int damaged(const struct log_writer *writer, uint64_t byte, const char *w
 static int take(struct log_writer *writer, struct log_good *good, const struct log_index *index,
                 const struct log_commit *commit, struct cdc_error *error)
 {
-    *good = (struct log_good){.end = commit->end,
-                              .lines = good->lines + commit->n,
-                              .index_size = index->offset,
-                              .ts = commit->ts,
-                              .first_ts = good->first_ts != 0 ? good->first_ts : commit->ts};
+    good->end = commit->end;
+    good->lines += commit->n;
+    good->index_size = index->offset;
+    good->ts = commit->ts;
+    if (good->first_ts == 0)
+        good->first_ts = commit->ts;
     memcpy(good->chain, commit->chain, LOG_HASH);
+    if (good->end <= good->known) {
+        good->synced.end = good->end;
+        good->synced.lines = good->lines;
+        good->synced.index_size = good->index_size;
+    }
     writer->at.len = 0;
     cdc_buf_span(&writer->at, commit->at);
     return writer->at.failed ? cdc_error_memory(error) : 0;
@@ -74,7 +85,9 @@ static int find_good(struct log_writer *writer, struct log_good *good, struct cd
     uint64_t head;
     int result = log_head_read(&writer->folder, &head, error) < 0 ? -1 : 0;
 
-    *good = (struct log_good){.end = writer->start};
+    *good = (struct log_good){.end = writer->start,
+                              .known = log_head_is_doubted(&writer->folder) ? writer->start : head,
+                              .synced.end = writer->start};
     if (log_batches_open(&batches, &writer->folder, writer->start, head, error) != 0 ||
         (result == 0 && log_index_open(&index, &writer->folder, LOG_INDEX, writer->start, error) != 0))
         result = -1;
@@ -124,6 +137,16 @@ static int check_salts(struct log_writer *writer, const struct log_good *good, s
                : damaged(writer, writer->start, "salts of its lines are missing", error);
 }
 
+/* It may be in the cache alone: a start before this one has met the error of its sync, or was killed there. */
+static bool write_again(struct log_writer *writer, const struct log_good *good)
+{
+    return cdc_file_write_again(writer->data, (off_t)(good->synced.end - writer->start),
+                                (off_t)(good->end - writer->start)) == 0 &&
+           cdc_file_write_again(writer->index, (off_t)good->synced.index_size, (off_t)good->index_size) == 0 &&
+           (writer->salts < 0 || cdc_file_write_again(writer->salts, (off_t)(good->synced.lines * LOG_SALT),
+                                                      (off_t)(good->lines * LOG_SALT)) == 0);
+}
+
 static int cut(struct log_writer *writer, const struct log_good *good, struct cdc_error *error)
 {
     struct stat data, index;
@@ -139,6 +162,8 @@ static int cut(struct log_writer *writer, const struct log_good *good, struct cd
         ((uint64_t)index.st_size != good->index_size && ftruncate(writer->index, (off_t)good->index_size) != 0) ||
         (writer->salts >= 0 && ftruncate(writer->salts, (off_t)(good->lines * LOG_SALT)) != 0))
         return log_file_error(&writer->folder, "cut", "the active segment", error);
+    if (!write_again(writer, good))
+        return log_file_error(&writer->folder, "write", "the active segment", error);
     if (fsync(writer->data) != 0 || fsync(writer->index) != 0 || (writer->salts >= 0 && fsync(writer->salts) != 0))
         return log_file_error(&writer->folder, "sync", "the active segment", error);
     return 0;
@@ -256,5 +281,7 @@ int log_writer_recover(struct log_writer *writer, struct cdc_error *error)
     writer->head = log_file_open(&writer->folder, "head", O_RDWR | O_CREAT, error);
     if (writer->head < 0)
         return -1;
-    return log_head_write(writer->head, writer->end) == 0 ? 0 : log_file_error(&writer->folder, "write", "head", error);
+    return log_head_write(writer->head, writer->end) == 0 && log_head_trust(writer->head) == 0
+               ? 0
+               : log_file_error(&writer->folder, "write", "head", error);
 }

@@ -211,9 +211,10 @@ int log_writer_seal(struct log_writer *writer, struct cdc_error *error)
 {
     struct thinned thinned = {.begin = writer->start};
 
-    if (ftruncate(writer->data, (off_t)(writer->end - writer->start)) != 0 ||
-        (writer->settings->sync && fsync(writer->data) != 0))
+    if (ftruncate(writer->data, (off_t)(writer->end - writer->start)) != 0)
         return log_file_error(&writer->folder, "seal", "the active segment", error);
+    if (writer->settings->sync && fsync(writer->data) != 0)
+        return log_writer_sync_failed(writer, error);
     int result = thin(writer, &thinned, error);
     if (result == 0)
         result = write_seal(writer, &thinned, error);

@@ -171,19 +171,6 @@ static int64_t time_of_commit(struct log_writer *writer)
     return now > writer->ts ? now : writer->ts; /* a clock that was set back: time stands still */
 }
 
-/* Linux tells of an error once, and what it could not write may be read from its cache all the same: so the end goes back to what is
- * durable, and nothing more is written. */
-static int sync_failed(struct log_writer *writer, struct cdc_error *error)
-{
-    int number = errno;
-
-    writer->failed = true;
-    (void)!ftruncate(writer->data, (off_t)(writer->end - writer->start));
-    (void)!ftruncate(writer->index, (off_t)writer->index_size);
-    cdc_error_set(error, CDC_EXIT_IO, "the disk has failed under \"%s\": %s", writer->folder.path, strerror(number));
-    return cdc_error_hint(error, "what was not stored comes again; look at the disk before the next start");
-}
-
 /* Both at the same time: a file system with a journal has one commit to make of them, and not two. */
 static int sync_files(struct log_writer *writer, struct cdc_error *error)
 {
@@ -197,7 +184,7 @@ static int sync_files(struct log_writer *writer, struct cdc_error *error)
     if (settle(writer, error) != 0)
         return -1;
     errno = writer->sync_error != 0 ? writer->sync_error : number;
-    return errno == 0 ? 0 : sync_failed(writer, error);
+    return errno == 0 ? 0 : log_writer_sync_failed(writer, error);
 }
 
 static int write_commit(struct log_writer *writer, const struct log_commit *commit, struct cdc_error *error)

@@ -56,6 +56,8 @@ struct log_writer {
 /* Opens the log at its end, mends what a crash has left, and takes its lock. 0 or -1; to be closed in any case. */
 int log_writer_open(struct log_writer *writer, const struct log_append_settings *settings, struct cdc_error *error);
 void log_writer_close(struct log_writer *writer);
+/* After a sync that has failed, with its errno: nothing more is written, and the next start writes the segment again. -1. */
+int log_writer_sync_failed(struct log_writer *writer, struct cdc_error *error);
 /* One more line, which may not be written yet. 0 or -1. */
 int log_writer_line(struct log_writer *writer, const struct cdc_event *event, struct cdc_error *error);
 /* Where the next line goes. */

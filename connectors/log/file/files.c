@@ -163,6 +163,24 @@ int log_head_write(int fd, uint64_t byte)
     return 0;
 }
 
+/* A byte behind it, so that a reader sees the same head. */
+void log_head_doubt(int fd)
+{
+    (void)!pwrite(fd, "?", 1, HEAD_SIZE);
+}
+
+bool log_head_is_doubted(const struct log_folder *folder)
+{
+    struct stat status;
+
+    return fstatat(folder->fd, "head", &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_size > HEAD_SIZE;
+}
+
+int log_head_trust(int fd)
+{
+    return ftruncate(fd, HEAD_SIZE);
+}
+
 /* It may be read while it is written: then its CRC is wrong for a moment. */
 int log_head_read(const struct log_folder *folder, uint64_t *byte, struct cdc_error *error)
 {

@@ -162,14 +162,26 @@ static int make_folder(struct log_folder *folder, const char *path, int *lock, s
 {
     *lock = -1;
     *folder = (struct log_folder){.fd = -1};
-    bool made = mkdir(path, 0700) == 0;
-    if (!made && errno != EEXIST)
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return cdc_error_set(error, cdc_file_exit(errno), "unable to make the log \"%s\": %s", path, strerror(errno));
     if (open_path(folder, path, error) != 0 || take_lock(folder, lock, error) != 0)
         return -1;
-    if (made && cdc_file_sync_folder(path) != 0)
-        return cdc_error_set(error, cdc_file_exit(errno), "unable to make the log \"%s\": %s", path, strerror(errno));
     return 0;
+}
+
+/* Before there is a meta.json, whoever has made the folder: that may have been a start that did not come as far as this. */
+static int sync_name(const struct log_folder *folder, struct cdc_error *error)
+{
+    int fd = openat(folder->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 ? fsync(fd) == 0 : errno == EACCES;
+    int saved = errno;
+
+    if (fd >= 0)
+        close(fd);
+    if (good)
+        return 0;
+    return cdc_error_set(error, cdc_file_exit(saved), "unable to make the log \"%s\": %s", folder->path,
+                         strerror(saved));
 }
 
 int log_folder_make(struct log_folder *folder, const char *path, bool redactable, int *lock, struct cdc_error *error)
@@ -179,7 +191,8 @@ int log_folder_make(struct log_folder *folder, const char *path, bool redactable
     int found = read_meta(folder, error);
     if (found != 0)
         return found < 0 ? -1 : 0;
-    return check_empty(folder, error) == 0 ? write_meta(folder, redactable, error) : -1;
+    return check_empty(folder, error) == 0 && sync_name(folder, error) == 0 ? write_meta(folder, redactable, error)
+                                                                            : -1;
 }
 
 int log_folder_begin_copy(struct log_folder *folder, const char *path, int *lock, struct cdc_error *error)
@@ -188,7 +201,7 @@ int log_folder_begin_copy(struct log_folder *folder, const char *path, int *lock
         return -1;
     if (faccessat(folder->fd, "meta.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         return not_a_log(folder, "is a log already", error);
-    return check_empty(folder, error);
+    return check_empty(folder, error) == 0 ? sync_name(folder, error) : -1;
 }
 
 void log_folder_close(struct log_folder *folder)

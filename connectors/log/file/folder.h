@@ -90,6 +90,11 @@ int log_lock_is_held(const struct log_folder *folder, const char *name, struct c
 int log_head_read(const struct log_folder *folder, uint64_t *byte, struct cdc_error *error);
 /* fd: of the file "head". 0 or -1 with errno. */
 int log_head_write(int fd, uint64_t byte);
+/* A sync has failed: what is in the active segment may be in the cache of the kernel alone, also before head. It is kept in head until
+ * log_head_trust, and a power cut that takes it takes the cache as well. */
+void log_head_doubt(int fd);
+bool log_head_is_doubted(const struct log_folder *folder);
+int log_head_trust(int fd); /* 0, or -1 with errno */
 /* -- begin: where the log begins once old segments were removed (20 digits); what is left of these counts no more -- */
 /* 0 where there is no such file. CONFIG when it is damaged. */
 int log_begin_read(const struct log_folder *folder, uint64_t *byte, struct cdc_error *error);

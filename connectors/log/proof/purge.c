@@ -109,6 +109,14 @@ static int take_locks(struct purge *purge, struct cdc_error *error)
 
 /* -- the record ----------------------------------------------------------------------------- */
 
+/* A full disk, or a kill, may have left a part of a record: it is none, and the next one must not be on its line. */
+static int cut_torn(int fd)
+{
+    off_t size = lseek(fd, 0, SEEK_END), end = size < 0 ? -1 : cdc_file_last_line_end(fd, size);
+
+    return end < 0 || (end != size && ftruncate(fd, end) != 0) ? -1 : 0;
+}
+
 /* Says that it was, and never of whom. Before the first change, and after the last one. */
 static int record(const struct purge *purge, const char *what, uint64_t lines, struct cdc_error *error)
 {
@@ -116,7 +124,7 @@ static int record(const struct purge *purge, const char *what, uint64_t lines, s
     char now[32];
     time_t seconds = time(NULL);
     struct tm utc;
-    int fd = log_file_open(&purge->folder, RECORD, O_WRONLY | O_CREAT | O_APPEND, error);
+    int fd = log_file_open(&purge->folder, RECORD, O_RDWR | O_CREAT | O_APPEND, error);
 
     if (fd < 0)
         return -1;
@@ -126,9 +134,11 @@ static int record(const struct purge *purge, const char *what, uint64_t lines, s
     cdc_json_append_message(&text, purge->match.table);
     cdc_buf_printf(&text, ",\"lines\":%" PRIu64 "}\n", lines);
     int result = text.failed ? cdc_error_memory(error)
-                 : cdc_file_write(fd, text.data, text.len) == 0 && fsync(fd) == 0
+                 : cut_torn(fd) == 0 && cdc_file_write(fd, text.data, text.len) == 0 && fsync(fd) == 0
                      ? log_folder_sync(&purge->folder, error)
                      : log_file_error(&purge->folder, "write", RECORD, error);
+    if (result != 0)
+        (void)cut_torn(fd);
     close(fd);
     cdc_buf_free(&text);
     return result;
