@@ -98,15 +98,17 @@ static void append_old(struct line *line)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;
+    struct format_row after;
     size_t next = 0;
     char separator = '{';
 
     line->writer->losses.n[LOSS_OLD_ROW] += writer_lacks_old(line->event);
     if (cdc_json_is_null(line->event->before))
         return;
+    format_row_begin(&after, line->event->after);
     for (cdc_json_iter_begin(&iter, line->event->before); cdc_json_next_member(&iter, &name, &value);) {
         const struct format_column *column = format_column_of(line->table, &next, name);
-        struct cdc_span new = format_row_value(line->event->after, name);
+        struct cdc_span new = format_row_find(&after, name);
         if (column == NULL || new.p == NULL || format_values_equal(new, value))
             continue;
         if (separator == '{')
@@ -117,6 +119,7 @@ static void append_old(struct line *line)
         append_value(line, column, value, line->event->json_null_old);
         separator = ',';
     }
+    format_row_end(&after);
     if (separator == ',')
         cdc_buf_byte(line->out, '}');
 }
