@@ -183,6 +183,16 @@ my_example() {
     grep -q 'warning: --to: 1 truncates could not be told; 1 DDL statements could not be told; 1 nulls of JSON became NULL$' "$DIR/err"
 }
 
+@test "maxwell: the last row of a transaction says so, also where a definition comes between it and the end" {
+    # The row of the second table stays here, and its definition leaves; the transaction begins again, as after a reconnect.
+    { example | head -3; pg schema 1.25 100 ',"columns":[{"name":"id","type":"bigint","nullable":false,"generated":false}],"key_columns":["id"]' | sed 's/"table":"t"/"table":"u"/'; } >"$DIR/begun"
+    { cat "$DIR/begun"; pg c 1.26 100 ',"key":{"id":1},"before":null,"after":{"id":1}' | sed 's/"table":"t"/"table":"u"/'; commit 1.9 100 3; } >"$DIR/in"
+    { cat "$DIR/begun" "$DIR/in"; } | filter -q --to maxwell --where 'u:id > 1' | jq -c '[.type, .table, .commit, .xoffset]' >"$DIR/out"
+    is "lines" '["table-create","t",null,null] ["insert","t",null,0] ["table-create","u",null,null] ["insert","t",null,0] ["update","t",true,null]' "$(xargs -d '\n' <"$DIR/out")"
+    filter -q --to maxwell --where 'u:id > 1' <"$DIR/in" | jq -c '[.type, .table, .commit, .xoffset]' >"$DIR/out"
+    is "once" '["table-create","t",null,null] ["insert","t",null,0] ["update","t",true,null] ["table-create","u",null,null]' "$(xargs -d '\n' <"$DIR/out")"
+}
+
 @test "maxwell: its own lines, with types from DDL, a transaction of two rows" {
     printf '%s\n' '{"type":"table-create","database":"test","table":"e","def":{"database":"test","charset":"utf8mb4","table":"e","columns":[{"type":"int","name":"id","signed":false},{"type":"timestamp","name":"c","column-length":6},{"type":"set","name":"s","enum-values":["a","b"]},{"type":"decimal","name":"m"}],"primary-key":["id"]},"ts":1477053126000,"sql":"create table e","position":"master.000006:800050"}' \
         '{"database":"test","table":"e","type":"insert","ts":1477053217,"xid":1,"xoffset":0,"position":"master.000006:800911","data":{"id":1,"c":"2016-10-21 05:33:54.631000","s":["a","b"],"m":12345678901234567890.10}}' \

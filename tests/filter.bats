@@ -277,6 +277,28 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     head -3 "$IN" | cmp - "$DIR/out"
 }
 
+@test "of a row or a list that a line has twice the last one counts, and the first one does not leave beside one that is edited" {
+    local line option
+    { # The columns of the first line, and rows and lists that come twice, also by a name with an escape.
+        head -1 "$IN"
+        for line in '"key":{"id":1},"before":null,"after":{"id":1,"secret":"leak"},"after":{"id":1,"name":"x"}' \
+            '"key":{"id":1,"secret":"leak"},"before":{"id":1,"secret":"leak"},"key":{"id":1},"before":null,"after":{"id":1,"name":"x"}' \
+            '"\u0061fter":{"id":1,"secret":"leak"},"key":{"id":1},"x":2,"before":null,"after":{"id":1,"name":"x"}' \
+            '"unchanged":["leak"],"key":{"id":1},"after":{"id":1,"name":"x"},"unchanged":null'; do
+            row u users "$line"
+        done
+        head -1 "$IN" | sed 's/"columns":/"columns":[{"name":"leak"}],&/'
+    } >"$DIR/bad"
+    for option in --drop-columns=secret --columns=users:id,name --rename-column=users:secret=s --rename-column=users:id=i \
+        --route=users=all --sample=100% --flatten=users:*; do
+        t cdc-filter -q "$option" <"$DIR/bad" >"$DIR/out"
+        is "lines, $option" 6 "$(wc -l <"$DIR/out")"
+        is "what must not leave, $option" "" "$(grep leak "$DIR/out")"
+        is "rows, $option" "x x x x" "$(jq -r 'select(.op == "u").after.name' "$DIR/out" | xargs)"
+    done
+    t cdc-filter --op=u <"$DIR/bad" | grep -c leak | grep -qx 5 # what nothing changes is copied byte for byte
+}
+
 @test "a line is written as soon as the input pauses" {
     mkfifo "$DIR/fifo"
     spawn bash -c 'exec cdc-filter <"$0" >"$1"' "$DIR/fifo" "$DIR/out"

@@ -6,6 +6,9 @@
 
 #include <cdc/json.h>
 
+struct cdc_buf;
+struct cdc_error;
+
 enum cdc_op {
     CDC_OP_UNKNOWN,
     CDC_OP_READ,     /* "r" */
@@ -51,6 +54,8 @@ struct cdc_event {
     /* Of a t or schema line of a table that was put together from several (part.h): which of its rows the line is about. A whole
      * value, p NULL when absent: all of them. */
     struct cdc_span part;
+    bool
+        repeats; /* the line has a row or a list twice: whoever edits the one that counts, cdc_event_append_once first */
     const struct cdc_event_row *rows; /* CDC_EVENT_ROWS, BORROWED from the parser, for cdc_event_row_of; NULL: none */
 };
 
@@ -67,6 +72,8 @@ struct cdc_event_parser *cdc_event_parser_new(struct cdc_error *error);
 void cdc_event_parser_free(struct cdc_event_parser *parser);
 int cdc_event_parser_next(struct cdc_event_parser *parser, struct cdc_event *event, const char *line, size_t n,
                           struct cdc_error *error);
+/* Appends the line, of whose rows and lists only those stay that count, without LF. */
+void cdc_event_append_once(struct cdc_buf *out, const struct cdc_event *event);
 /* What is known of key, before or after of this event, BORROWED; NULL: nothing, or it is another value. */
 const struct cdc_event_row *cdc_event_row_of(const struct cdc_event *event, struct cdc_span row);
 /* Begins to walk the members of key, before or after of this event; any other value as cdc_json_iter_begin does. */
@@ -82,8 +89,6 @@ bool cdc_event_is_of_read(const struct cdc_event *event);
 bool cdc_event_is_of_database(const struct cdc_event *event);
 /* The same line for one table of that database, whose names are given as they are. 1: *one is that event, with its names in scratch; 0: the line
  * excepts that table; -1: MEMORY. */
-struct cdc_buf;
-struct cdc_error;
 int cdc_event_of_table(const struct cdc_event *event, const char *schema, const char *table, struct cdc_buf *scratch,
                        struct cdc_event *one, struct cdc_error *error);
 

@@ -198,6 +198,20 @@ static inline int store(struct cdc_event *event, const struct field *field, stru
     return 0;
 }
 
+/* Rows, and lists of their columns. */
+static inline bool has_columns(const struct field *field)
+{
+    return field->want == WANT_ROW || field->want == WANT_ARRAY || field->want == WANT_OBJECT_OR_NULL;
+}
+
+static inline struct cdc_span value_of(const struct cdc_event *event, const struct field *field)
+{
+    struct cdc_span value;
+
+    memcpy(&value, (const char *)event + field->offset, sizeof value);
+    return value;
+}
+
 static int bad_json(const char *line, const char *where, const char *why, struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu of the line: %s", (size_t)(where - line), why);
@@ -413,6 +427,7 @@ static const char *parse_line(struct parse *parse, const char *p, const char *en
                 return bad_json(parse->event->line.p, fault.where, fault.why, parse->error), NULL;
             if ((after = take_value(parse, field, start, end)) == NULL)
                 return NULL;
+            parse->event->repeats |= field != NULL && has_columns(field) && value_of(parse->event, field).p != NULL;
             /* The first one is the error; what comes after it may be the op, which decides whether it is one. */
             if (field != NULL &&
                 store(parse->event, field, cdc_span(start, (size_t)(after - start)), parse->error) != 0)
@@ -472,6 +487,28 @@ int cdc_event_parser_next(struct cdc_event_parser *parser, struct cdc_event *eve
     int result = parse_event(&parse, line, n);
     event->rows = parser->rows;
     return result;
+}
+
+void cdc_event_append_once(struct cdc_buf *out, const struct cdc_event *event)
+{
+    struct cdc_span line = event->line, name, value;
+    struct cdc_json_iter iter;
+    const char *comma = "{";
+
+    /* White space may stand before the object. */
+    while (line.n > 0 && *line.p != '{')
+        line = cdc_span(line.p + 1, line.n - 1);
+    for (cdc_json_iter_begin(&iter, line); cdc_json_next_member(&iter, &name, &value);) {
+        const struct field *field = find_field(line_fields, sizeof line_fields / sizeof line_fields[0], name);
+        if (field != NULL && has_columns(field) && value_of(event, field).p != value.p)
+            continue;
+        cdc_buf_text(out, comma);
+        cdc_buf_append(out, name.p - 1, name.n + 2);
+        cdc_buf_byte(out, ':');
+        cdc_buf_span(out, value);
+        comma = ",";
+    }
+    cdc_buf_byte(out, '}');
 }
 
 const struct cdc_event_row *cdc_event_row_of(const struct cdc_event *event, struct cdc_span row)

@@ -55,12 +55,23 @@ static struct cdc_span of(const struct cdc_buf *buf)
     return cdc_span(buf->data != NULL ? buf->data : "", buf->len);
 }
 
-static struct track *find_track(struct tracks *tracks, struct cdc_span raw)
+/* Those that are there still, by the names that they have so far, or with which they leave. 0, or -1 without memory. */
+static int index_tracks(struct cdc_names *names, const struct tracks *tracks, bool leaving)
 {
-    for (size_t i = 0; i < tracks->n; i++)
-        if (!tracks->items[i].gone && cdc_json_raw_equal(of(&tracks->items[i].name), raw))
-            return &tracks->items[i];
-    return NULL;
+    for (size_t i = 0; i < tracks->n; i++) {
+        const struct track *track = &tracks->items[i];
+        struct cdc_span name = leaving ? cdc_json_string_raw(of(&track->after)) : of(&track->name);
+        if (!track->gone && cdc_names_add_raw(names, name, i) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static struct track *find_track(struct tracks *tracks, const struct cdc_names *names, struct cdc_span raw)
+{
+    size_t i = cdc_names_find_raw(names, raw);
+
+    return i != SIZE_MAX ? &tracks->items[i] : NULL;
 }
 
 static void replace(struct cdc_buf *buf, struct cdc_span text)
@@ -89,35 +100,21 @@ static bool is_key(const struct cdc_event *event, struct cdc_span raw)
     return false;
 }
 
-static bool has_column(const struct cdc_event *event, struct cdc_span raw)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span column;
-
-    for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &column);) {
-        struct cdc_span name = cdc_json_member_raw(column, "name");
-        if (name.p != NULL && cdc_json_raw_equal(name, raw))
-            return true;
-    }
-    return false;
-}
-
 /* -- the parts of the chain ---------------------------------------------------------------- */
 
-/* The columns of the line as it came, or after a step: those that are new get a track. */
-static int take_columns(struct tracks *tracks, const struct cdc_event *event, bool first, struct cdc_error *error)
+static int take_named(struct tracks *tracks, struct cdc_names *names, const struct cdc_event *event, bool first)
 {
     struct cdc_json_iter iter;
     struct cdc_span column;
 
     for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &column);) {
         struct cdc_span name = cdc_json_member_raw(column, "name"), type = cdc_json_member_raw(column, "type");
-        struct track *track = name.p != NULL ? find_track(tracks, name) : NULL;
+        struct track *track = name.p != NULL ? find_track(tracks, names, name) : NULL;
         if (name.p == NULL)
             continue;
         if (track == NULL) {
-            if ((track = add_track(tracks)) == NULL)
-                return cdc_error_memory(error);
+            if (cdc_names_add_raw(names, name, tracks->n) != 0 || (track = add_track(tracks)) == NULL)
+                return -1;
             replace(&track->name, name);
             track->computed = !first;
         }
@@ -131,11 +128,26 @@ static int take_columns(struct tracks *tracks, const struct cdc_event *event, bo
     return 0;
 }
 
-static void note_step(struct tracks *tracks, const struct cdc_filter_step *step, const struct cdc_event *before,
-                      const struct cdc_event *after)
+/* The columns of the line as it came, or after a step: those that are new get a track. */
+static int take_columns(struct tracks *tracks, const struct cdc_event *event, bool first, struct cdc_error *error)
+{
+    struct cdc_names names = {0};
+    int result = index_tracks(&names, tracks, false) == 0 ? take_named(tracks, &names, event, first) : -1;
+
+    cdc_names_free(&names);
+    return result == 0 ? 0 : cdc_error_memory(error);
+}
+
+static int note_step(struct tracks *tracks, const struct cdc_filter_step *step, const struct cdc_event *before,
+                     const struct cdc_event *after)
 {
     struct cdc_buf words = CDC_BUF_INIT;
+    struct cdc_names names = {0};
 
+    if (columns_index(&names, after) != 0) {
+        cdc_names_free(&names);
+        return -1;
+    }
     for (size_t i = 0; i < tracks->n; i++) {
         struct track *track = &tracks->items[i];
         words.len = 0;
@@ -146,7 +158,7 @@ static void note_step(struct tracks *tracks, const struct cdc_filter_step *step,
             if (clarity > track->clarity)
                 track->clarity = clarity;
         }
-        track->gone = !has_column(after, of(&track->name));
+        track->gone = cdc_names_find_raw(&names, of(&track->name)) == SIZE_MAX;
         if (words.len == 0 && track->gone)
             cdc_buf_lit(&words, "left out");
         add_words(&track->how, of(&words));
@@ -156,6 +168,8 @@ static void note_step(struct tracks *tracks, const struct cdc_filter_step *step,
         (void)step->explain(step->state, before, cdc_span(NULL, 0), &words);
     add_words(&tracks->rows, of(&words));
     cdc_buf_free(&words);
+    cdc_names_free(&names);
+    return 0;
 }
 
 /* A step may make several lines of one. */
@@ -188,7 +202,8 @@ static int follow_steps(struct cdc_filter *filter, struct tracks *tracks, struct
             if (parse_first(event, out, error) != 0 || take_columns(tracks, event, false, error) != 0)
                 return -1;
         }
-        note_step(tracks, step, &before, event);
+        if (note_step(tracks, step, &before, event) != 0)
+            return cdc_error_memory(error);
     }
     return 1;
 }
@@ -208,34 +223,25 @@ static void follow_columns(struct tracks *tracks, const struct plan *plan, const
     }
 }
 
-static struct track *find_left(struct tracks *tracks, struct cdc_span raw)
-{
-    for (size_t i = 0; i < tracks->n; i++)
-        if (!tracks->items[i].gone && cdc_json_raw_equal(cdc_json_string_raw(of(&tracks->items[i].after)), raw))
-            return &tracks->items[i];
-    return NULL;
-}
-
 static bool is_route_column(const struct plan *plan, struct cdc_span raw)
 {
     return !plan->routed->unique && cdc_json_raw_is(raw, cdc_span_text(plan->routed->column));
 }
 
-/* Of the line that leaves: a type may have become that of several tables. */
-static int take_left(struct tracks *tracks, const struct plan *plan, const struct cdc_event *after,
-                     struct cdc_error *error)
+static int take_left_named(struct tracks *tracks, const struct cdc_names *names, const struct plan *plan,
+                           const struct cdc_event *after)
 {
     struct cdc_json_iter iter;
     struct cdc_span column;
 
     for (cdc_json_iter_begin(&iter, after->columns); cdc_json_next_element(&iter, &column);) {
         struct cdc_span name = cdc_json_member(column, "name"), raw = cdc_json_string_raw(name);
-        struct track *track = raw.p != NULL ? find_left(tracks, raw) : NULL;
+        struct track *track = raw.p != NULL ? find_track(tracks, names, raw) : NULL;
         if (raw.p == NULL)
             continue;
         if (track == NULL) {
             if ((track = add_track(tracks)) == NULL)
-                return cdc_error_memory(error);
+                return -1;
             replace(&track->after, name);
             track->key = is_key(after, raw);
             add_words(&track->how, cdc_span_text(plan->routed != NULL && is_route_column(plan, raw)
@@ -245,6 +251,17 @@ static int take_left(struct tracks *tracks, const struct plan *plan, const struc
         replace(&track->type_after, cdc_json_member_raw(column, "type"));
     }
     return 0;
+}
+
+/* Of the line that leaves: a type may have become that of several tables. */
+static int take_left(struct tracks *tracks, const struct plan *plan, const struct cdc_event *after,
+                     struct cdc_error *error)
+{
+    struct cdc_names names = {0};
+    int result = index_tracks(&names, tracks, true) == 0 ? take_left_named(tracks, &names, plan, after) : -1;
+
+    cdc_names_free(&names);
+    return result == 0 ? 0 : cdc_error_memory(error);
 }
 
 /* -- words --------------------------------------------------------------------------------- */

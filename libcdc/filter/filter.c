@@ -377,6 +377,28 @@ static int take_steps(struct cdc_filter *filter, size_t number, struct line_coun
     }
 }
 
+static bool edits(const struct cdc_filter *filter, const struct plan *plan)
+{
+    return filter->settings.n_steps > 0 || (plan != NULL && (plan->edits_rows || plan->routed != NULL));
+}
+
+/* Of two rows of a line the last one counts, and what is edited is that one: the other would leave as it came. */
+static int pass_once(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
+                     struct cdc_error *error)
+{
+    struct cdc_buf line = CDC_BUF_INIT;
+    struct cdc_event once;
+    int result = -1;
+
+    cdc_event_append_once(&line, event);
+    if (line.failed)
+        cdc_error_memory(error);
+    else if (cdc_event_parse(&once, line.data, line.len, error) == 0)
+        result = cdc_filter_event(filter, &once, out, error);
+    cdc_buf_free(&line);
+    return result;
+}
+
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                      struct cdc_error *error)
 {
@@ -393,6 +415,8 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
         return -1;
     if (!passes(filter, plan, event))
         return note(count, event, 0, 0, error);
+    if (event->repeats && edits(filter, plan))
+        return pass_once(filter, event, out, error);
     filter->came = event;
     filter->came_plan = plan;
     return filter->settings.n_steps == 0 ? pass(filter, plan, count, event, out, error)

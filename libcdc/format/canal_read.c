@@ -34,8 +34,9 @@ static int define(struct format_table *table, struct cdc_span line, struct cdc_e
 
 /* -- rows --------------------------------------------------------------------------- */
 
-static int read_row(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span row,
-                    struct cdc_span over, struct cdc_buf *out, struct cdc_buf *nulls, struct cdc_error *error)
+static int append_row(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span row,
+                      const struct format_row *over, struct cdc_buf *out, struct cdc_buf *nulls,
+                      struct cdc_error *error)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;
@@ -48,7 +49,7 @@ static int read_row(struct cdc_format_reader *reader, struct format_table *table
         if (column == NULL && (column = reader_untyped(reader, table, name, false, error)) == NULL)
             return -1;
         column->seen = true;
-        struct cdc_span other = over.p != NULL ? format_row_value(over, name) : over;
+        struct cdc_span other = over->row.p != NULL ? format_row_find(over, name) : over->row;
         cdc_buf_byte(out, separator);
         format_append_raw(out, name);
         cdc_buf_byte(out, ':');
@@ -58,6 +59,18 @@ static int read_row(struct cdc_format_reader *reader, struct format_table *table
     }
     cdc_buf_text(out, separator == '{' ? "{}" : "}");
     return 0;
+}
+
+/* The row, with the values of `over` where that has any. */
+static int read_row(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span row,
+                    struct cdc_span over, struct cdc_buf *out, struct cdc_buf *nulls, struct cdc_error *error)
+{
+    struct format_row of_over;
+
+    format_row_begin(&of_over, over);
+    int result = append_row(reader, table, row, &of_over, out, nulls, error);
+    format_row_end(&of_over);
+    return result;
 }
 
 static int take_row(struct cdc_format_reader *reader, struct reader_stream *stream, struct reader_change *change,

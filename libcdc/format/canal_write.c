@@ -103,6 +103,7 @@ static void append_old(struct line *line)
     const struct cdc_event *event = line->event;
     struct cdc_json_iter iter;
     struct cdc_span name, value;
+    struct format_row after;
     size_t next = 0;
     char separator = '{';
 
@@ -112,9 +113,10 @@ static void append_old(struct line *line)
         return;
     }
     cdc_buf_byte(line->out, '[');
+    format_row_begin(&after, event->after);
     for (cdc_json_iter_begin(&iter, event->before); cdc_json_next_member(&iter, &name, &value);) {
         const struct format_column *column = format_column_of(line->table, &next, name);
-        struct cdc_span new = format_row_value(event->after, name);
+        struct cdc_span new = format_row_find(&after, name);
         if (column == NULL || new.p == NULL || writer_is_same(column, event, value, new))
             continue;
         cdc_buf_byte(line->out, separator);
@@ -124,6 +126,7 @@ static void append_old(struct line *line)
         canal_append_value(line->out, column, value, event->json_null_old, &line->writer->losses,
                            &line->writer->scratch);
     }
+    format_row_end(&after);
     cdc_buf_text(line->out, separator == '{' ? "{}]" : "}]");
 }
 

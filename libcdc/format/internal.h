@@ -4,6 +4,7 @@
 #define FORMAT_INTERNAL_H
 
 #include <cdc/format.h>
+#include <cdc/names.h>
 
 /* -- types.c --------------------------------------------------------------------------- */
 
@@ -114,6 +115,15 @@ struct format_column *format_column_of(const struct format_table *table, size_t 
 bool format_list_has(struct cdc_span list, struct cdc_span raw);
 /* The member of a row with that raw name; {NULL, 0}. */
 struct cdc_span format_row_value(struct cdc_span row, struct cdc_span raw);
+/* A row that is asked for one name after the other: in a wide one that takes no longer for more columns. */
+struct format_row {
+    struct cdc_span row;
+    struct cdc_names names;
+    struct cdc_span *values; /* by the numbers of names; NULL: each is looked for in the whole row */
+};
+void format_row_begin(struct format_row *index, struct cdc_span row);
+struct cdc_span format_row_find(const struct format_row *index, struct cdc_span raw); /* as format_row_value */
+void format_row_end(struct format_row *index);
 void format_append_raw(struct cdc_buf *out, struct cdc_span raw); /* in quotes */
 /* Decodes base64 (either alphabet); false when it is none. */
 bool format_decode_base64(struct cdc_buf *out, struct cdc_span text);
@@ -163,8 +173,10 @@ struct writer_stream {
     struct cdc_buf chunk;  /* pos of the first change, where that is of a snapshot: these have one place in the log */
     bool open;
     uint64_t number, lines;
-    struct cdc_buf held; /* the newest line, until it is known whether it is the last one of the transaction */
-    size_t held_at;      /* where in it that stands */
+    struct cdc_buf held;   /* the newest line, until it is known whether it is the last one of the transaction */
+    size_t held_at;        /* where in it that stands */
+    struct cdc_buf behind; /* lines that come after it, and are none of the transaction's */
+    int n_behind;
     struct format_table **touched;
     size_t n_touched, touched_room;
 };

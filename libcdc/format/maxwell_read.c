@@ -89,24 +89,38 @@ static int append_member(struct row_writer *to, struct cdc_span name, struct cdc
 
 /* Appends a row's members: the old one's if `is_old`, which is the row with the members of `old` over it. What `old` has and the
  * row has not is NULL by now: without output_nulls, nulls are left out, and of what did not change there is nothing in `old`. */
+static int append_members(struct row_writer *to, const struct format_row *row, const struct format_row *old,
+                          bool is_old, struct cdc_error *error)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+
+    for (cdc_json_iter_begin(&iter, row->row); cdc_json_next_member(&iter, &name, &value);) {
+        struct cdc_span other = is_old ? format_row_find(old, name) : cdc_span(NULL, 0);
+        if (append_member(to, name, other.p != NULL ? other : value, error) != 0)
+            return -1;
+    }
+    for (cdc_json_iter_begin(&iter, old->row); cdc_json_next_member(&iter, &name, &value);)
+        if (format_row_find(row, name).p == NULL &&
+            append_member(to, name, is_old ? value : cdc_span(NULL, 0), error) != 0)
+            return -1;
+    return 0;
+}
+
 static int read_row(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span row,
                     struct cdc_span old, bool is_old, struct cdc_buf *out, struct cdc_error *error)
 {
     struct row_writer to = {.reader = reader, .table = table, .out = out, .separator = '{'};
-    struct cdc_json_iter iter;
-    struct cdc_span name, value;
+    struct format_row of_row, of_old;
 
-    for (cdc_json_iter_begin(&iter, row); cdc_json_next_member(&iter, &name, &value);) {
-        struct cdc_span other = is_old ? format_row_value(old, name) : cdc_span(NULL, 0);
-        if (append_member(&to, name, other.p != NULL ? other : value, error) != 0)
-            return -1;
-    }
-    for (cdc_json_iter_begin(&iter, old); cdc_json_next_member(&iter, &name, &value);)
-        if (format_row_value(row, name).p == NULL &&
-            append_member(&to, name, is_old ? value : cdc_span(NULL, 0), error) != 0)
-            return -1;
-    cdc_buf_text(out, to.separator == '{' ? "{}" : "}");
-    return 0;
+    format_row_begin(&of_row, row);
+    format_row_begin(&of_old, old);
+    int result = append_members(&to, &of_row, &of_old, is_old, error);
+    format_row_end(&of_row);
+    format_row_end(&of_old);
+    if (result == 0)
+        cdc_buf_text(out, to.separator == '{' ? "{}" : "}");
+    return result;
 }
 
 static void name_unchanged(struct cdc_format_reader *reader, struct format_table *table, bool is_update)

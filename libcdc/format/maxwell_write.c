@@ -98,15 +98,17 @@ static void append_old(struct line *line)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, value;
+    struct format_row after;
     size_t next = 0;
     char separator = '{';
 
     line->writer->losses.n[LOSS_OLD_ROW] += writer_lacks_old(line->event);
     if (cdc_json_is_null(line->event->before))
         return;
+    format_row_begin(&after, line->event->after);
     for (cdc_json_iter_begin(&iter, line->event->before); cdc_json_next_member(&iter, &name, &value);) {
         const struct format_column *column = format_column_of(line->table, &next, name);
-        struct cdc_span new = format_row_value(line->event->after, name);
+        struct cdc_span new = format_row_find(&after, name);
         if (column == NULL || new.p == NULL || format_values_equal(new, value))
             continue;
         if (separator == '{')
@@ -117,6 +119,7 @@ static void append_old(struct line *line)
         append_value(line, column, value, line->event->json_null_old);
         separator = ',';
     }
+    format_row_end(&after);
     if (separator == ',')
         cdc_buf_byte(line->out, '}');
 }
@@ -148,13 +151,25 @@ static void append_names(struct line *line)
     format_append_raw(line->out, line->event->table);
 }
 
-/* The row that waits, now that it is known whether it is the last one: how many lines left. */
+/* The definitions that have waited behind a row: how many. */
+static int release_behind(struct writer_stream *stream, struct cdc_buf *out)
+{
+    int lines = stream->n_behind;
+
+    cdc_buf_append_buf(out, &stream->behind);
+    out->failed |= stream->behind.failed;
+    stream->behind.len = 0;
+    stream->n_behind = 0;
+    return lines;
+}
+
+/* The row that waits, now that it is known whether it is the last one, and what is behind it: how many lines left. */
 static int release(struct line *line, struct cdc_buf *out, bool is_last)
 {
     struct writer_stream *stream = line->stream;
 
     if (stream->held.len == 0)
-        return 0;
+        return release_behind(stream, out);
     cdc_buf_append(out, stream->held.data, stream->held_at);
     if (is_last) {
         cdc_buf_lit(out, ",\"commit\":true");
@@ -166,7 +181,7 @@ static int release(struct line *line, struct cdc_buf *out, bool is_last)
     out->failed |= stream->held.failed;
     stream->held.len = 0;
     cdc_buf_shrink(&stream->held, (size_t)1 << 20);
-    return 1;
+    return 1 + release_behind(stream, out);
 }
 
 static int write_row(struct line *line, struct cdc_error *error)
@@ -295,7 +310,13 @@ static int write_schema(struct line *line, struct cdc_error *error)
         return cdc_error_memory(error);
     if (cdc_span_equal(cdc_span(last->data, last->len), cdc_span(new->data, new->len)))
         return 0;
-    int lines = release(line, line->out, false);
+    /* The row before it may be the last one of its transaction still. */
+    bool waits = line->stream->held.len > 0;
+    int lines = waits ? 0 : release(line, line->out, false) + 1;
+    if (waits) {
+        line->out = &line->stream->behind;
+        line->stream->n_behind++;
+    }
     cdc_buf_text(line->out, last->len > 0 ? "{\"type\":\"table-alter\"," : "{\"type\":\"table-create\",");
     append_names(line);
     if (last->len > 0) {
@@ -311,7 +332,7 @@ static int write_schema(struct line *line, struct cdc_error *error)
     cdc_buf_lit(line->out, "}\n");
     last->len = 0;
     cdc_buf_append_buf(last, new);
-    return last->failed ? cdc_error_memory(error) : lines + 1;
+    return last->failed || line->out->failed ? cdc_error_memory(error) : lines;
 }
 
 static int write_event(struct cdc_format_writer *writer, struct writer_stream *stream, struct format_table *table,

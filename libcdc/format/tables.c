@@ -267,6 +267,42 @@ struct cdc_span format_row_value(struct cdc_span row, struct cdc_span raw)
     return found;
 }
 
+#define NARROW 32 /* columns: there the whole row is looked through sooner than a table of its names is made */
+
+void format_row_begin(struct format_row *index, struct cdc_span row)
+{
+    size_t n = row.p != NULL && cdc_json_type(row) == CDC_JSON_OBJECT ? cdc_json_count_members(row) : 0, i = 0;
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+
+    *index = (struct format_row){.row = row};
+    if (n <= NARROW || (index->values = calloc(n, sizeof *index->values)) == NULL)
+        return;
+    for (cdc_json_iter_begin(&iter, row); cdc_json_next_member(&iter, &name, &value); i++) {
+        size_t at = cdc_names_find_raw(&index->names, name); /* of two the last one counts */
+        index->values[at != SIZE_MAX ? at : i] = value;
+        if (at == SIZE_MAX && cdc_names_add_raw(&index->names, name, i) != 0) {
+            format_row_end(index);
+            return;
+        }
+    }
+}
+
+struct cdc_span format_row_find(const struct format_row *index, struct cdc_span raw)
+{
+    if (index->values == NULL)
+        return format_row_value(index->row, raw);
+    size_t at = cdc_names_find_raw(&index->names, raw);
+    return at != SIZE_MAX ? index->values[at] : cdc_span(NULL, 0);
+}
+
+void format_row_end(struct format_row *index)
+{
+    cdc_names_free(&index->names);
+    free(index->values);
+    index->values = NULL;
+}
+
 void format_append_raw(struct cdc_buf *out, struct cdc_span raw)
 {
     cdc_buf_byte(out, '"');

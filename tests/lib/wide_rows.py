@@ -65,6 +65,12 @@ def main():
     encrypted = run(text, "--encrypt", "t:" + all_names, "--subject", "t:id", "--key-store", keys)
     if rows(run(encrypted, "--decrypt", "--key-store", keys)) != came:
         sys.exit("--decrypt: the rows are others")
+    for form in "maxwell", "canal":
+        if rows(run(run(text, "--to", form), "--from", form, "--from-position", "line", "--key", "id")) != came:
+            sys.exit(f"--to and --from {form}: the rows are others")
+    explained = json.loads(run(text, "--explain", "--json", "--mask", f"t:{all_names}=redact", "--rename-column", "t:column_7=x"))
+    if [column["clear"] for column in explained["tables"][0]["columns"]] != ["yes"] + ["no"] * COLUMNS:
+        sys.exit("--explain: the columns are others")
 
 
 main()
