@@ -120,6 +120,48 @@ ended() { local status=0; status_of "$SPAWNED" || status=$?; is "status" "$1" "$
     is "rows" "a 1 b 1" "$(rows lines)"
 }
 
+# made_meanwhile OPTION...: a stream that waits for a transaction before it has a slot; b leaves the publication while it does.
+made_meanwhile() {
+    spawn psql -XqAt "$URL" -c "begin; insert into $NAME.a values (1); select pg_sleep(600)"
+    wait_until writing
+    spawn_line "exec pg-cdc --name $NAME $* --heartbeat 1 --offset-file '$DIR/o' '$URL' >'$DIR/lines' 2>'$DIR/err'"
+    wait_until slot_waits
+    sql "alter publication cdc_$NAME drop table $NAME.b; select pg_terminate_backend(pid) from pg_stat_activity where query like '%$NAME.%pg_sleep(600)%' and pid <> pg_backend_pid()" >/dev/null
+}
+writing() { [ "$(sql "select count(*) from pg_stat_activity where query like '%$NAME.%pg_sleep(600)%' and backend_xid is not null")" = 1 ]; }
+slot_waits() { [ "$(sql "select count(*) from pg_stat_activity where backend_type = 'walsender' and datname = '$DATABASE' and wait_event_type = 'Lock'")" -ge 1 ]; }
+
+@test "a table leaves the publication while the slot is made, which waits for a transaction: 78 where -t names it, else a warning" {
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
+    made_meanwhile "-t '$NAME.a' -t '$NAME.b'"
+    ended 78
+    says "error: .*\"b\" is not in publication .*ALTER PUBLICATION \"cdc_$NAME\" ADD TABLE"
+    drop_slots "and slot_name = '$SLOT'"
+    rm -f "$DIR"/o*
+    sql "alter publication cdc_$NAME add table $NAME.b; delete from $NAME.a"
+    made_meanwhile "-t '$NAME.*'"
+    wait_for_match "$DIR/err" "warning: .*\"b\" is not in publication .*ALTER PUBLICATION \"cdc_$NAME\" ADD TABLE"
+    kill -TERM "$SPAWNED"
+    ended 0
+    is "warnings" 1 "$(grep -c '"b" is not in publication' "$DIR/err")"
+}
+
+# bats test_tags=only:postgresql-15
+@test "--columns: the list that is asked for is no gap; a column of it with another name, or another list, ends the stream" {
+    local change
+    for change in "alter table $NAME.a rename v to w" "alter table $NAME.a rename v to old; alter table $NAME.a rename secret to v" "alter publication cdc_$NAME set table $NAME.a (id, v, secret)"; do
+        sql "create table $NAME.a (id int primary key, v text, secret text)"
+        follow "-t '$NAME.a' --columns '$NAME.a:id,v'"
+        sql "$change; insert into $NAME.a values (1, 'v', 'hush')"
+        ended 78
+        says 'error: --columns of table'
+        not grep 'the others are never seen' "$DIR/err"
+        drop_slots "and slot_name = '$SLOT'"
+        sql "drop publication cdc_$NAME; drop table $NAME.a"
+        rm -f "$DIR"/o*
+    done
+}
+
 # A run of the line into a copy; $DIR/ended: how its source has ended, unless with 0.
 piped() { { t "$@" --name "$NAME" --state-dir "$STATE" "$URL" 2>"$DIR/err" || echo $? >"$DIR/ended"; } | t cdc-sink-sqlite --state-dir "$STATE" "$DIR/copy.db" 2>>"$DIR/sink.err"; }
 

@@ -2,6 +2,7 @@
 /* What of the selected tables will never be seen. */
 #include "connectors/postgres/schema/gaps.h"
 
+#include "connectors/postgres/schema/columns.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
@@ -159,7 +160,9 @@ static void find_published(const struct pg_gaps *gaps, const struct pg_catalog_t
                 : "ALTER PUBLICATION %p ADD TABLE %t; and, if it has rows by then, start the same line again where it "
                   "began with cdc-snapshot and a --state-dir, else take a new snapshot",
             &subject);
-    if (table->listed && table->lists_columns)
+    /* One that --columns asks for is meant; the cure would undo it. */
+    if (table->listed && table->lists_columns &&
+        !cdc_selection_names_columns(&gaps->settings->selection, table->schema, table->name))
         say(gaps, PG_GAP_WARNS, "column_list", "publication %p has a list of columns for %t: the others are never seen",
             "BEGIN; ALTER PUBLICATION %p DROP TABLE %t; ALTER PUBLICATION %p ADD TABLE %t; COMMIT;", &subject);
     /* A copy would have NULL for them, and nothing would ever correct it. */
@@ -173,6 +176,22 @@ static void find_published(const struct pg_gaps *gaps, const struct pg_catalog_t
         say(gaps, PG_GAP_WARNS, "row_filter",
             "publication %p has a condition for the rows of %t: others are never seen",
             "BEGIN; ALTER PUBLICATION %p DROP TABLE %t; ALTER PUBLICATION %p ADD TABLE %t; COMMIT;", &subject);
+}
+
+/* A column of the list has another name, or the list is another one: lines have what nobody asked for. */
+static int find_columns(const struct pg_gaps *gaps, PGconn *sql, const struct pg_catalog_table *table,
+                        struct cdc_error *error)
+{
+    struct cdc_error found = {0};
+    if (!gaps->columns || !pg_catalog_is_read(table, gaps->settings, true) ||
+        pg_columns_check_table(sql, gaps->settings, table, true, &found) == 0)
+        return 0;
+    if (found.status != CDC_EXIT_CONFIG) {
+        *error = found;
+        return -1;
+    }
+    gaps->say(gaps->context, PG_GAP_STOPS, "columns", found.text, found.hint);
+    return 0;
 }
 
 /* Changes under the other one of the two names that a partition's changes may bear. */
@@ -229,6 +248,8 @@ int pg_gaps_find(const struct pg_gaps *gaps, PGconn *sql, struct cdc_error *erro
             find_kind(gaps, table);
         else if (gaps->published)
             find_published(gaps, table);
+        if (gaps->published && find_columns(gaps, sql, table, error) < 0)
+            return -1;
     }
     return 0;
 }

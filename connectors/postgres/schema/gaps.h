@@ -21,8 +21,9 @@ struct pg_gaps {
     /* Nothing has been read yet: whatever -t selects must be there. Later only what it names without a wildcard must:
      * `-t shop.*` does not stop at the table that was made yesterday. */
     bool first;
-    bool all;   /* without -t too the tables that are not published are told */
-    bool heals; /* a table that comes into the publication is read by cdc-snapshot (cdc/stale.h) */
+    bool all;     /* without -t too the tables that are not published are told */
+    bool heals;   /* a table that comes into the publication is read by cdc-snapshot (cdc/stale.h) */
+    bool columns; /* --columns is looked at, too; a start and --check do so themselves (columns.h) */
     pg_gap_say *say;
     void *context;
 };

@@ -259,7 +259,10 @@ static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
     if (prepare_publication(stream, !slot.exists, error) < 0)
         return -1;
     stream->slot_at = slot.confirmed_flush;
-    return slot.exists ? 0 : make_slot(stream, error);
+    if (slot.exists)
+        return 0;
+    pg_watch_remember(stream);
+    return make_slot(stream, error);
 }
 
 static bool slot_is_lost(struct pg_stream *stream)

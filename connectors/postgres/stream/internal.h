@@ -48,7 +48,8 @@ struct pg_watch {
     uint64_t *said;        /* hashes of what the last look has found */
     size_t n_said;
     bool looked, asked, failed;
-    bool changed; /* the answer that is coming in is another one */
+    bool remembers; /* said is what a first start has said before it made the slot */
+    bool changed;   /* the answer that is coming in is another one */
     int64_t due, asked_at;
     int64_t stands_since; /* the walsender waits for standbys; 0: it does not */
     bool said_stands;
@@ -415,6 +416,9 @@ void pg_moves_clear(struct pg_moves *moves);
 
 /* -- watch.c -- */
 
+/* What a first start has said. To make a slot takes as long as transactions run, and what becomes of the tables meanwhile is to be
+ * told. */
+void pg_watch_remember(struct pg_stream *stream);
 /* Looks for the first time in this run: what comes later is new. */
 int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error);
 /* Says what has left the stream's view since; CONFIG for a table that -t names. Never waits for the server, but where the

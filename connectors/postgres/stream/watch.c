@@ -112,7 +112,7 @@ static void take_gap(void *context, enum pg_gap_weight weight, const char *code,
         look->capacity = capacity;
     }
     look->said[look->n++] = hash;
-    if (!stream->watch.looked || was_said(&stream->watch, hash))
+    if (!(stream->watch.looked || stream->watch.remembers) || was_said(&stream->watch, hash))
         return;
     if (weight == PG_GAP_STOPS && look->error->status == 0) {
         cdc_error_set(look->error, CDC_EXIT_CONFIG, "%s", what);
@@ -122,8 +122,37 @@ static void take_gap(void *context, enum pg_gap_weight weight, const char *code,
     }
 }
 
-/* The tables as they are now, and whether one of them was away since the last look. The first look only remembers: the start
- * has said what there was to say. */
+static struct pg_gaps gaps_of(struct pg_look *look, const struct pg_catalog *catalog)
+{
+    return (struct pg_gaps){.settings = look->stream->pg,
+                            .catalog = catalog,
+                            .published = true,
+                            .all = true,
+                            .heals = look->stream->heal.on,
+                            .columns = true,
+                            .say = take_gap,
+                            .context = look};
+}
+
+void pg_watch_remember(struct pg_stream *stream)
+{
+    struct cdc_error ignored = {0};
+    struct pg_look look = {.stream = stream, .error = &ignored};
+    struct pg_catalog catalog;
+    stream->watch.remembers = false;
+    int result = pg_catalog_read(stream->sql, stream->pg->publication, PATIENCE_MS, &catalog, &ignored);
+    const struct pg_gaps gaps = gaps_of(&look, &catalog);
+    if (result == 0)
+        result = pg_gaps_find(&gaps, stream->sql, &ignored);
+    pg_catalog_free(&catalog);
+    free(stream->watch.said);
+    stream->watch.said = look.said;
+    stream->watch.n_said = look.n;
+    stream->watch.remembers = result == 0 && !look.failed;
+}
+
+/* The tables as they are now, and whether one of them was away since the last look. The first look only remembers, unless it was
+ * done before the slot was made: the start has said what there was to say. */
 int pg_watch_look(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_error found = {0}, failed = {0};
@@ -133,13 +162,7 @@ int pg_watch_look(struct pg_stream *stream, struct cdc_error *error)
     char *ended = stream->heal.on ? pg_shapes_ended(stream->sql, &failed) : NULL;
     bool asked = ended || !stream->heal.on;
     int result = asked ? pg_catalog_read(stream->sql, stream->pg->publication, patience, &catalog, &failed) : -1;
-    const struct pg_gaps gaps = {.settings = stream->pg,
-                                 .catalog = &catalog,
-                                 .published = true,
-                                 .all = true,
-                                 .heals = stream->heal.on,
-                                 .say = take_gap,
-                                 .context = &look};
+    const struct pg_gaps gaps = gaps_of(&look, &catalog);
     if (result == 0)
         result = pg_gaps_find(&gaps, stream->sql, &failed);
     if (result == 0)
