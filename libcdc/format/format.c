@@ -124,7 +124,7 @@ void cdc_format_writer_free(struct cdc_format_writer *writer)
         free((char *)writer->streams[i].name.p);
         cdc_buf_free(&writer->streams[i].id);
         cdc_buf_free(&writer->streams[i].held);
-        cdc_buf_free(&writer->streams[i].behind);
+        cdc_buf_free(&writer->streams[i].later);
         cdc_buf_free(&writer->streams[i].newest);
         cdc_buf_free(&writer->streams[i].chunk);
         free(writer->streams[i].touched);
@@ -213,7 +213,7 @@ int cdc_format_write(void *state, const struct cdc_event *event, struct cdc_buf 
     }
     int lines = writer->ops->event(writer, stream, table, event, out, error);
     bool failed = out->failed || writer->scratch.failed || stream->id.failed || stream->held.failed ||
-                  stream->behind.failed || stream->newest.failed || stream->chunk.failed;
+                  stream->later.failed || stream->newest.failed || stream->chunk.failed;
     return lines >= 0 && failed ? cdc_error_memory(error) : lines;
 }
 

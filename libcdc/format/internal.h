@@ -173,10 +173,10 @@ struct writer_stream {
     struct cdc_buf chunk;  /* pos of the first change, where that is of a snapshot: these have one place in the log */
     bool open;
     uint64_t number, lines;
-    struct cdc_buf held;   /* the newest line, until it is known whether it is the last one of the transaction */
-    size_t held_at;        /* where in it that stands */
-    struct cdc_buf behind; /* lines that come after it, and are none of the transaction's */
-    int n_behind;
+    struct cdc_buf held;  /* the newest line, until it is known whether it is the last one of the transaction */
+    size_t held_at;       /* where in it that stands */
+    struct cdc_buf later; /* lines that come after it, and are none of the transaction's */
+    int n_later;
     struct format_table **touched;
     size_t n_touched, touched_room;
 };

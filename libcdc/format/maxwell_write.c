@@ -151,25 +151,25 @@ static void append_names(struct line *line)
     format_append_raw(line->out, line->event->table);
 }
 
-/* The definitions that have waited behind a row: how many. */
-static int release_behind(struct writer_stream *stream, struct cdc_buf *out)
+/* The definitions that have waited after a row: how many. */
+static int release_later(struct writer_stream *stream, struct cdc_buf *out)
 {
-    int lines = stream->n_behind;
+    int lines = stream->n_later;
 
-    cdc_buf_append_buf(out, &stream->behind);
-    out->failed |= stream->behind.failed;
-    stream->behind.len = 0;
-    stream->n_behind = 0;
+    cdc_buf_append_buf(out, &stream->later);
+    out->failed |= stream->later.failed;
+    stream->later.len = 0;
+    stream->n_later = 0;
     return lines;
 }
 
-/* The row that waits, now that it is known whether it is the last one, and what is behind it: how many lines left. */
+/* The row that waits, now that it is known whether it is the last one, and what comes after it: how many lines left. */
 static int release(struct line *line, struct cdc_buf *out, bool is_last)
 {
     struct writer_stream *stream = line->stream;
 
     if (stream->held.len == 0)
-        return release_behind(stream, out);
+        return release_later(stream, out);
     cdc_buf_append(out, stream->held.data, stream->held_at);
     if (is_last) {
         cdc_buf_lit(out, ",\"commit\":true");
@@ -181,7 +181,7 @@ static int release(struct line *line, struct cdc_buf *out, bool is_last)
     out->failed |= stream->held.failed;
     stream->held.len = 0;
     cdc_buf_shrink(&stream->held, (size_t)1 << 20);
-    return 1 + release_behind(stream, out);
+    return 1 + release_later(stream, out);
 }
 
 static int write_row(struct line *line, struct cdc_error *error)
@@ -314,8 +314,8 @@ static int write_schema(struct line *line, struct cdc_error *error)
     bool waits = line->stream->held.len > 0;
     int lines = waits ? 0 : release(line, line->out, false) + 1;
     if (waits) {
-        line->out = &line->stream->behind;
-        line->stream->n_behind++;
+        line->out = &line->stream->later;
+        line->stream->n_later++;
     }
     cdc_buf_text(line->out, last->len > 0 ? "{\"type\":\"table-alter\"," : "{\"type\":\"table-create\",");
     append_names(line);
