@@ -53,17 +53,35 @@ void my_lag_confirmed(struct my_stream *stream, const struct cdc_offset *offset,
         lag->server_uuid[0] = '\0';
 }
 
+/* These come of each file that is looked through, also where nothing else of it is sent. */
+static bool begins_file(uint8_t type)
+{
+    switch (type) {
+    case MY_EVENT_STOP:
+    case MY_EVENT_ROTATE:
+    case MY_EVENT_FORMAT:
+    case MY_EVENT_PREVIOUS_GTIDS:
+    case MY_EVENT_MARIADB_CHECKPOINT:
+    case MY_EVENT_MARIADB_GTID_LIST:
+    case MY_EVENT_MARIADB_START_ENCRYPTION: return true;
+    default: return false;
+    }
+}
+
 void my_lag_event(struct my_stream *stream, const struct my_wire_part *part)
 {
     struct my_lag *lag = &stream->lag;
     struct my_event_header header;
     struct cdc_error ignored = {0};
 
-    if (!part->first || my_event_header_parse(part->data, part->n, &header, &ignored) < 0 || header.timestamp == 0)
-        return; /* what opens a dump, and is not in the log, has no time */
-    lag->read_ms = (int64_t)header.timestamp * 1000;
+    if (!part->first)
+        return;
     lag->heard = 0;
-    lag->came = true;
+    if (my_event_header_begin(part->data, part->n, &header, &ignored) < 0)
+        return;
+    if (header.timestamp > 0) /* what opens a dump, and is not in the log, has none */
+        lag->read_ms = (int64_t)header.timestamp * 1000;
+    lag->came |= !begins_file(header.type);
 }
 
 void my_lag_heartbeat(struct my_stream *stream, const struct my_coord *coord)
