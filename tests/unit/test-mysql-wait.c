@@ -116,7 +116,8 @@ static void test_waits(void)
     check(wait_for_server(100, 1, 2500) == 1 && n_waits == 1 && asks(0, 100, POLLIN) && asks(1, 71, POLLIN) &&
               waits[0] == 1000,
           "something to read");
-    check(wait_for_server(100, 0, 300) == 1 && n_waits == 2 && asks(0, 100, POLLOUT) && waits[1] == 300 && n_told == 0,
+    check(wait_for_server(100, 0, 1000) == 1 && n_waits == 2 && asks(0, 100, POLLOUT) && waits[1] == 1000 &&
+              n_told == 0,
           "room to write");
     begin(1, true);
     int64_t began = now_ms;
@@ -124,6 +125,9 @@ static void test_waits(void)
               waits[1] == 1000 && waits[2] == 500 && now_ms == began + 2500,
           "the time is over");
     check(n_told == 2 && strcmp(told, "the server") == 0, "it is told each second");
+    begin(1, true);
+    began = now_ms;
+    check(wait_for_server(100, 1, 2) == 0 && now_ms == began + 2000, "TLS: seconds");
     begin(1, true);
     check(wait_for_server(100, 1, 0) == 0 && n_waits == 1 && waits[0] == 0, "no time");
     begin(1, true);

@@ -76,9 +76,12 @@ static int wait_for(int fd, short events, int ms, const char *what)
     }
 }
 
-/* As the library's own. */
+/* As the library's own. With TLS it hands on the options as they are, in seconds, where a signal has ended a read: 60 would be
+ * over at once. The times that connection.c sets are whole seconds. */
 static int wait_for_server(my_socket fd, my_bool is_read, int ms)
 {
+    if (ms > 0 && ms < 1000)
+        ms *= 1000;
     return wait_for((int)fd, is_read ? POLLIN : POLLOUT, ms, "the server");
 }
 
