@@ -7,6 +7,7 @@
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -57,9 +58,11 @@ static void *run_idle(void *pointer)
     struct snapshot_idle *idle = pointer;
     struct pollfd fd = {idle->end_fd, POLLIN, 0};
     PGconn *sql = NULL;
-    do
+    int n;
+    do {
         use_slot(idle, &sql);
-    while (poll(&fd, 1, idle->step_ms) == 0);
+        n = poll(&fd, 1, idle->step_ms);
+    } while (n == 0 || (n < 0 && errno == EINTR)); /* a signal is no end */
     PQfinish(sql);
     return NULL;
 }
