@@ -1602,7 +1602,8 @@ no_lag() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" = 0 ] && [ "$(lag milliseco
     wait_for_match "$DIR/out" '"id":40000[,}]'
     wait_until no_lag
     mysql_stop other
-    wait_until lags 0 3000
+    wait_until lags -1 3000
+    is "bytes while the server is away" -1 "$(lag bytes)"
     on_other
     MYSQL_DATABASE=$NAME
     insert 40001 40001

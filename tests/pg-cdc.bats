@@ -449,7 +449,8 @@ no_lag() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" = 0 ] && [ "$(lag milliseco
     wait_for_match "$DIR/out" '"id":20000'
     wait_until no_lag
     pg_down "$OTHER" immediate
-    wait_until lags 0 3000
+    wait_until lags -1 3000
+    is "bytes while the server is away" -1 "$(lag bytes)"
     pg_up "$OTHER"
     sql "insert into t values (-1, 'last')"
     wait_for_match "$DIR/out" '"id":-1'

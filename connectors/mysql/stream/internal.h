@@ -81,15 +81,15 @@ struct my_round {
 
 /* What the lag is told by (lag.c). Times are of the clock, in ms since 1970, where not said otherwise; 0: not known. */
 struct my_lag {
-    bool known;                  /* something is confirmed: */
-    uint64_t confirmed, written; /* numbers of transactions; written: the newest that has lines */
-    struct my_coord at;          /* where what is confirmed ends in the log of: */
+    bool known;                      /* something is confirmed: */
+    char confirmed[64], written[64]; /* positions; written: of the newest transaction that has lines */
+    struct my_coord at;              /* where what is confirmed ends in the log of: */
     char server_uuid[128];
     int64_t confirmed_ms, read_ms; /* of the newest transaction that is confirmed, of the newest event */
+    uint32_t read_s;               /* the latter as the event says it */
     int64_t level_ms;              /* nothing waited then */
     int64_t heard;                 /* monotonic: the server has said that there is no more; 0: events have come since */
     struct my_coord heard_at;      /* in the last heartbeat */
-    bool came;                     /* an event, on this connection */
     int64_t bytes_due;             /* monotonic: when to ask the server for its files */
 };
 
@@ -206,8 +206,7 @@ int my_stale_take_all(void *source, const char *why, struct cdc_error *error);
 
 /* -- lag.c -- */
 void my_lag_connected(struct my_stream *stream);
-/* Up to the transaction of that number. */
-void my_lag_confirmed(struct my_stream *stream, const struct cdc_offset *offset, uint64_t number);
+void my_lag_confirmed(struct my_stream *stream, const struct cdc_offset *offset);
 /* An event has come that is no heartbeat; a heartbeat, with the place that it names. */
 void my_lag_event(struct my_stream *stream, const struct my_wire_part *part);
 void my_lag_heartbeat(struct my_stream *stream, const struct my_coord *coord);

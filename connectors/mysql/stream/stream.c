@@ -388,7 +388,7 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     if (stream->decoder && offset->pos && my_pos_number(offset->pos, &number)) {
         my_decoder_confirm(stream->decoder, number);
         my_schema_confirm(stream->schema, number);
-        my_lag_confirmed(stream, offset, number);
+        my_lag_confirmed(stream, offset);
     }
     return 0;
 }

@@ -99,8 +99,11 @@ void pg_status_disconnect(void *source)
     struct pg_stream *stream = source;
     if (stream->replication && stream->copying && PQstatus(stream->replication) == CONNECTION_OK)
         end_copy(stream);
-    if (stream->copying)
+    if (stream->copying) {
         pg_lag_unknown(stream);
+        if (stream->metrics && stream->flush > 0)
+            stream->metrics->lag_bytes = -1;
+    }
     stream->copying = false;
     PQfinish(stream->replication);
     stream->replication = NULL;
