@@ -9,6 +9,8 @@
 #include "cmd/program/program.h"
 #include "cmd/program/source.h"
 
+#include <cdc/json.h>
+
 #define MB ((int64_t)1 << 20)
 
 struct options {
@@ -120,6 +122,13 @@ static int read_lines(struct kafka_sink_settings *settings, const struct cdc_opt
     return 0;
 }
 
+static int check_id(const char *id, struct cdc_error *error)
+{
+    if (cdc_utf8_valid(id, strlen(id)))
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_USAGE, "--transactional-id \"%s\" is not UTF-8", id);
+}
+
 /* Two sinks of one id shut each other out, so it must not be the same by chance. */
 static int make_id(const struct options *options, char **id, struct cdc_error *error)
 {
@@ -142,7 +151,7 @@ static int make_id(const struct options *options, char **id, struct cdc_error *e
     *id = text.data;
     if (text.len <= 1)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--transactional-id is empty");
-    return program_check_name(text.data, error);
+    return options->id == NULL ? program_check_name(base, error) : check_id(options->id, error);
 }
 
 static int check_options(const struct options *options, struct cdc_error *error)

@@ -36,7 +36,7 @@ int cdc_file_create(const char *path, unsigned mode);
 /* A name, of a file that is new or was renamed, is durable only once the folder that holds it is. 0, or -1 with errno. */
 int cdc_file_sync_folder(const char *path);
 /* The same of that folder's own name, which is new where the folder is. A folder that may not be read is whoever's has made
- * it. 0, or -1 with errno. */
+ * it, and of a file system that has nothing to sync (a read-only image) all is there. 0, or -1 with errno. */
 int cdc_file_sync_parent(const char *path);
 /* Writes the bytes from `from` to `to` again, as they are. After a sync that has failed, the kernel takes for written what it
  * was not able to write, and no later sync tells: so what a start finds, and nobody has seen synced, is synced only after

@@ -139,7 +139,9 @@ int cdc_file_sync_folder(const char *path)
 int cdc_file_sync_parent(const char *path)
 {
     int fd = open_folder(path, true);
-    return fd >= 0 ? sync_and_close(fd) : errno == EACCES || errno == EPERM ? 0 : -1;
+    if (fd < 0)
+        return errno == EACCES || errno == EPERM ? 0 : -1;
+    return sync_and_close(fd) == 0 || errno == EINVAL ? 0 : -1;
 }
 
 int cdc_file_write_again(int fd, off_t from, off_t to)

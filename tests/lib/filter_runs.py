@@ -5,7 +5,7 @@
 filter_runs.py FIRST LAST FOLDER   each seed is one of three trials; prints what is wrong, and exits 1.
 
 model     the rows that the lines which leave come to are those of the tables at the end, chosen, computed and masked here
-restart   a source that begins again behind a commit line, with its schema lines: what leaves then is what left before
+restart   a source that begins again after a commit line, with its schema lines: what leaves then is what left before
 letters   lines that nobody can take: they are in the dead letters, all other lines leave as they do without them
 
 A text that is masked or dropped is in nothing that leaves, and no message; and the rows of a table stay in their order."""
@@ -151,7 +151,7 @@ class Stream:
 
 
 def again(lines, n):
-    """What a source that begins behind line n writes."""
+    """What a source that begins after line n writes."""
     newest = {}
     for table, op, line in lines[:n]:
         if op == "schema" and '"read":' not in line:

@@ -281,7 +281,11 @@ int log_writer_recover(struct log_writer *writer, struct cdc_error *error)
     writer->head = log_file_open(&writer->folder, "head", O_RDWR | O_CREAT, error);
     if (writer->head < 0)
         return -1;
-    return log_head_write(writer->head, writer->end) == 0 && log_head_trust(writer->head) == 0
+    /* Without syncs (--sync none) head says nothing of what is on the disk. */
+    if (!writer->settings->sync)
+        log_head_doubt(writer->head);
+    return log_head_write(writer->head, writer->end) == 0 &&
+                   (!writer->settings->sync || log_head_trust(writer->head) == 0)
                ? 0
                : log_file_error(&writer->folder, "write", "head", error);
 }

@@ -163,7 +163,7 @@ int log_head_write(int fd, uint64_t byte)
     return 0;
 }
 
-/* A byte behind it, so that a reader sees the same head. */
+/* A byte after it, so that a reader sees the same head. */
 void log_head_doubt(int fd)
 {
     (void)!pwrite(fd, "?", 1, HEAD_SIZE);

@@ -173,7 +173,7 @@ static int make_folder(struct log_folder *folder, const char *path, int *lock, s
 static int sync_name(const struct log_folder *folder, struct cdc_error *error)
 {
     int fd = openat(folder->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = fd >= 0 ? fsync(fd) == 0 : errno == EACCES;
+    bool good = fd >= 0 ? fsync(fd) == 0 || errno == EINVAL : errno == EACCES || errno == EPERM;
     int saved = errno;
 
     if (fd >= 0)
