@@ -133,37 +133,51 @@ static int check(struct program *program, const struct cdc_database *kind, void 
     return result;
 }
 
-static int run_kind(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
+static int run_name(struct program *program, const struct cdc_database *kind, void *database, const char *name,
+                    struct cdc_retry *retry, struct cdc_metrics *metrics, struct cdc_error *error)
 {
     const struct values *v = program->values;
     struct cdc_snapshot_settings settings = {.chunk_rows = v->chunk_rows, .output_fd = STDOUT_FILENO};
-    struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    struct cdc_retry retry;
     struct source_positions positions;
-    const char *name;
-
-    cdc_retry_init(&retry, v->common.retry_max);
-    /* The name decides which files are opened, so it is needed before any attempt; a server that is starting is
-     * waited for. */
-    while ((name = kind->name(database, error)) == NULL)
-        if (wait_to_retry(program, &retry, error) < 0)
-            return -1;
-    /* The attempts at the rows are counted anew. */
-    cdc_retry_success(&retry);
     int result = source_program_open(program, &v->common, name, SOURCE_KEEP_HERE, &positions, error);
     const struct cdc_snapshot_report report = report_of(program, name);
     settings.progress = &report;
     settings.state_dir = positions.state_dir;
     if (result == 0) {
-        result = make_attempts(program, kind, database, &settings, &positions, &retry, &metrics, error);
-        source_program_report(program, &metrics);
+        result = make_attempts(program, kind, database, &settings, &positions, retry, metrics, error);
+        source_program_report(program, metrics);
         struct cdc_error figures = {0};
         /* Worth a warning: the rows are written. */
         if (program->metrics_file &&
-            cdc_metrics_save(program->metrics_file, &metrics, program->name, name, &figures) < 0)
+            cdc_metrics_save(program->metrics_file, metrics, program->name, name, &figures) < 0)
             cdc_log_write(&program->log, CDC_LOG_WARNING, "%s", figures.text);
     }
     source_program_close(&positions);
+    return result;
+}
+
+static int run_kind(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
+{
+    const struct values *v = program->values;
+    struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
+    /* Statistics that a signal asks for between the attempts, each of which has a progress of its own. */
+    struct cdc_snapshot_progress idle = {.log = &program->log, .control = &program->control, .metrics = &metrics};
+    struct cdc_retry retry;
+    const char *name;
+    int result = 0;
+
+    cdc_retry_init(&retry, v->common.retry_max);
+    cdc_snapshot_watch(&idle);
+    /* The name decides which files are opened, so it is needed before any attempt; a server that is starting is
+     * waited for. */
+    while (result == 0 && (name = kind->name(database, error)) == NULL)
+        result = wait_to_retry(program, &retry, error);
+    if (result == 0) {
+        /* The attempts at the rows are counted anew. */
+        cdc_retry_success(&retry);
+        result = run_name(program, kind, database, name, &retry, &metrics, error);
+    }
+    cdc_snapshot_unwatch(&idle);
     return result;
 }
 

@@ -422,3 +422,29 @@ C
     binlog --offset-file "$DIR/p" --until now
     is "lines" "c t" "$(jq -r 'select(.op == "c" or .op == "t").op' "$DIR/out" | xargs)"
 }
+
+@test "SIGUSR1 while the server lets a session wait, with TLS: statistics each time, and the wait goes on" {
+    local writer n
+    msql "create table t (id int primary key); insert into t values (1), (2)"
+    user certified "require ssl"
+    mkfifo "$DIR/sql"
+    spawn bash -c "exec mariadb --no-defaults --socket='$(mysql_dir)/socket' -uroot '$NAME' <'$DIR/sql'"
+    writer=$SPAWNED
+    exec 7>"$DIR/sql"
+    echo "lock tables t write; select sleep(0.1);" >&7
+    locked() { [ "$(msql -N "select count(*) from information_schema.processlist where db = '$NAME' and command = 'Sleep'")" = 1 ]; }
+    wait_until locked
+    spawn bash -c "exec cdc-snapshot --name '$NAME' -t '$NAME.*' --retry-max 0 --offset-file '$DIR/s' --ack stdout '$(url certified "ssl-mode=REQUIRED")' >'$DIR/out' 2>'$DIR/err' 7>&-"
+    waits() { [ "$(msql -N "select count(*) from information_schema.processlist where user = 'certified' and state like 'Waiting for %'")" -gt 0 ]; }
+    wait_until waits
+    said() { [ "$(grep -c 'lines in 0, lines out' "$DIR/err")" -ge "$n" ]; }
+    for n in 1 2 3; do
+        kill -USR1 "$SPAWNED"
+        wait_until said || { cat "$DIR/err"; return 1; }
+    done
+    echo "unlock tables;" >&7
+    exec 7>&-
+    status_of "$writer"
+    status_of "$SPAWNED" || { cat "$DIR/err"; return 1; }
+    is "rows" 2 "$(grep -c '"op":"r"' "$DIR/out")"
+}

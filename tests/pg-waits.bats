@@ -167,6 +167,22 @@ let_go() {
     wait "$SESSION"
 }
 
+@test "a snapshot that waits for a lock gives statistics each time, and goes on" {
+    local n
+    other_server
+    hold
+    spawn_line "exec cdc-snapshot --name '$NAME' -t t --state-dir '$STATE' --ack stdout '$OTHER_URL' >'$DIR/out' 2>'$DIR/err'"
+    wait_until waits_for_lock
+    said() { [ "$(grep -c 'lines in 0, lines out' "$DIR/err")" -ge "$n" ]; }
+    for n in 1 2; do
+        kill -USR1 "$SPAWNED"
+        wait_until said || { cat "$DIR/err"; return 1; }
+    done
+    on "select pg_terminate_backend(pid) from pg_locks where mode = 'AccessExclusiveLock' and granted" >/dev/null
+    status_of "$SPAWNED" || { cat "$DIR/err"; return 1; }
+    is "rows" 2000 "$(grep -c '"op":"r"' "$DIR/out")"
+}
+
 @test "a start beside a table that is locked: not without a word of whom, and it goes on when that one ends" {
     local pid status=0 mode
     sql "create table $NAME.t (id int primary key); create publication cdc_$NAME for table $NAME.t"

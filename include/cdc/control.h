@@ -22,6 +22,9 @@ struct cdc_control {
      * second: statistics and the metrics file go on, and a stop that takes more than two seconds says for what. */
     void (*waiting)(void *context, const char *what);
     void *context; /* of waiting */
+    /* The same where no loop runs. Waits end at the first signal all the same. */
+    void (*watching)(void *context, const char *what);
+    void *watcher; /* its context */
 };
 
 /* To be called within a wait. what: "the reader of the output". */
@@ -29,6 +32,8 @@ static inline void cdc_control_waiting(const struct cdc_control *control, const 
 {
     if (control->waiting != 0)
         control->waiting(control->context, what);
+    else if (control->watching != 0)
+        control->watching(control->watcher, what);
 }
 
 #endif

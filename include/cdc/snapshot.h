@@ -8,6 +8,7 @@
 #include <cdc/line.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
+#include <pthread.h>
 
 /* So much output is gathered before it is written. */
 #define CDC_SNAPSHOT_FLUSH_BYTES ((size_t)64 << 10)
@@ -90,7 +91,14 @@ struct cdc_snapshot_progress {
     uint64_t sampled_bytes;
     double byte_rate;
     bool shown; /* a line that is written over */
+    pthread_t watcher;
+    bool crowded;                         /* several threads read: whoever writes looks around, and nobody else */
+    struct cdc_snapshot_progress *before; /* who was watching until then */
 };
+/* From now on, until unwatch, this thread looks around in all its waits that tell the control, unless it is crowded. One may watch
+ * within the time of another one. */
+void cdc_snapshot_watch(struct cdc_snapshot_progress *progress);
+void cdc_snapshot_unwatch(struct cdc_snapshot_progress *progress);
 void cdc_snapshot_progress_begin(struct cdc_snapshot_progress *progress, const struct cdc_writer *writer);
 void cdc_snapshot_progress_at(struct cdc_snapshot_progress *progress, struct cdc_snapshot_part *part);
 /* Of that part so many more rows are passed, which did not leave now: a condition kept them, or an attempt before has them. */

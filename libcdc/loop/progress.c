@@ -437,6 +437,32 @@ static void waiting(void *context, const char *what)
     cdc_snapshot_look_around(context);
 }
 
+/* control->watching, which other threads call as well */
+static void watching(void *context, const char *what)
+{
+    struct cdc_snapshot_progress *progress = context;
+
+    (void)what;
+    if (!progress->crowded && pthread_equal(progress->watcher, pthread_self()))
+        cdc_snapshot_look_around(progress);
+}
+
+void cdc_snapshot_watch(struct cdc_snapshot_progress *progress)
+{
+    struct cdc_control *control = progress->control;
+
+    progress->before = control->watching == watching ? control->watcher : NULL;
+    progress->watcher = pthread_self();
+    control->watcher = progress;
+    control->watching = watching;
+}
+
+void cdc_snapshot_unwatch(struct cdc_snapshot_progress *progress)
+{
+    progress->control->watcher = progress->before;
+    progress->control->watching = progress->before != NULL ? watching : NULL;
+}
+
 int cdc_snapshot_write(struct cdc_snapshot_progress *progress, struct cdc_writer *writer, struct cdc_error *error)
 {
     /* Of this wait alone: other threads wait for the server with the real one meanwhile. */

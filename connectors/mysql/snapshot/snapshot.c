@@ -2,6 +2,7 @@
 /* The first copy of the tables. The log that follows from the consistent point of the first attempt says of each row what
  * became of it: where rows were read later than that point, the copy is exact once the log has passed the moment of
  * reading, since its rows are whole. */
+#include "connectors/mysql/session/wait.h"
 #include "connectors/mysql/snapshot/internal.h"
 
 #include <cdc/retry.h>
@@ -138,6 +139,8 @@ int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offs
     run.point = &run.state.from;
     pthread_mutex_init(&run.claims, NULL);
     cdc_turns_init(&run.turns);
+    cdc_snapshot_watch(&run.progress);
+    my_wait_report(true);
     int result = my_snapshot_state_read(&run, error);
     if (result == 0)
         result = my_snapshot_state_is_finished(&run, error);
@@ -158,6 +161,8 @@ int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offs
         if (run.writer)
             cdc_snapshot_finish_output(run.writer, control);
     }
+    my_wait_report(false);
+    cdc_snapshot_unwatch(&run.progress);
     run_free(&run);
     pthread_mutex_destroy(&run.claims);
     cdc_turns_destroy(&run.turns);

@@ -83,6 +83,7 @@ int my_workers_run(struct my_snapshot *run, struct cdc_error *error)
 {
     size_t n = 1;
     run->turns.turn = run->next.number;
+    run->progress.crowded = run->n_workers > 1;
     while (n < run->n_workers && pthread_create(&run->workers[n].thread, NULL, worker_thread, &run->workers[n]) == 0)
         n++;
     if (n < run->n_workers)
@@ -90,6 +91,7 @@ int my_workers_run(struct my_snapshot *run, struct cdc_error *error)
     copy_chunks(&run->workers[0]);
     for (size_t i = 1; i < n; i++)
         pthread_join(run->workers[i].thread, NULL);
+    run->progress.crowded = false;
     if (!run->turns.failed)
         return 0;
     *error = run->turns.error;

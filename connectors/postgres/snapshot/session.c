@@ -52,6 +52,8 @@ int pg_snapshot_wait_input(struct snapshot_worker *worker, struct cdc_error *err
     (void)poll(fds, 5, 1000);
     if (writes) /* and reports */
         cdc_snapshot_look_around(&run->progress);
+    else
+        cdc_control_waiting(run->control, "an answer of the server");
     if (run->control->stop)
         return cdc_snapshot_stopped(error);
     if (fds[4].revents)

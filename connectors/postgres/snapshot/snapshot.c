@@ -116,6 +116,7 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
     };
     pthread_mutex_init(&run.claims, NULL);
     cdc_turns_init(&run.turns);
+    cdc_snapshot_watch(&run.progress);
     int result = pg_snapshot_state_read(&run, error);
     if (result == 0)
         result = pg_snapshot_check_finished(&run, error);
@@ -135,6 +136,7 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         struct cdc_error ignored = {0};
         (void)pg_snapshot_state_save(&run, &ignored); /* what was written until then need not be read again */
     }
+    cdc_snapshot_unwatch(&run.progress);
     run_free(&run);
     pthread_mutex_destroy(&run.claims);
     cdc_turns_destroy(&run.turns);

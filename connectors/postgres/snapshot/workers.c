@@ -157,6 +157,7 @@ static int run_workers(struct snapshot_run *run, struct cdc_error *error)
     size_t n = 1;
     run->next = (struct snapshot_chunk){.number = 1, .first = true};
     run->turns.turn = 1;
+    run->progress.crowded = run->n_workers > 1;
     while (n < run->n_workers && pthread_create(&run->workers[n].thread, NULL, worker_thread, &run->workers[n]) == 0)
         n++;
     if (n < run->n_workers)
@@ -164,6 +165,7 @@ static int run_workers(struct snapshot_run *run, struct cdc_error *error)
     copy_chunks(&run->workers[0]);
     for (size_t i = 1; i < n; i++)
         pthread_join(run->workers[i].thread, NULL);
+    run->progress.crowded = false;
     run->workers[0].chunk.table = run->n_tables;
     if (!run->turns.failed)
         return 0;
