@@ -9,7 +9,8 @@
 #define ANSWER_MS 5000
 #define LOOK_MS 100
 #define ADMIN_MS 30000
-#define APPEAR_MS 10000 /* within which a topic that was made is known to the broker that we ask */
+#define APPEAR_MS                                                                                                      \
+    30000 /* within which a topic that was made is known to the broker that we ask; busy brokers took more than 10 s */
 
 static int try_again(struct kafka_client *client, struct cdc_retry *retry, struct cdc_error *error)
 {
