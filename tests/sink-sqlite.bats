@@ -1015,6 +1015,22 @@ teardown() { end_spawned; }
     run -0 --separate-stderr sink
     is "nowhere" 2 "$(q 'select count(*) from t where id > 1 and big is null')"
     is "told once" 1 "$(grep -c 'table "t": a row to update was not there' <<<"$stderr")"
+    # The row is there, and what the line has of before is newer: a line between was not taken in.
+    {
+        schema id id:integer name:text big:text
+        change u '{"id":1}' '{"id":1,"name":"c","big":"new"}' '{"id":1,"name":"d"}' '["big"]'
+        commit
+    } >"$IN"
+    sink
+    is "of before, in place" "1|d|new" "$(q 'select * from t where id = 1')"
+    {
+        schema id id:integer name:text big:text
+        change u '{"id":8}' '{"id":7}' '{"id":8,"name":"e"}' '["big"]'
+        commit
+    } >"$IN"
+    run -0 --separate-stderr sink
+    is "moved from where none was" "8|e|" "$(q 'select * from t where id = 8')"
+    is "told of that one" 1 "$(grep -c 'table "t": a row to update was not there' <<<"$stderr")"
     {
         schema id id:bigint name:text big:text
         for i in -9223372036854775808 9223372036854775807; do change u "{\"id\":$i}" "{\"id\":$i,\"name\":\"a\",\"big\":\"old\"}" "{\"id\":$i,\"name\":\"b\"}" '["big"]'; done

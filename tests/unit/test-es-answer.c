@@ -132,6 +132,24 @@ static void deform(void (*read)(struct cdc_span, bool, char *), const char *text
     }
 }
 
+/* An id comes before the versions in the reason, and may look like them. */
+static void test_conflict(void)
+{
+    static const char text[] = "{\"items\":[{\"index\":{\"_id\":\"n, provided "
+                               "[1\",\"status\":409,\"error\":{\"type\":\"version_conflict_engine_"
+                               "exception\",\"reason\":\"[current version [3, provided [1]: version conflict, current "
+                               "version [12] is higher than "
+                               "the one provided [7]\"}}}]}";
+    struct cdc_error error = {0};
+    struct es_answer items;
+    struct es_result result;
+
+    check(es_answer_bulk(&items, cdc_span_text(text), &error) == ES_BULK_ITEMS &&
+              es_answer_next_result(&items, false, &result, &error) == 1 && result.newer == 12 && result.version == 7,
+          "the versions of a conflict");
+    es_answer_close(&items);
+}
+
 static void test_bulk(void)
 {
     says(read_bulk, "{\"items\":[]}", false, "");
@@ -337,6 +355,7 @@ int main(void)
     test_mget();
     test_page();
     test_versions();
+    test_conflict();
     test_newest();
     test_too_large();
     if (failures == 0)

@@ -611,7 +611,8 @@ static bool is_answered(const struct http_client *client, const struct http_requ
 {
     if (!client->header_whole)
         return false;
-    if (request->begin_suffices && status >= 200)
+    /* 413 may come before the request was read, and the rest of both is then cut off. */
+    if ((request->begin_suffices && status >= 200) || status == 413)
         return true;
     return client->too_long || (code == CURLE_OK && !(status == 200 && is_cut(client)));
 }

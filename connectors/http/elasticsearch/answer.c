@@ -140,11 +140,21 @@ static void refuse_failed(struct es_result *result)
                      "(STREAM::failures)";
 }
 
+/* The last one: what comes before it may be of a document's id. */
+static const char *last_of(const char *text, const char *mark)
+{
+    const char *found = NULL;
+
+    for (const char *p = text; (p = strstr(p, mark)) != NULL; p++)
+        found = p;
+    return found;
+}
+
 /* [7]: version conflict, current version [12] is higher than the one provided [7]. 0 where it does not say which. */
 static int64_t newer_version(const struct es_result *result)
 {
     static const char begin[] = "current version [";
-    const char *p = strstr(result->reason, begin);
+    const char *p = last_of(result->reason, begin);
 
     if (result->status != 409)
         return -1;
@@ -155,7 +165,7 @@ static int64_t newer_version(const struct es_result *result)
 static int64_t refused_version(const struct es_result *result)
 {
     static const char begin[] = "provided [";
-    const char *p = strstr(result->reason, begin);
+    const char *p = last_of(result->reason, begin);
 
     return result->status == 409 && p != NULL ? strtoll(p + sizeof begin - 1, NULL, 10) : -1;
 }

@@ -371,7 +371,7 @@ static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, stru
         long status = 0;
         enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
-        if (outcome != HTTP_GAVE_UP && es_is_too_large(status))
+        if (outcome != HTTP_GAVE_UP && outcome != HTTP_NOT_NOW && es_is_too_large(status))
             return request_too_large(sink, from, to, next, status, error);
         if (outcome ==
             HTTP_NOT_NOW) { /* some of it may be in an index that is not the last one of its stream any more */

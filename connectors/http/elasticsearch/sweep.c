@@ -71,7 +71,7 @@ static enum step post_once(struct es_sink *sink, struct es_sweep *sweep, struct 
     long status = 0;
     enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
-    *too_large = outcome != HTTP_GAVE_UP && es_is_too_large(status);
+    *too_large = outcome != HTTP_GAVE_UP && outcome != HTTP_NOT_NOW && es_is_too_large(status);
     if (*too_large && n > 1)
         return es_request_smaller(sink, deletes.n), GO_ON;
     if (http_client_check(sink->client, outcome, status, error) != 0)

@@ -160,6 +160,20 @@ static int refuse_lacking(struct lite_sink *sink, const struct lite_table *table
                                        "columns that the log omitted as unchanged are not there");
 }
 
+/* The row of an update was not there (a copy without a snapshot, say): the log left out columns that it has. */
+static int lack_columns(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome)
+{
+    if (refuse_lacking(sink, table, outcome) != 0)
+        return -1;
+    if (!table->incomplete)
+        cdc_log_write(sink->db.log, CDC_LOG_WARNING,
+                      "table \"%s\": a row to update was not there, and columns that the log omitted as unchanged are "
+                      "NULL in it (said once)",
+                      table->source.target);
+    table->incomplete = true;
+    return 0;
+}
+
 /* A row at the new key has the columns that the line does not carry only when a snapshot read the table after this
  * change, and then the old key may be another row's by now. Else they come along with the row at the old key. */
 static int move_partial(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome,
@@ -172,7 +186,7 @@ static int move_partial(struct lite_sink *sink, struct lite_table *table, struct
         return -1;
     if (!at_new && outcome->rows > 0)
         return 0;
-    if (!at_new && refuse_lacking(sink, table, outcome) != 0)
+    if (!at_new && lack_columns(sink, table, outcome) != 0)
         return -1;
     if (lite_statement_run(sink, table, LITE_DELETE_KEY, table->old_key, outcome, error) != 0)
         return -1;
@@ -269,23 +283,6 @@ static int add_row(struct lite_sink *sink, struct lite_table *table, const struc
     return land(sink, table, outcome, error);
 }
 
-/* The row of an update was not there (a copy without a snapshot, say): the log left out columns that it has. */
-static int complete_new(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
-                        struct lite_outcome *outcome, struct cdc_error *error)
-{
-    if (fill_unchanged(table, event->unchanged))
-        return lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
-    if (refuse_lacking(sink, table, outcome) != 0)
-        return -1;
-    if (!table->incomplete)
-        cdc_log_write(sink->db.log, CDC_LOG_WARNING,
-                      "table \"%s\": a row to update was not there, and columns that the log omitted as unchanged are "
-                      "NULL in it (said once)",
-                      table->source.target);
-    table->incomplete = true;
-    return 0;
-}
-
 /* A rowid that the row of the line has not: none of ours is the least one, unless it is the key. */
 static int64_t rowid_of_none(const struct lite_table *table)
 {
@@ -321,16 +318,18 @@ static int put_row(struct lite_sink *sink, struct lite_table *table, bool *is_ne
 static int update_in_place(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                            struct lite_outcome *outcome, struct cdc_error *error)
 {
+    /* What is unchanged may be other than what is there: a line before this one was refused. */
+    bool whole = fill_unchanged(table, event->unchanged), is_new;
+
     if (lite_waiting_update(sink, table, outcome, error) != 0)
         return -1;
     if (outcome->rows > 0)
         return 0;
-    if (event->unchanged.p == NULL)
+    if (whole)
         return lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
-    bool is_new;
     if (put_row(sink, table, &is_new, outcome, error) != 0)
         return -1;
-    return is_new ? complete_new(sink, table, event, outcome, error) : 0;
+    return is_new ? lack_columns(sink, table, outcome) : 0;
 }
 
 /* A column of the key is never NULL at the source: such a line is at fault, and under a NULL SQLite would invent an id, or
