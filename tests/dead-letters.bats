@@ -296,6 +296,22 @@ move() { change u "{\"id\":$2}" "{\"id\":$1}" "{\"id\":$2,\"name\":\"$3\",\"big\
     is "what was read" '1|good|new' "$(q 'select * from t')"
 }
 
+@test "replay: a refused row that a line without all columns took to another key is told, whoever has its old key now" {
+    begin
+    moved() { users; change u '{"id":1}' null '{"id":1,"name":"bad","big":"b2"}'; commit; change u "{\"id\":$1}" '{"id":1}' "{\"id\":$1,\"name\":\"ok\"}" '["big"]'; commit; row c 1 other; commit; row u 1 another; commit; }
+    moved 19 >"$IN"
+    letters
+    mend
+    run -65 --separate-stderr replay
+    [[ $stderr == *"1 of rows that are not whole in the newer lines"* ]] || fail "$stderr"
+    is "the rows" $'1|another|b\n19|ok|b' "$(q 'select * from t order by id')"
+    # The table is read again, as the message says.
+    { users; read_begin; row r 1 another; change r '{"id":19}' null '{"id":19,"name":"ok","big":"b2"}'; read_end id id:integer name:text big:text; commit; } >"$IN"
+    letters
+    replay
+    is "what was read" $'1|another|b\n19|ok|b2' "$(q 'select * from t order by id')"
+}
+
 @test "replay: a line whose omitted columns are not there any more is refused again" {
     begin
     { users; row c 2 bad; commit; change u '{"id":2}' null '{"id":2,"name":"bad"}' '["big"]'; commit; } >"$IN"

@@ -43,8 +43,10 @@ void recent_note(struct recent *recent, uint64_t key, const struct recent_line *
     for (size_t i = 0; i < PROBES; i++) {
         struct slot *slot = &recent->slots[slot_of(key, i)];
         if (slot->line.number != 0 && slot->key == key) {
+            uint64_t away = line->away > slot->line.away ? line->away : slot->line.away;
             if (line->number >= slot->line.number) /* else one that was held */
                 slot->line = *line;
+            slot->line.away = away;
             return;
         }
         if (oldest == NULL || slot->line.number < oldest->line.number)

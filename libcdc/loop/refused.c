@@ -149,27 +149,39 @@ static bool shares_key(const struct refused_entry *entry, const uint64_t keys[2]
 }
 
 /* What becomes of it by a newer line with these keys, which does not have these columns. Of a row that has moved, the columns that its
- * line lacks are under the old key, and none under the new one. */
+ * line lacks are under the old key, and none under the new one. One that is not whole and takes the row to another key:
+ *
+ *   u 1 big=b2     refused
+ *   u 1 -> 19      without big: the row 19 has the old one
+ *   c 1            another row, which says nothing of that */
 static enum refused_state ended_as(const struct refused_entry *entry, const uint64_t keys[2], bool is_whole,
                                    bool has_all)
 {
-    bool moved = entry->keys[0] != entry->keys[1];
+    bool moved = entry->keys[0] != entry->keys[1], leaves = keys[0] != keys[1] && entry->keys[0] == keys[1];
 
     if (entry->keys[0] != keys[0] && entry->keys[0] != keys[1])
         return REFUSED_LACKING;
-    if (moved)
-        return is_whole && entry->lacks == NULL ? REFUSED_NEWER : REFUSED_LACKING;
-    return has_all ? REFUSED_NEWER : REFUSED_LACKING;
+    if (moved ? is_whole && entry->lacks == NULL : has_all)
+        return REFUSED_NEWER;
+    return leaves ? REFUSED_AWAY : REFUSED_LACKING;
 }
 
 static int end_wait(struct refused *refused, struct refused_entry *entry, enum refused_state state, uint64_t number,
                     struct cdc_error *error)
 {
-    if (state == REFUSED_LACKING && entry->state != REFUSED_WAITING)
+    if (entry->state == REFUSED_AWAY || (state == REFUSED_LACKING && entry->state != REFUSED_WAITING))
         return 0;
     entry->was = entry->state;
     entry->ended_by = number;
     return refused_set_state(refused, entry, state, error) == 0 ? 1 : -1;
+}
+
+/* The line itself has come again, and is taken in. */
+static int take_in(struct refused *refused, struct refused_entry *entry, uint64_t number, struct cdc_error *error)
+{
+    entry->was = entry->state;
+    entry->ended_by = number;
+    return refused_set_state(refused, entry, REFUSED_NEWER, error) == 0 ? 1 : -1;
 }
 
 static bool is_older(const struct refused_entry *entry, const struct refused_entry *than)
@@ -201,13 +213,15 @@ static int end_waits_behind(struct refused *refused, const struct refused_entry 
 
 static void note_recent(struct refused *refused, const uint64_t keys[2], struct cdc_span lacks, uint64_t number)
 {
-    struct recent_line line = {number, lacks.n > 0 ? cdc_hash_span(CDC_HASH_INIT, lacks) : 0};
+    struct recent_line line = {number, lacks.n > 0 ? cdc_hash_span(CDC_HASH_INIT, lacks) : 0, 0};
 
     if (refused->recent == NULL)
         return;
     recent_note(refused->recent, keys[0], &line);
-    if (keys[1] != keys[0])
-        recent_note(refused->recent, keys[1], &line);
+    if (keys[1] == keys[0])
+        return;
+    line.away = lacks.n > 0 ? number : 0;
+    recent_note(refused->recent, keys[1], &line);
 }
 
 static int touch_row(struct refused *refused, const struct cdc_event *event, uint64_t number, struct cdc_error *error)
@@ -230,9 +244,9 @@ static int touch_row(struct refused *refused, const struct cdc_event *event, uin
         /* What comes again after a restart may be from before it. */
         if (!refused_is_open(entry->state) || !shares_key(entry, keys) || order < 0)
             continue;
-        enum refused_state state =
-            order == 0 ? REFUSED_NEWER : ended_as(entry, keys, lacks.n == 0, is_within(lacks, entry->lacks));
-        int result = end_wait(refused, entry, state, number, error);
+        enum refused_state state = ended_as(entry, keys, lacks.n == 0, is_within(lacks, entry->lacks));
+        int result =
+            order > 0 ? end_wait(refused, entry, state, number, error) : take_in(refused, entry, number, error);
         if (result > 0 && order > 0 && end_waits_behind(refused, entry, number, error) != 0)
             result = -1;
         ended = result < 0 ? -1 : ended | result;
@@ -289,9 +303,9 @@ int refused_touch(struct refused *refused, const struct cdc_event *event, uint64
  * that be refused as well, one between the two may not be. */
 static void look_at_recent(const struct refused *refused, struct refused_entry *entry, uint64_t number)
 {
-    struct recent_line newest = {0, 0}, line;
+    struct recent_line newest = {0, 0, 0}, line;
     uint64_t keys[2] = {0, 0};
-    bool unknown = false;
+    bool unknown = false, away = false;
 
     for (int k = 1; k >= 0; k--) {
         int found = recent_find(refused->recent, entry->keys[k], number, &line);
@@ -300,8 +314,11 @@ static void look_at_recent(const struct refused *refused, struct refused_entry *
             continue;
         newest = line;
         keys[k] = entry->keys[k];
+        away = k == 0 && line.away > number;
     }
-    if (newest.number > 0) {
+    if (away) {
+        entry->state = REFUSED_AWAY;
+    } else if (newest.number > 0) {
         uint64_t own = entry->lacks != NULL ? cdc_hash_span(CDC_HASH_INIT, cdc_span_text(entry->lacks)) : 0;
         entry->state = ended_as(entry, keys, newest.lacks == 0, newest.lacks == 0 || newest.lacks == own);
     } else if (unknown) {
@@ -314,8 +331,8 @@ static int wait_again(struct refused *refused, uint64_t number, struct cdc_error
 {
     for (size_t i = 0; i < refused->n; i++) {
         struct refused_entry *entry = &refused->entries[i];
-        if ((entry->state == REFUSED_NEWER || entry->state == REFUSED_LACKING) && entry->ended_by == number &&
-            refused_set_state(refused, entry, entry->was, error) != 0)
+        bool ended = entry->state == REFUSED_NEWER || entry->state == REFUSED_LACKING || entry->state == REFUSED_AWAY;
+        if (ended && entry->ended_by == number && refused_set_state(refused, entry, entry->was, error) != 0)
             return -1;
     }
     return 0;

@@ -13,10 +13,11 @@ enum refused_state {
     REFUSED_NEWER,   /* one did, or all rows of the table went, or came anew */
     REFUSED_CHANGED, /* the table has other columns since */
     REFUSED_REPLAYED,
-    REFUSED_LACKING /* a newer one came that does not have all that it has; or another row has the key that it left; or all rows of a
+    REFUSED_LACKING, /* a newer one came that does not have all that it has; or another row has the key that it left; or all rows of a
                        part of the table went, and nobody knows whether it was one of them */
+    REFUSED_AWAY /* the same, and that one took the row to another key: no line under its own key is of it any more */
 };
-#define REFUSED_STATES (REFUSED_LACKING + 1)
+#define REFUSED_STATES (REFUSED_AWAY + 1)
 
 struct refused;
 struct refused_settings {

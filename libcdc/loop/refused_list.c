@@ -23,7 +23,7 @@ bool refused_may_wait(const struct refused *refused, uint64_t key)
 
 bool refused_is_open(enum refused_state state)
 {
-    return state == REFUSED_WAITING || state == REFUSED_CHANGED || state == REFUSED_LACKING;
+    return state == REFUSED_WAITING || state == REFUSED_CHANGED || state == REFUSED_LACKING || state == REFUSED_AWAY;
 }
 
 static uint64_t id_of(struct cdc_span name, struct cdc_span pos)

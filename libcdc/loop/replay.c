@@ -197,8 +197,8 @@ static int take_lines(struct replay *replay, struct cdc_line_reader *reader, str
 static int report(const struct replay *replay, struct cdc_error *error)
 {
     const uint64_t *counts = replay->counts;
-    uint64_t left =
-        replay->again + counts[REFUSED_UNKNOWN] + counts[REFUSED_CHANGED] + counts[REFUSED_LACKING] + replay->no_line;
+    uint64_t lacking = counts[REFUSED_LACKING] + counts[REFUSED_AWAY];
+    uint64_t left = replay->again + counts[REFUSED_UNKNOWN] + counts[REFUSED_CHANGED] + lacking + replay->no_line;
 
     cdc_log_write(replay->log, CDC_LOG_INFO,
                   "lines of \"%s\": %" PRIu64 " replayed, now or before; %" PRIu64
@@ -211,8 +211,8 @@ static int report(const struct replay *replay, struct cdc_error *error)
                   " of tables with other columns since, %" PRIu64
                   " of rows that are not whole in the newer lines that are stored, %" PRIu64
                   " that are no events, %" PRIu64 " of which nobody knows whether newer ones are stored",
-                  left, replay->settings->replay, replay->again, counts[REFUSED_CHANGED], counts[REFUSED_LACKING],
-                  replay->no_line, counts[REFUSED_UNKNOWN]);
+                  left, replay->settings->replay, replay->again, counts[REFUSED_CHANGED], lacking, replay->no_line,
+                  counts[REFUSED_UNKNOWN]);
     /* Reading the table again would only meet the same cause. */
     return cdc_error_hint(error, "%s",
                           left == replay->again ? "correct the cause, or the lines, and replay them again"
