@@ -197,6 +197,26 @@ is_empty() { [ "$(copy "select count(*) from $1")" = 0 ]; }
     MYSQL_DATABASE='' msql "drop database $far"
 }
 
+@test "a table that is dropped while it is read: none of its rows stays, and what is made anew arrives" {
+    TABLES="-t '$NAME.*'"
+    msql "create table gone (id int primary key, v varchar(200)); insert into gone select n, repeat('x', 150) from $(numbers 1 100000)"
+    rows_of_gone() { [ "$(copy "select count(*) from gone" 2>/dev/null)" = "$1" ]; }
+    supervise "$(sink_line)"
+    wait_until -t 60 rows_of_gone 100000
+    wait_until -t 60 test -s "$STATE/mysql-binlog-$NAME.offset"
+    is_aside() { [ "$(copy "select count(*) from sqlite_master where name glob 'cdc_read_[0-9]*'")" -gt 0 ]; }
+    msql "alter table gone add c int not null default 1"
+    wait_until -t 60 is_aside
+    msql "drop table gone"
+    wait_until -t 60 rows_of_gone 0
+    wait_until -t 60 none_is_begun
+    msql "create table gone (id int primary key, z int); insert into gone values (1, 5), (2, 6)"
+    wait_until -t 60 rows_of_gone 2
+    is "rows" "1|5 2|6" "$(copy 'select id, z from gone order by 1' | xargs)"
+    never_ended
+    loop_end
+}
+
 @test "keys whose order the server alone knows, altered in traffic and killed: read while the log goes on, the line never ends for them" {
     local i table uuid=''
     ! mysql_is_mariadb || uuid=yes

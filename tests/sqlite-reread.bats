@@ -425,6 +425,26 @@ EOF
     no_side
 }
 
+@test "a table that has gone while it was read: no row of it stays, no end comes, and what comes under its name is applied" {
+    first_copy
+    { line t '"read":"live"'; users; rows r m 1 9; commit; } >"$IN"
+    sink
+    { tx; line t '"read":"dropped"'; commit; users; rows c k 8; commit; } >"$IN"
+    run --separate-stderr sink
+    is status 0 "$status"
+    [[ $stderr != *warning* ]] || fail "$stderr"
+    is rows '8|k8|b8' "$(q 'select * from t order by id')"
+    no_side
+    # Where no read is open, and in one delivery.
+    { tx; line t '"read":"dropped"'; commit; } >"$IN"
+    sink
+    is rows 0 "$(q 'select count(*) from t')"
+    { tx; users; rows c k 2; commit; line t '"read":"live"'; users; rows r m 1 9; commit; line t '"read":"dropped"'; rows c k 3; commit; } >"$IN"
+    sink
+    is rows '3|k3|b3' "$(q 'select * from t order by id')"
+    no_side
+}
+
 @test "a truncate of one of several tables in a read of it that goes on with the log: the others' rows stay" {
     part() { echo "\"part\":{\"column\":\"src\",\"value\":\"$1\"}"; }
     shops() { schema id,src id:integer src:text v:text; }
@@ -435,6 +455,18 @@ EOF
     sink
     is "until the end" $'1|a|old\n1|b|other' "$(q 'select * from t order by id, src')"
     { shops | sed "s/}\$/,\"read\":\"end\",$(part a)}/"; POS=$((POS + 1)); commit; } >"$IN"
+    sink
+    is rows $'1|b|other\n3|a|new' "$(q 'select * from t order by id, src')"
+    no_side
+}
+
+@test "one of several tables that has gone while it was read: its rows go, the others stay" {
+    part() { echo "\"part\":{\"column\":\"src\",\"value\":\"$1\"}"; }
+    shops() { schema id,src id:integer src:text v:text; }
+    row() { change "$1" "{\"id\":$2,\"src\":\"$3\"}" null "{\"id\":$2,\"src\":\"$3\",\"v\":\"$4\"}"; }
+    { shops; row c 1 a old; row c 1 b other; commit; tx; line t "\"read\":\"live\",$(part a)"; shops; row r 2 a read; commit; } >"$IN"
+    sink
+    { tx; line t "\"read\":\"dropped\",$(part a)"; commit; shops; row c 3 a new; commit; } >"$IN"
     sink
     is rows $'1|b|other\n3|a|new' "$(q 'select * from t order by id, src')"
     no_side

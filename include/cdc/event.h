@@ -84,6 +84,8 @@ bool cdc_event_has_row(const struct cdc_event *event);
 
 /* True for a t line that begins the rows of a table, of a snapshot or where it is read again, and for the schema line that ends these. */
 bool cdc_event_is_of_read(const struct cdc_event *event);
+/* A t line of a table that has gone while it was read again: no end of that read comes. */
+bool cdc_event_ends_read(const struct cdc_event *event);
 
 /* True for a t line whose source names a database and no table: all tables of it are gone (MySQL's DROP DATABASE). */
 bool cdc_event_is_of_database(const struct cdc_event *event);

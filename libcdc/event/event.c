@@ -572,6 +572,11 @@ int cdc_event_of_table(const struct cdc_event *event, const char *schema, const 
     return 1;
 }
 
+bool cdc_event_ends_read(const struct cdc_event *event)
+{
+    return event->op == CDC_OP_TRUNCATE && cdc_span_is(event->read, "dropped");
+}
+
 bool cdc_event_is_of_read(const struct cdc_event *event)
 {
     if (event->op == CDC_OP_SCHEMA)

@@ -157,7 +157,7 @@ static bool is_of_no_selected_table(const struct cdc_filter *filter, const struc
  * rows: to a sink that had the end and no row, every document would be one of before. */
 static bool passes(const struct cdc_filter *filter, const struct plan *plan, const struct cdc_event *event)
 {
-    enum cdc_op op = cdc_event_is_of_read(event) ? CDC_OP_READ : event->op;
+    enum cdc_op op = cdc_event_is_of_read(event) || cdc_event_ends_read(event) ? CDC_OP_READ : event->op;
 
     if (plan != NULL ? !plan->selected : is_of_no_selected_table(filter, event))
         return false;

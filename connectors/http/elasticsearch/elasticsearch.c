@@ -390,6 +390,8 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
         result = empty(sink, table, event, error);
     if (result == 0 && read) /* without that, no line says that it has ended */
         result = es_reread_note_reading(sink, table, event, true, error);
+    if (result == 0 && cdc_event_ends_read(event))
+        result = es_reread_note_reading(sink, table, event, false, error);
     if (result == 0 && !table->no_index)
         result = touch(sink, table, error);
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;

@@ -259,7 +259,7 @@ int log_table_empty(struct log_table *table, const struct cdc_event *event, uint
         table->side_schema = table->n_schemas > 0 ? table->schemas[table->n_schemas - 1] : 0;
         return add_mark(table, number, LOG_MARK_BEGIN, error);
     }
-    if (table->side.number != 0 && table->side_live && !dropped) {
+    if (table->side.number != 0 && table->side_live && !dropped && !cdc_event_ends_read(event)) {
         table->side = next_generation(table); /* what readers see stays until the read has ended */
         return add_mark(table, number, LOG_MARK_TRUNCATE, error);
     }

@@ -83,7 +83,7 @@ void my_piece_gone(struct my_piece_lines *lines, struct cdc_buf *out)
     cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
     append_pos(lines, out);
     append_numbers(lines, out);
-    cdc_buf_lit(out, "}\n");
+    cdc_buf_lit(out, ",\"read\":\"dropped\"}\n");
     lines->events++;
 }
 

@@ -317,8 +317,8 @@ int lite_parts_check_column(struct lite_sink *sink, const struct lite_table *tab
 void lite_parts_append_condition(struct cdc_buf *sql, const struct lite_table *table);
 
 /* -- part_rows.c -- */
-/* Rows of a part, or of all that a prefix names, go. CONFIG when nothing in the table tells them. */
-int lite_parts_empty(struct lite_sink *sink, struct lite_table *table, const struct cdc_part *part,
+/* Rows of a part, or of all that a prefix names, go. dropped: no end of a read comes. CONFIG when nothing in the table tells them. */
+int lite_parts_empty(struct lite_sink *sink, struct lite_table *table, const struct cdc_part *part, bool dropped,
                      struct cdc_error *error);
 /* Nothing of the table is to be kept. */
 int lite_parts_break_off_all(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);

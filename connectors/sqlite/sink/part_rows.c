@@ -127,12 +127,14 @@ static int empty_live(struct lite_sink *sink, struct lite_table *table, const st
     return result == 0 ? 1 : -1;
 }
 
-int lite_parts_empty(struct lite_sink *sink, struct lite_table *table, const struct cdc_part *part,
+int lite_parts_empty(struct lite_sink *sink, struct lite_table *table, const struct cdc_part *part, bool dropped,
                      struct cdc_error *error)
 {
     char *column = cdc_json_text(part->column, NULL);
     int result = column != NULL ? 0 : cdc_error_memory(error),
-        live = result == 0 ? empty_live(sink, table, part, column, error) : -1;
+        live = result != 0 ? -1
+               : dropped   ? 0
+                           : empty_live(sink, table, part, column, error);
 
     if (live != 0) {
         free(column);

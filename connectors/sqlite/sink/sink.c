@@ -75,7 +75,7 @@ static int empty_part(struct lite_sink *sink, struct lite_table *table, const st
     if (lite_reads_is_open(table) && lite_read_break_off(sink, table, false, error) != 0)
         return -1;
     if (!begins_read(event))
-        return lite_parts_empty(sink, table, part, error);
+        return lite_parts_empty(sink, table, part, cdc_event_ends_read(event), error);
     if (part->value.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "\"part\" of a table that is read again names more than one");
     if (lite_parts_enter(table, part, error) != 0)
@@ -86,7 +86,7 @@ static int empty_part(struct lite_sink *sink, struct lite_table *table, const st
 }
 
 /* The table may be one that this run has no schema line for: its name and its owner suffice. dropped: with its database, so that no
- * end of a read comes. */
+ * end of a read comes; nor does one where the table has gone while it was read. */
 static int empty_table(struct lite_sink *sink, const struct cdc_event *event, bool dropped, struct cdc_error *error)
 {
     struct cdc_part part;
@@ -95,6 +95,7 @@ static int empty_table(struct lite_sink *sink, const struct cdc_event *event, bo
 
     if (table == NULL || lite_reads_look(sink, table, error) != 0)
         return -1;
+    dropped |= cdc_event_ends_read(event);
     if (of_part == 1)
         return empty_part(sink, table, event, &part, error);
     table->waiting = 0; /* rows that wait are of the table as well */
