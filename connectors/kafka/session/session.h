@@ -106,9 +106,9 @@ struct kafka_topic_facts {
 int kafka_topic_look(struct kafka_client *client, const char *topic, struct kafka_topic_facts *facts,
                      struct cdc_error *error);
 /* Makes it, and waits until it is there. partitions, replication: -1: the broker's default. config: "NAME=VALUE" of the topic. One that
- * is there already is no error. */
+ * is there already is no error. facts: as kafka_topic_look, of a broker that knows it by then. */
 int kafka_topic_create(struct kafka_client *client, const char *topic, int32_t partitions, int32_t replication,
-                       const struct cdc_option_list *config, struct cdc_error *error);
+                       const struct cdc_option_list *config, struct kafka_topic_facts *facts, struct cdc_error *error);
 /* First and next offset of a partition as the brokers have them: high with open transactions (the client's isolation.level must be
  * read_uncommitted), or the last stable offset. */
 int kafka_topic_ends(struct kafka_client *client, const char *topic, int32_t partition, int64_t *low, int64_t *high,

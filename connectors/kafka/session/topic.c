@@ -162,16 +162,17 @@ static int create(struct kafka_client *client, const char *topic, rd_kafka_NewTo
     return result;
 }
 
-/* The broker that makes it is not the one that we ask. */
-static int wait_until_there(struct kafka_client *client, const char *topic, struct cdc_error *error)
+/* The broker that makes it is not the one that we ask, and the next question may go to yet another one: what the first one says that
+ * knows it, counts. */
+static int wait_until_there(struct kafka_client *client, const char *topic, struct kafka_topic_facts *facts,
+                            struct cdc_error *error)
 {
-    struct kafka_topic_facts facts;
     int64_t until = cdc_clock_ms() + APPEAR_MS;
 
     for (;;) {
-        if (kafka_topic_look(client, topic, &facts, error) != 0)
+        if (kafka_topic_look(client, topic, facts, error) != 0)
             return -1;
-        if (facts.partitions > 0)
+        if (facts->partitions > 0)
             return 0;
         if (cdc_clock_ms() > until)
             return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "topic %s was made, but is not there", topic);
@@ -181,7 +182,7 @@ static int wait_until_there(struct kafka_client *client, const char *topic, stru
 }
 
 int kafka_topic_create(struct kafka_client *client, const char *topic, int32_t partitions, int32_t replication,
-                       const struct cdc_option_list *config, struct cdc_error *error)
+                       const struct cdc_option_list *config, struct kafka_topic_facts *facts, struct cdc_error *error)
 {
     char why[256];
     struct cdc_retry retry;
@@ -199,7 +200,7 @@ int kafka_topic_create(struct kafka_client *client, const char *topic, int32_t p
         if (try_again(client, &retry, error) != 0)
             break;
     rd_kafka_NewTopic_destroy(new_topic);
-    return result == 0 ? wait_until_there(client, topic, error) : -1;
+    return result == 0 ? wait_until_there(client, topic, facts, error) : -1;
 }
 
 /* -- settings ------------------------------------------------------------------------------ */

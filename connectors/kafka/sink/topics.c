@@ -84,7 +84,7 @@ static int read_settings(struct kafka_sink *sink, struct kafka_topic *topic, str
 }
 
 static int make(struct kafka_sink *sink, struct kafka_topic *topic, int32_t partitions, const char *policy,
-                struct cdc_error *error)
+                struct kafka_topic_facts *facts, struct cdc_error *error)
 {
     const struct kafka_sink_settings *settings = sink->settings;
     struct cdc_option_list config = {NULL, 0};
@@ -98,8 +98,8 @@ static int make(struct kafka_sink *sink, struct kafka_topic *topic, int32_t part
     for (size_t i = 0; result == 0 && !ours && i < settings->topic_config.count; i++)
         result = cdc_option_list_add(&config, settings->topic_config.items[i], error);
     if (result == 0)
-        result =
-            kafka_topic_create(&sink->reader, topic->name, partitions, settings->create_replication, &config, error);
+        result = kafka_topic_create(&sink->reader, topic->name, partitions, settings->create_replication, &config,
+                                    facts, error);
     free(config.items);
     if (result == 0)
         cdc_log_write(settings->client.log, CDC_LOG_INFO, "topic %s was made", topic->name);
@@ -141,8 +141,7 @@ int kafka_topic_prepare(struct kafka_sink *sink, struct kafka_topic *topic, int3
                           topic->name);
             return cdc_error_hint(error, "take a new snapshot, with another --transactional-id");
         }
-        if (make(sink, topic, partitions, policy, error) != 0 ||
-            kafka_topic_look(&sink->reader, topic->name, &facts, error) != 0)
+        if (make(sink, topic, partitions, policy, &facts, error) != 0)
             return -1;
     }
     if (topic->claim_stored && topic->of_another) {
