@@ -215,7 +215,7 @@ static void test_changes(void)
 
 static const char piece_lines[] = HEAD("t", "1") OF_T ",\"read\":\"live\"}\n" HEAD("schema", "2") OF_T COLUMNS
     "}\n" HEAD("r", "3") OF_T ",\"key\":{\"a\":1}}\n" COMMIT("4", "2") HEAD("schema", "5") OF_T COLUMNS
-    ",\"read\":\"end\",\"since\":2}\n" HEAD("t", "6") OF_T "}\n" COMMIT("7", "1");
+    ",\"read\":\"end\",\"since\":2}\n" HEAD("t", "6") OF_T ",\"read\":\"dropped\"}\n" COMMIT("7", "1");
 
 static void test_lines(void)
 {
