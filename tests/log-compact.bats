@@ -254,6 +254,18 @@ parts() {
     is "rows" "1|y" "$(sqlite3 "$DIR/new.db" 'select * from n_t')"
 }
 
+@test "a table that has gone while it was read: the base has what came under its name since, and no row of before" {
+    { schema id id:integer v:text; change c '{"id":1}' null '{"id":1,"v":"a"}'; commit; } >"$DIR/1"
+    { tx; line t '"read":"live"'; schema id id:integer v:text; change r '{"id":1}' null '{"id":1,"v":"z"}'; commit; } >"$DIR/2"
+    { tx; line t '"read":"dropped"'; commit; schema id id:integer v:text; change c '{"id":7}' null '{"id":7,"v":"new"}'; commit; } >"$DIR/3"
+    append < <(cat "$DIR/1" "$DIR/2" "$DIR/3")
+    compact
+    t cdc-log read -q --from base "$LOG" | copy "$DIR/new.db"
+    is "rows" "7|new" "$(sqlite3 "$DIR/new.db" 'select * from n_t')"
+    copy "$DIR/all.db" < <(cat "$DIR/1" "$DIR/2" "$DIR/3")
+    is "rows of all lines" "7|new" "$(sqlite3 "$DIR/all.db" 'select * from n_t')"
+}
+
 @test "a row is one row however its key was printed, and equal tables of two sources are two" {
     { schema id,k id:integer k:text v:text; change c '{"id":1,"k":"é"}' null '{"id":1,"k":"é","v":"a"}'; commit; } | append
     tx

@@ -68,6 +68,24 @@ old() { items; have c old "$@"; commit; }
 again() { reread; items; have r "$@"; }
 the_end() { columns_end $ITEMS; }
 
+@test "a table that has gone while it was read: its documents go, no end comes, and what comes under its name is there" {
+    gone() { line t '"read":"dropped"' | sed 's/"snapshot":"false"/"snapshot":"true"/'; }
+    old 1 2 3 >"$IN"
+    elastic
+    { line t '"read":"live"'; items; have r new 2; commit; } >"$IN"
+    elastic
+    { gone; commit; } >"$IN"
+    elastic
+    is "documents" "" "$(rows)"
+    { items; have c again 2 7; commit; } >"$IN"
+    elastic
+    is "documents" "2=again 7=again" "$(rows)"
+    # The read is over: one that begins later ends as ever.
+    { again read 7; the_end; commit; } >"$IN"
+    elastic
+    is "documents" "7=read" "$(rows)"
+}
+
 @test "old documents stay until they are replaced; at the end those that were not are gone" {
     shards 3
     old 1 2 3 4 5 >"$IN"

@@ -177,11 +177,9 @@ static void tell_other_names(struct program *program, const struct source_option
 int source_program_open(struct program *program, const struct source_options *options, const char *name,
                         enum source_keep keep, struct source_positions *positions, struct cdc_error *error)
 {
-    if (program_check_name(name, error) < 0)
-        return -1;
     *positions = (struct source_positions){
         .state_dir = keep == SOURCE_KEEP_NOTHING ? NULL : program_default(options->state_dir, "CDC_STATE_DIR", NULL)};
-    if (split_acks(&options->ack, positions, error) < 0 ||
+    if (program_check_name(name, error) < 0 || split_acks(&options->ack, positions, error) < 0 ||
         open_offsets(program, options, name, keep, positions, error) < 0)
         return -1;
     tell_other_names(program, options, name, positions->offsets);
@@ -203,11 +201,9 @@ int source_program_look(struct program *program, const struct source_options *op
                         enum source_keep keep, struct source_positions *p, struct cdc_error *error)
 {
     const struct cdc_offset *ignored;
-    if (program_check_name(name, error) < 0)
-        return -1;
     *p = (struct source_positions){.state_dir = program_default(options->state_dir, "CDC_STATE_DIR", NULL)};
     p->offsets = cdc_offset_file_memory(program_tool(program), error);
-    if (!p->offsets || split_acks(&options->ack, p, error) < 0)
+    if (!p->offsets || program_check_name(name, error) < 0 || split_acks(&options->ack, p, error) < 0)
         return -1;
     const char *folder = p->state_dir ? p->state_dir : keep == SOURCE_KEEP_HERE ? "." : NULL;
     char *path = !options->offset_file && folder ? cdc_state_path(folder, program_tool(program), name) : NULL;

@@ -60,7 +60,7 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
 /* -- too_large.c: a request that is too large for the server's memory, whatever else that does -- */
 /* Does the reason of an error with status 429 say so? n: bytes of the request; alone: of one item, which is refused for it. */
 bool es_too_large_reason(const char *reason, size_t n, bool alone);
-/* Of a request that has es_too_large as `lasts`. Some releases, and proxies, say 503 of a circuit breaker. */
+/* Of a request that has es_too_large as `lasts`. Elasticsearch 6 and older say 503 of a circuit breaker. */
 static inline bool es_is_too_large(long status)
 {
     return status == 413 || status == 429 || (status >= 500 && status != 501 && status != 505);
