@@ -36,6 +36,20 @@ static size_t slot_of(uint64_t key, size_t i)
     return (cdc_hash_fold(key) + i) & (SLOTS - 1);
 }
 
+/* What is known of the row, and one more line of it. */
+static void merge(struct recent_line *known, const struct recent_line *line)
+{
+    uint64_t away = line->away > known->away ? line->away : known->away, previous = known->number;
+
+    if (line->number > known->number) {
+        *known = *line;
+        known->previous = previous;
+    } else if (line->number < known->number && line->number > known->previous) { /* one that was held */
+        known->previous = line->number;
+    }
+    known->away = away;
+}
+
 void recent_note(struct recent *recent, uint64_t key, const struct recent_line *line)
 {
     struct slot *oldest = NULL;
@@ -43,10 +57,7 @@ void recent_note(struct recent *recent, uint64_t key, const struct recent_line *
     for (size_t i = 0; i < PROBES; i++) {
         struct slot *slot = &recent->slots[slot_of(key, i)];
         if (slot->line.number != 0 && slot->key == key) {
-            uint64_t away = line->away > slot->line.away ? line->away : slot->line.away;
-            if (line->number >= slot->line.number) /* else one that was held */
-                slot->line = *line;
-            slot->line.away = away;
+            merge(&slot->line, line);
             return;
         }
         if (oldest == NULL || slot->line.number < oldest->line.number)

@@ -10,6 +10,7 @@ struct recent;
 struct recent_line {
     uint64_t number, lacks; /* lacks: a hash of the columns that it does not have; 0: it has all */
     uint64_t away;          /* the newest line that took the row to another key, and did not have all of it; 0: none */
+    uint64_t previous;      /* the line of the row before this one; 0: none is known. It is filled in by recent_note */
 };
 
 /* RETURNS NEW; NULL: no memory. */

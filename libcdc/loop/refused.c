@@ -213,7 +213,7 @@ static int end_waits_behind(struct refused *refused, const struct refused_entry 
 
 static void note_recent(struct refused *refused, const uint64_t keys[2], struct cdc_span lacks, uint64_t number)
 {
-    struct recent_line line = {number, lacks.n > 0 ? cdc_hash_span(CDC_HASH_INIT, lacks) : 0, 0};
+    struct recent_line line = {.number = number, .lacks = lacks.n > 0 ? cdc_hash_span(CDC_HASH_INIT, lacks) : 0};
 
     if (refused->recent == NULL)
         return;
@@ -300,18 +300,19 @@ int refused_touch(struct refused *refused, const struct cdc_event *event, uint64
 /* -- lines that are refused --------------------------------------------------------------- */
 
 /* A destination may refuse a line long after it took it in: has one of the same row gone to it since? The newest one tells; should
- * that be refused as well, one between the two may not be. */
+ * that be refused as well, the wait goes on where it is the only one. Of several, one may have been stored. */
 static void look_at_recent(const struct refused *refused, struct refused_entry *entry, uint64_t number)
 {
-    struct recent_line newest = {0, 0, 0}, line;
+    struct recent_line newest = {0}, line;
     uint64_t keys[2] = {0, 0};
-    bool unknown = false, away = false;
+    bool unknown = false, away = false, several = false;
 
     for (int k = 1; k >= 0; k--) {
         int found = recent_find(refused->recent, entry->keys[k], number, &line);
         unknown |= found < 0;
         if (found <= 0)
             continue;
+        several |= line.previous > number || (newest.number > 0 && newest.number != line.number);
         newest = line;
         keys[k] = entry->keys[k];
         away = k == 0 && line.away > number;
@@ -324,6 +325,8 @@ static void look_at_recent(const struct refused *refused, struct refused_entry *
     } else if (unknown) {
         entry->state = REFUSED_UNKNOWN;
     }
+    entry->was = REFUSED_WAITING;
+    entry->ended_by = several || unknown ? 0 : newest.number;
 }
 
 /* The line that has ended their wait is refused as well: they go on waiting, and come before it. */
@@ -404,8 +407,9 @@ static int note_line(struct refused *refused, const struct cdc_event *event, uin
     if (known == NULL)
         return add_new(refused, &entry, error);
     /* It came again, and its own coming has ended the wait. */
+    known->was = entry.was;
+    known->ended_by = entry.ended_by;
     refused_free_entry(&entry);
-    known->ended_by = 0;
     return refused_set_state(refused, known, entry.state, error);
 }
 
