@@ -91,6 +91,30 @@ ids_taken() { log 'select(.answer != "413") | .body | split("\n")[] | select(. !
     [ "$(jq -c 'select((.body | length) > 20000)' "$DIR/http/log" | wc -l)" -le 5 ]
 }
 
+@test "413 by the header alone, of a peer that never reads the body: smaller requests, and nothing is lost" {
+    server
+    rows 40 300000 >"$IN"
+    echo 1000000 >"$DIR/http/early"
+    run -0 --separate-stderr elastic --batch-bytes 10M
+    [[ $stderr == *"smaller ones for a while"* ]]
+    is "ids taken" 40 "$(ids_taken)"
+    rm "$DIR"/o* "$DIR/http/log"
+    run -0 --separate-stderr webhook --format ndjson --batch-bytes 10M
+    is "lines taken" "$(grep '"op":"c"' "$IN" | sha256sum)" "$(jq -rj 'select(.answer != "early") | .body' "$DIR/http/log" | sha256sum)"
+    [ "$(log 'select(.answer == "early") | 1' | wc -l)" -ge 1 ]
+}
+
+@test "_bulk: 503 of a circuit breaker that no such request will pass: smaller requests, and nothing is lost" {
+    local reason='[parent] Data too large, data for [<http_request>] would be [9999999/9.5mb], which is larger than the limit of [20000/19.5kb], real usage: [0/0b], new bytes reserved: [9999999/9.5mb]'
+    server
+    rows 100 400 >"$IN"
+    script "503 {\"error\":{\"type\":\"circuit_breaking_exception\",\"reason\":\"$reason\"},\"status\":503}"
+    run -0 --separate-stderr elastic --batch-bytes 100K
+    [[ $stderr == *"smaller ones for a while"* ]]
+    is "answers" "503" "$(log '.answer // empty' | cut -c1-3 | xargs)"
+    is "ids taken" 100 "$(log 'select(.answer == null) | .body | split("\n")[] | select(. != "") | fromjson | .index._id // empty' | sort -nu | wc -l)"
+}
+
 @test "OpenSearch that takes no large request: the limit is of what is unpacked, and nothing is lost, packed or not" {
     local more
     rows 2000 1000 >"$IN"

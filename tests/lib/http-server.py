@@ -20,6 +20,7 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
+FOLDER/early   a size: what is longer is answered 413 by its header alone, and its body is never read.
 GET and PUT of /INDEX/_mapping, PUT of /INDEX and GET of /INDEX,... for ids take no line of the script and are not in the
                        log (the paths of GET for ids are in FOLDER/looks): GET is answered with what FOLDER/mapping has for INDEX (all of it has the alias i), or 404,
                        PUT writes it there; with the status in FOLDER/mapping-status where that is there (`PUT STATUS`: no GET;
@@ -217,7 +218,22 @@ class Handler(BaseHTTPRequestHandler):
                 uuid = file.read().strip()
         self.answer(200, (), json.dumps({"cluster_name": "test", "cluster_uuid": uuid}).encode())
 
+    def refuse_early(self, size):
+        path = os.path.join(folder, "early")
+        if not os.path.exists(path):
+            return False
+        with open(path, encoding="ascii") as file:
+            if size <= int(file.read()):
+                return False
+        with open(os.path.join(folder, "log"), "a", encoding="utf-8") as file:
+            file.write(json.dumps({"method": self.command, "path": self.path, "body": "", "answer": "early"}) + "\n")
+        self.answer(413, [("Connection", "close")])
+        threading.Event().wait()
+        return True
+
     def handle_request(self):
+        if self.refuse_early(int(self.headers.get("Content-Length", 0))):
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         packed = self.headers.get("Content-Encoding") == "gzip"
         refusal = os.path.join(folder, "no-gzip")
