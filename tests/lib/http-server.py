@@ -20,7 +20,7 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
-FOLDER/early   a size: what is longer is answered 413 by its header alone, and its body is never read.
+FOLDER/early   a size: what is longer is answered 413 by its header alone, and its body is never read; the answer is cut, too.
 GET and PUT of /INDEX/_mapping, PUT of /INDEX and GET of /INDEX,... for ids take no line of the script and are not in the
                        log (the paths of GET for ids are in FOLDER/looks): GET is answered with what FOLDER/mapping has for INDEX (all of it has the alias i), or 404,
                        PUT writes it there; with the status in FOLDER/mapping-status where that is there (`PUT STATUS`: no GET;
@@ -32,6 +32,7 @@ Without a script each _bulk is answered with 200 for each item."""
 import gzip
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -227,7 +228,8 @@ class Handler(BaseHTTPRequestHandler):
                 return False
         with open(os.path.join(folder, "log"), "a", encoding="utf-8") as file:
             file.write(json.dumps({"method": self.command, "path": self.path, "body": "", "answer": "early"}) + "\n")
-        self.answer(413, [("Connection", "close")])
+        self.wfile.write(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 1000\r\n\r\ncut")
+        self.connection.shutdown(socket.SHUT_WR)
         threading.Event().wait()
         return True
 
