@@ -334,6 +334,21 @@ C
     [[ $status = 78 && $output == *"HTTP status 404: /hooks/t********** t*********"* ]] || fail "told: $output"
 }
 
+@test "a peer that repeats what it was sent in the spelling of JSON, URLs or HTML: no secret of ours is told" {
+    server
+    three >"$IN"
+    (umask 077 && printf 'X-Key: a/b+c"d&é\n' >"$DIR/headers")
+    script '404 a\/b+c\"d&\u00e9' '404 a%2Fb%2bc%22d%26%C3%A9' '404 a/b+c&quot;d&amp;&#233;' '404 a&#x2f;b+c&#34;d&#38;é' \
+        '404 Cannot POST /hooks/gehei m/t ok' '404 at:gehei%20m%2ft' '404 at:gehei m\/t' '404 p%40ss\u0077ord'
+    local i
+    for i in 1 2 3 4 5 6 7 8; do
+        CDC_HTTP_PASSWORD='p@ssword' run t cdc-sink-http --webhook --offset-file "$DIR/o" --user u --header-file "$DIR/headers" "$URL/hooks/gehei%20m%2Ft" <"$IN"
+        [ "$status" = 78 ]
+        [[ $output == *"**"* ]] || fail "told: $output"
+        not grep -E 'b(\+|%2b)c|gehei|ss(w|.u0077)ord' <<<"$output"
+    done
+}
+
 @test "a proxy that libcurl cannot make anything of: exit 78, and its password is not told" {
     three >"$IN"
     local proxy

@@ -60,7 +60,8 @@ rd_kafka_error_t *rd_kafka_commit_transaction(rd_kafka_t *rk, int timeout_ms)
     }
     if (fatal > 0) {
         fatal--;
-        rd_kafka_flush(rk, WAIT_MS); /* what is on its way when the error comes may end the client by an assertion of its own */
+        /* What is on its way when the error comes may end the client by an assertion of its own. */
+        rd_kafka_flush(rk, WAIT_MS);
         rd_kafka_test_fatal_error(rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test");
         /* Not by the client's own commit: one that is called at once may be done before the error has come to it. */
         return rd_kafka_error_new(RD_KAFKA_RESP_ERR__FATAL, "a test");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "connectors/http/client/secrets.h"
+#include "connectors/http/client/spelling.h"
 
 #include <string.h>
 #include <strings.h>
@@ -10,9 +11,12 @@
 static void mask(char *text, size_t n, const char *word, size_t length)
 {
     char *end = text + n;
+    size_t found;
 
-    for (char *p = text; (p = memmem(p, (size_t)(end - p), word, length)) != NULL; p += length)
-        memset(p, '*', length);
+    for (char *p = text; p<end; p += found> 0 ? found : 1) {
+        found = http_spelling_match(p, end, word, length);
+        memset(p, '*', found);
+    }
 }
 
 static void mask_word(char *text, size_t n, const char *word, size_t length)
