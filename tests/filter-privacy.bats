@@ -195,6 +195,17 @@ every_way() {
     [[ $stderr == *'a row of table "users" comes before the schema line'* ]] || fail "$stderr"
 }
 
+@test "a line that is of no row, and has one, or that has an op that nobody knows, does not leave" {
+    local op
+    for op in commit heartbeat news; do
+        { cat "$IN"; jq -c --arg op $op 'select(.op == "c") | .op = $op | .pos += "Z"' "$IN" | head -1; } >"$DIR/more"
+        run -65 --separate-stderr t cdc-filter --mask email=null <"$DIR/more"
+        not grep -E '"op":"(heartbeat|news)"|"op":"commit".*"after"' <<<"$output"
+        t cdc-filter -t '*' <"$DIR/more" >"$DIR/out"
+        is "nothing is private" "$(tail -1 "$DIR/more" | jq -c .after)" "$(tail -1 "$DIR/out" | jq -c .after)"
+    done
+}
+
 @test "no core file, and no look into the process" {
     mkfifo "$DIR/fifo"
     spawn bash -c 'exec cdc-filter --mask email=hash --mask-key "$1" <"$0" >/dev/null' "$DIR/fifo" "$KEY"

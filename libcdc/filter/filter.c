@@ -224,13 +224,20 @@ static int end_lines(struct cdc_filter *filter, struct cdc_buf *out, int lines, 
 
 /* -- lines --------------------------------------------------------------------------- */
 
+static bool is_private(const struct cdc_filter *filter)
+{
+    for (size_t i = 0; i < filter->settings.n_steps; i++)
+        if (filter->settings.steps[i].refuses_unknown)
+            return true;
+    return false;
+}
+
 /* Of a newer source: what we do not know, we do not touch. */
 static int pass_unknown(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                         struct cdc_error *error)
 {
-    for (size_t i = 0; i < filter->settings.n_steps; i++)
-        if (filter->settings.steps[i].refuses_unknown)
-            return cdc_error_set(error, CDC_EXIT_DATA, "the line has an op that is not known, and may hold anything");
+    if (is_private(filter))
+        return cdc_error_set(error, CDC_EXIT_DATA, "the line has an op that is not known, and may hold anything");
     struct cdc_buf *lines = begin_lines(filter, out);
     cdc_buf_span(lines, event->line);
     cdc_buf_byte(lines, '\n');
@@ -240,6 +247,9 @@ static int pass_unknown(struct cdc_filter *filter, const struct cdc_event *event
 static int pass_commit(struct cdc_filter *filter, struct line_count *count, const struct cdc_event *event,
                        struct cdc_buf *out, struct cdc_error *error)
 {
+    bool has_row = event->key.p != NULL || event->before.p != NULL || event->after.p != NULL;
+    if (has_row && is_private(filter)) /* no step takes it */
+        return cdc_error_set(error, CDC_EXIT_DATA, "the line is of no row, and has one");
     struct cdc_buf *lines = begin_lines(filter, out);
     counts_append_commit(&filter->counts, count, event, lines);
     cdc_buf_byte(lines, '\n');
