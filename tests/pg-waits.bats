@@ -437,7 +437,7 @@ changes() { jq -r 'select(.op == "c") | "\(.source.table) \(.key) \(.after)"' "$
     on "begin; insert into t values (9000, 'p'); prepare transaction 'forgotten'"
     spawn pg-cdc --name p -t public.t "$OTHER_URL" 2>"$DIR/err" >"$DIR/out"
     local pid=$SPAWNED
-    wait_for_match "$DIR/err" "waits for older transactions to end: prepared transaction 'forgotten' .postgres, in database postgres, since"
+    wait_for_match "$DIR/err" "waits for older transactions to end: prepared transaction 'forgotten' .postgres, in database postgres, for [0-9]* s)"
     on "rollback prepared 'forgotten'"
     wait_for_match "$DIR/err" 'created slot'
     kill -TERM "$pid"

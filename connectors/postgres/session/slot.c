@@ -108,12 +108,12 @@ static void log_waiting(const struct pg_settings *settings)
         return;
     PGresult *result = pg_query_rows(
         sql,
+        /* What others' transactions do is NULL for a role that may not see it. */
         "SELECT string_agg(who, ', ') AS waits_for FROM (SELECT who FROM (SELECT xact_start AS since, format('pid %s "
-        "(%s, "
-        "%s, since %s)', pid, usename, state, date_trunc('second', now() - xact_start)) AS who FROM pg_stat_activity "
-        "WHERE backend_xid IS NOT NULL UNION ALL SELECT prepared, format('prepared transaction %L (%s, in database %s, "
-        "since %s)', gid, owner, database, date_trunc('second', now() - prepared)) FROM pg_prepared_xacts) w "
-        "ORDER BY since LIMIT 3) a",
+        "(%s)', pid, concat_ws(', ', usename, state, 'for ' || extract(epoch FROM now() - xact_start)::bigint || ' s'"
+        ")) AS who FROM pg_stat_activity WHERE backend_xid IS NOT NULL UNION ALL SELECT prepared, format('prepared "
+        "transaction %L (%s, in database %s, for %s s)', gid, owner, database, extract(epoch FROM now() - "
+        "prepared)::bigint) FROM pg_prepared_xacts) w ORDER BY since LIMIT 3) a",
         0, NULL, "cannot look at the transactions", &ignored);
     struct pg_answer row = {.result = result};
     const char *waits_for = result ? pg_answer_text_or_null(&row, "waits_for") : NULL;
