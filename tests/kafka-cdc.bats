@@ -593,6 +593,35 @@ END
     done
 }
 
+@test "records of Debezium: what is about all rows of a table has no place among partitions; what could not be carried is told" {
+    local drop='{"source":{"connector":"mysql","name":"n","db":"d","table":"t","file":"b.000001","pos":9,"row":0,"snapshot":"false","ts_ms":1},"ts_ms":1,"databaseName":"d","schemaName":null,"ddl":"DROP TABLE t","tableChanges":[{"type":"DROP","id":"\"d\".\"t\"","table":null}]}'
+    row() { echo "{\"op\":\"c\",\"ts_ms\":1,\"transaction\":null,\"before\":null,\"after\":{\"id\":$1},\"source\":{\"connector\":\"mysql\",\"name\":\"n\",\"db\":\"d\",\"table\":\"t\",\"file\":\"b.000001\",\"pos\":$1,\"row\":0,\"gtid\":null,\"snapshot\":\"false\",\"ts_ms\":1}}"; }
+    row 1 >"$DIR/1"
+    { row 2; echo "$drop"; } >"$DIR/2"
+    row 3 | sed 's/"op":"c"/"op":"t"/; s/"after":{[^}]*}/"after":null/' >"$DIR/3"
+    local kc=(kc --format debezium --key id --until=now)
+    # In one partition all is in its order.
+    TOPIC=t$BATS_TEST_NUMBER-one
+    kafka_create "$TOPIC"
+    load_lines "$DIR/1"
+    load_lines "$DIR/2"
+    "${kc[@]}" --offset-file "$DIR/o.one" >"$DIR/out"
+    is "dropped" "c c ddl t" "$(jq -r 'select(.op | IN("c", "ddl", "t")).op' "$DIR/out" | paste -sd' ')"
+    load_lines "$DIR/3"
+    is "truncated" "t" "$("${kc[@]}" --offset-file "$DIR/o.one" | jq -r 'select(.op == "t").op')"
+    # A row of the other partition may be of after it.
+    TOPIC=t$BATS_TEST_NUMBER-two
+    kafka_create "$TOPIC" 2
+    load_lines "$DIR/1" 1
+    load_lines "$DIR/2" 0
+    run -0 --separate-stderr "${kc[@]}" --offset-file "$DIR/o.two"
+    is "no row of the other one is emptied away" "c c" "$(jq -r 'select(.op | IN("c", "t")).op' <<<"$output" | paste -sd' ')"
+    [[ $stderr == *"warning: topic $TOPIC [0], --format: 1 columns came without a type: dates and times in them may be numbers; 1 tables or databases were dropped, and their rows stay"* ]]
+    load_lines "$DIR/3" 0
+    run -78 --separate-stderr "${kc[@]}" --offset-file "$DIR/o.two"
+    [[ $stderr == *"a truncate has no place among rows of several partitions"* ]]
+}
+
 @test "plain JSON: a topic is a table, by the keys of its records; columns that come later, in another partition and another run" {
     kafka_create "$TOPIC" 2
     put() { kafka_do send "$TOPIC" "$@"; }

@@ -63,6 +63,20 @@ static void free_part(struct part *part)
     cdc_format_reader_free(part->reader);
 }
 
+void kafka_parts_report(const struct kafka_source *source)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    for (size_t i = 0; i < source->n_parts; i++) {
+        const struct part *part = &source->parts[i];
+        text.len = 0;
+        if (part->reader != NULL && cdc_format_reader_losses(part->reader, &text) > 0 && !text.failed)
+            cdc_log_write(source->log, CDC_LOG_WARNING, "topic %s [%d], --format: %.*s", part->topic,
+                          (int)part->partition, (int)text.len, text.data);
+    }
+    cdc_buf_free(&text);
+}
+
 void kafka_parts_free(struct kafka_source *source)
 {
     for (size_t i = 0; i < source->n_parts; i++)
