@@ -510,6 +510,28 @@ END
     status_of "$follower"
 }
 
+@test "--order=source: partitions and topics that are made while it follows are read with the transaction that has rows in them" {
+    kafka_create "$TOPIC.a"
+    kafka_create "$TOPIC.transaction"
+    row() { kafka_do send "$TOPIC.$1" "$2" - "$(change c "{\"id\":$3}" null "{\"id\":$3}")"; }
+    row a 0 1
+    kafka_do send "$TOPIC.transaction" 0 - "$(end_of 00000100.99999999.1 100 0:1)"
+    spawn_line "exec kafka-cdc 'kafka://$KAFKA/^$TOPIC\.[ab]' --transaction-topic '$TOPIC.transaction' --order=source --max-events=4 >'$DIR/out' 2>'$DIR/err'"
+    wait_until eval '[ "$(ids "$DIR/out")" = 1 ]'
+    kafka_do grow "$TOPIC.a" 2
+    SEQ=200
+    POS=0 row a 1 2
+    kafka_do send "$TOPIC.transaction" 0 - "$(end_of 00000200.99999999.1 200 1:1)"
+    wait_until eval '[ "$(ids "$DIR/out")" = "1 2" ]'
+    kafka_create "$TOPIC.b"
+    SEQ=300
+    POS=0 row a 0 3
+    POS=1 row b 0 4
+    kafka_do send "$TOPIC.transaction" 0 - "$(end_of 00000300.99999999.1 300 0:1 | jq -c ".partitions += [{topic: \"$TOPIC.b\", partition: 0, count: 1}]")"
+    status_of "$SPAWNED"
+    is "rows" "1 2 3 4" "$(ids "$DIR/out")"
+}
+
 @test "a log of one partition that has several now is 78, since its lines would get other names; --order=partition goes on" {
     kafka_create "$TOPIC"
     rows 1 1 >"$DIR/in"

@@ -248,6 +248,28 @@ static int add_transactions(struct kafka_source *source, struct cdc_error *error
     return 0;
 }
 
+static bool matches(const char *expression, const char *topic)
+{
+    regex_t compiled;
+
+    if (*expression != '^' || strncmp(topic, "__", 2) == 0 ||
+        regcomp(&compiled, expression, REG_EXTENDED | REG_NOSUB) != 0)
+        return false;
+    bool found = regexec(&compiled, topic, 0, NULL, 0) == 0;
+    regfree(&compiled);
+    return found;
+}
+
+bool kafka_parts_is_new(const struct kafka_source *source, const char *topic, int32_t partition)
+{
+    if (!in_list(source->settings->partitions, partition))
+        return false;
+    for (size_t i = 0; i < source->n_topics; i++)
+        if (strcmp(source->topics[i], topic) == 0)
+            return partition >= source->topic_partitions[i];
+    return matches(source->settings->topics, topic);
+}
+
 static int look_topic(struct kafka_source *source, size_t i, struct cdc_error *error)
 {
     struct kafka_topic_facts facts;
