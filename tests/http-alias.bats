@@ -167,13 +167,27 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
     OPENSEARCH_URL=http://127.0.0.1:$(cat "$DIR/http/port")
     { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
     # Is there an index of that name, _bulk, then of each try: _refresh, where the alias leads, _aliases.
-    printf '%s\n' 404 'bulk 200' '200 {}' '200 {"a":{}}' '404 {}' '200 {}' '200 {"b":{}}' '200 {}' >"$DIR/http/script"
+    printf '%s\n' 404 'bulk 200' '200 {}' '200 {"a":{}}' '404 {}' '200 {}' '200 {"b":{}}' '200 {}' '200 {}' "200 {\"$NAME-t-2\":{}}" >"$DIR/http/script"
     elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
     is "taken away from" "a b" "$(jq -r 'select(.path == "/_aliases") | .body | fromjson | .actions[0].remove.index' "$DIR/http/log" | xargs)"
     rm "$DIR"/o* "$DIR/http/mapping"
     printf '%s\n' 404 'bulk 200' '200 {}' '404 {}' '400 {"error":{"type":"invalid_alias_name_exception"}}' >>"$DIR/http/script"
     run -78 --separate-stderr elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
     [[ $stderr == *invalid_alias_name_exception* ]]
+}
+
+@test "two sinks that lead one alias in the same moment: it is looked at again, and leads to one index" {
+    mkdir "$DIR/http"
+    spawn python3 "$LIB/http-server.py" "$DIR/http"
+    wait_until test -s "$DIR/http/port"
+    local OPENSEARCH_URL
+    OPENSEARCH_URL=http://127.0.0.1:$(cat "$DIR/http/port")
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
+    # It led nowhere, and leads to both then.
+    printf '%s\n' 404 'bulk 200' '200 {}' '404 {}' '200 {}' '200 {}' "200 {\"$NAME-t-2\":{},\"b\":{}}" '200 {}' '200 {}' "200 {\"$NAME-t-2\":{}}" >"$DIR/http/script"
+    elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
+    is "actions" "[{\"add\":{\"index\":\"$NAME-t-2\",\"alias\":\"$NAME-t\"}}] [{\"remove\":{\"index\":\"b\",\"alias\":\"$NAME-t\"}},{\"add\":{\"index\":\"$NAME-t-2\",\"alias\":\"$NAME-t\"}}]" \
+        "$(jq -r 'select(.path == "/_aliases") | .body | fromjson | .actions | tostring' "$DIR/http/log" | xargs -d '\n')"
 }
 
 @test "another index takes the place of the one in use, under traffic and kill -9: no search misses a document" {

@@ -510,6 +510,28 @@ END
     status_of "$follower"
 }
 
+@test "--order=source: partitions and topics that are made while it follows are read with the transaction that has rows in them" {
+    kafka_create "$TOPIC.a"
+    kafka_create "$TOPIC.transaction"
+    row() { kafka_do send "$TOPIC.$1" "$2" - "$(change c "{\"id\":$3}" null "{\"id\":$3}")"; }
+    row a 0 1
+    kafka_do send "$TOPIC.transaction" 0 - "$(end_of 00000100.99999999.1 100 0:1)"
+    spawn_line "exec kafka-cdc 'kafka://$KAFKA/^$TOPIC\.[ab]' --transaction-topic '$TOPIC.transaction' --order=source --max-events=4 >'$DIR/out' 2>'$DIR/err'"
+    wait_until eval '[ "$(ids "$DIR/out")" = 1 ]'
+    kafka_do grow "$TOPIC.a" 2
+    SEQ=200
+    POS=0 row a 1 2
+    kafka_do send "$TOPIC.transaction" 0 - "$(end_of 00000200.99999999.1 200 1:1)"
+    wait_until eval '[ "$(ids "$DIR/out")" = "1 2" ]'
+    kafka_create "$TOPIC.b"
+    SEQ=300
+    POS=0 row a 0 3
+    POS=1 row b 0 4
+    kafka_do send "$TOPIC.transaction" 0 - "$(end_of 00000300.99999999.1 300 0:1 | jq -c ".partitions += [{topic: \"$TOPIC.b\", partition: 0, count: 1}]")"
+    status_of "$SPAWNED"
+    is "rows" "1 2 3 4" "$(ids "$DIR/out")"
+}
+
 @test "a log of one partition that has several now is 78, since its lines would get other names; --order=partition goes on" {
     kafka_create "$TOPIC"
     rows 1 1 >"$DIR/in"
@@ -591,6 +613,35 @@ END
         is "names end in the partition" "0 1" "$(jq -r '.source.name | split("/") | last' "$DIR/out.$format" | sort -u | paste -sd' ')"
         is "nothing comes twice" "" "$(kc --format $format --key id --until=now --offset-file "$DIR/o.$format")"
     done
+}
+
+@test "records of Debezium: what is about all rows of a table has no place among partitions; what could not be carried is told" {
+    local drop='{"source":{"connector":"mysql","name":"n","db":"d","table":"t","file":"b.000001","pos":9,"row":0,"snapshot":"false","ts_ms":1},"ts_ms":1,"databaseName":"d","schemaName":null,"ddl":"DROP TABLE t","tableChanges":[{"type":"DROP","id":"\"d\".\"t\"","table":null}]}'
+    row() { echo "{\"op\":\"c\",\"ts_ms\":1,\"transaction\":null,\"before\":null,\"after\":{\"id\":$1},\"source\":{\"connector\":\"mysql\",\"name\":\"n\",\"db\":\"d\",\"table\":\"t\",\"file\":\"b.000001\",\"pos\":$1,\"row\":0,\"gtid\":null,\"snapshot\":\"false\",\"ts_ms\":1}}"; }
+    row 1 >"$DIR/1"
+    { row 2; echo "$drop"; } >"$DIR/2"
+    row 3 | sed 's/"op":"c"/"op":"t"/; s/"after":{[^}]*}/"after":null/' >"$DIR/3"
+    local kc=(kc --format debezium --key id --until=now)
+    # In one partition all is in its order.
+    TOPIC=t$BATS_TEST_NUMBER-one
+    kafka_create "$TOPIC"
+    load_lines "$DIR/1"
+    load_lines "$DIR/2"
+    "${kc[@]}" --offset-file "$DIR/o.one" >"$DIR/out"
+    is "dropped" "c c ddl t" "$(jq -r 'select(.op | IN("c", "ddl", "t")).op' "$DIR/out" | paste -sd' ')"
+    load_lines "$DIR/3"
+    is "truncated" "t" "$("${kc[@]}" --offset-file "$DIR/o.one" | jq -r 'select(.op == "t").op')"
+    # A row of the other partition may be of after it.
+    TOPIC=t$BATS_TEST_NUMBER-two
+    kafka_create "$TOPIC" 2
+    load_lines "$DIR/1" 1
+    load_lines "$DIR/2" 0
+    run -0 --separate-stderr "${kc[@]}" --offset-file "$DIR/o.two"
+    is "no row of the other one is emptied away" "c c" "$(jq -r 'select(.op | IN("c", "t")).op' <<<"$output" | paste -sd' ')"
+    [[ $stderr == *"warning: topic $TOPIC [0], --format: 1 columns came without a type: dates and times in them may be numbers; 1 tables or databases were dropped, and their rows stay"* ]]
+    load_lines "$DIR/3" 0
+    run -78 --separate-stderr "${kc[@]}" --offset-file "$DIR/o.two"
+    [[ $stderr == *"a truncate has no place among rows of several partitions"* ]]
 }
 
 @test "plain JSON: a topic is a table, by the keys of its records; columns that come later, in another partition and another run" {

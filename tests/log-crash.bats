@@ -245,9 +245,15 @@ cut_file() { truncate -s "$(stat -c %s "$DIR/before/$1")" "$DIR/log/$1"; }
     run -78 --separate-stderr t cdc-log append -q "$DIR/whole" <"$DIR/in"
     diff -r "$DIR/whole" "$DIR/before-append"
     run -78 t cdc-log verify -q "$DIR/whole"
+    t cdc-log read -q "$DIR/log" >"$DIR/lines"
     sed -i 's/redactable/redactabme/' "$DIR/log/meta.json"
     run -78 --separate-stderr t cdc-log append -q "$DIR/log" <"$DIR/in"
-    run -78 t cdc-log read -q "$DIR/log"
+    run -78 --separate-stderr t cdc-log read -q "$DIR/log"
+    # As the hint says.
+    [[ $stderr == *'the "log" that the first line of an .idx file has as ID, and true where there are .salt files'* ]]
+    jq -c '{format: 1, id: .log, redactable: true}' <(cat "$DIR"/log/0*.idx | head -1) >"$DIR/log/meta.json"
+    t cdc-log verify -q "$DIR/log" >"$DIR/verified"
+    t cdc-log read -q "$DIR/log" | cmp - "$DIR/lines"
 }
 
 @test "a log that is moved away while it is used: append and read end, and acknowledge nothing in its place" {

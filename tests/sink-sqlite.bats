@@ -1249,7 +1249,7 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
 
 @test "a database that is removed or replaced while its sink runs: exit 78, and nothing more is confirmed" {
     local how before status
-    for how in 'rm DB DB-wal DB-shm' 'mv DB DB.old'; do
+    for how in 'rm DB DB-wal DB-shm' 'mv DB DB.old' 'rm DB-wal' 'mv DB-wal DB-old'; do
         rm -f "$DB"* "$DIR/fifo"
         mkfifo "$DIR/fifo"
         { schema '' a:text; keyless_row first; } >"$DIR/a"

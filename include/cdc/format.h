@@ -50,6 +50,8 @@ int cdc_format_read(struct cdc_format_reader *reader, struct cdc_span line, stru
                     struct cdc_error *error);
 /* With CDC_FORMAT_POSITION_LINE: the line that comes next has this number. Numbers grow. */
 void cdc_format_reader_seek(struct cdc_format_reader *reader, uint64_t number);
+/* Are rows of its tables in other inputs as well, so that a line about all of them has no place here? Then tables that are dropped are counted. */
+void cdc_format_reader_set_unordered(struct cdc_format_reader *reader, bool unordered);
 uint64_t cdc_format_reader_losses(const struct cdc_format_reader *reader, struct cdc_buf *out);
 
 #endif

@@ -136,6 +136,7 @@ static int read_ddl(struct cdc_format_reader *reader, struct reader_stream *stre
         change->op = "t";
         return reader_append(reader, stream, change, out, error);
     }
+    struct format_table *table = change->table;
     change->op = "ddl";
     change->table = NULL;
     cdc_buf_lit(&reader->extra, ",\"ddl\":");
@@ -143,7 +144,17 @@ static int read_ddl(struct cdc_format_reader *reader, struct reader_stream *stre
     cdc_buf_lit(&reader->extra, ",\"db\":");
     cdc_buf_span(&reader->extra, cdc_json_type(db) == CDC_JSON_STRING ? db : cdc_span("\"\"", 2));
     change->extra = span_of(&reader->extra);
-    return reader_append(reader, stream, change, out, error);
+    reader->losses.n[LOSS_ALTERED] +=
+        cdc_json_member_is(line, "type", "ALTER") || cdc_json_member_is(line, "type", "RENAME");
+    if (reader_append(reader, stream, change, out, error) != 0)
+        return -1;
+    if (cdc_json_member_is(line, "type", "ERASE") && table != NULL) {
+        table->text[TEXT_TYPES].len = 0;
+        return reader_append_gone(reader, stream, change, table, cdc_span(NULL, 0), out, error);
+    }
+    return reader_drops_database(sql) && db.n > 2
+               ? reader_append_gone(reader, stream, change, NULL, cdc_json_string_raw(db), out, error)
+               : 0;
 }
 
 static int read_line(struct cdc_format_reader *reader, struct cdc_span line, struct cdc_buf *out,

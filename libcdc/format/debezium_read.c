@@ -447,6 +447,13 @@ static int read_schema_change(struct cdc_format_reader *reader, struct cdc_span 
     bool alone = source.gtid.n == 0 && source.tx_id.p == NULL; /* nothing says where it ends but that it is DDL */
     if (reader_append(reader, stream, &change, out, error) != 0)
         return -1;
+    /* Before a connector describes a table of its snapshot, it "drops" it. */
+    if (!is_snapshot(&source) &&
+        debezium_append_gone(reader, stream, &source, cdc_json_member(value, "tableChanges"), &change, out, error) != 0)
+        return -1;
+    if (!is_snapshot(&source) && reader_drops_database(ddl) && db.n > 2 &&
+        reader_append_gone(reader, stream, &change, NULL, cdc_json_string_raw(db), out, error) != 0)
+        return -1;
     return alone ? reader_commit(stream, out, error) : 0;
 }
 

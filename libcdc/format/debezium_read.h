@@ -15,6 +15,10 @@ struct debezium_source {
 /* Tables are described by an event of a schema change. */
 int debezium_take_table_changes(struct cdc_format_reader *reader, const struct debezium_source *source,
                                 struct cdc_span changes, struct cdc_error *error);
+/* The rows that are gone by the statement of the event, which was appended. */
+int debezium_append_gone(struct cdc_format_reader *reader, struct reader_stream *stream,
+                         const struct debezium_source *source, struct cdc_span changes,
+                         const struct reader_change *statement, struct cdc_buf *out, struct cdc_error *error);
 /* A table, by the schema part of a message. */
 int debezium_take_schema(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span schema,
                          bool postgres, struct cdc_error *error);

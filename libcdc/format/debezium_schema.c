@@ -133,6 +133,30 @@ int debezium_take_table_changes(struct cdc_format_reader *reader, const struct d
     return 0;
 }
 
+int debezium_append_gone(struct cdc_format_reader *reader, struct reader_stream *stream,
+                         const struct debezium_source *source, struct cdc_span changes,
+                         const struct reader_change *statement, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span change;
+
+    for (cdc_json_iter_begin(&iter, changes); cdc_json_next_element(&iter, &change);) {
+        struct cdc_span id = cdc_json_member_raw(change, "id"), before = cdc_json_member_raw(change, "previousId");
+        struct cdc_error why = {0};
+        bool dropped = cdc_json_member_is(change, "type", "DROP");
+        bool renamed = before.n > 0 && !cdc_json_raw_equal(before, id);
+        reader->losses.n[LOSS_ALTERED] += cdc_json_member_is(change, "type", "ALTER");
+        if (!dropped && !renamed)
+            continue;
+        struct format_table *table = table_of_id(reader, source, dropped ? id : before, &why);
+        if (table == NULL && why.status != 0)
+            return cdc_error_set(error, why.status, "%s", why.text);
+        if (table != NULL && reader_append_gone(reader, stream, statement, table, cdc_span(NULL, 0), out, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* -- the schema part of a message -------------------------------------------------- */
 
 static struct cdc_span find_field(struct cdc_span schema, const char *name)

@@ -35,6 +35,9 @@ static const char *const loss_texts[LOSSES] = {
     [LOSS_UNKNOWN] = "lines of kinds that are not known were dropped",
     [LOSS_VERSION] = "first versions of tables were activated: which rows are older is not known",
     [LOSS_UNTYPED] = "columns came without a type: dates and times in them may be numbers",
+    [LOSS_GONE] =
+        "tables or databases were dropped, and their rows stay: which of the other partitions' came later is not known",
+    [LOSS_ALTERED] = "tables were altered or renamed: what that did to rows that were there is in no line",
     [LOSS_TYPE] = "values were not of their column's type, and stayed as they were",
 };
 

@@ -156,6 +156,8 @@ enum loss {
     LOSS_VERSION,
     LOSS_TYPE,
     LOSS_UNTYPED,
+    LOSS_GONE,
+    LOSS_ALTERED,
     LOSSES
 };
 
@@ -275,6 +277,7 @@ struct reader_change {
     int64_t ts_ms;
     struct cdc_span source; /* a whole object; p NULL: made of the table */
     const char *connector;
+    struct cdc_span db;                                  /* raw: of a line about a whole database, which has no table */
     struct cdc_span before, after;                       /* objects, decoded; p NULL: null */
     struct cdc_span json_null, json_null_old, unchanged; /* the insides of lists */
     struct cdc_span extra; /* members with a comma before the first, for lines without a row */
@@ -297,7 +300,8 @@ struct cdc_format_reader {
     struct reader_stream *streams;
     size_t n_streams;
     uint64_t line;
-    bool has_ends; /* the input tells the end of each transaction */
+    bool has_ends;  /* the input tells the end of each transaction */
+    bool unordered; /* rows of the tables are in other inputs, too */
     struct cdc_buf before, after, json_null, json_null_old, unchanged, extra, source, scratch, place;
 };
 
@@ -321,6 +325,13 @@ int reader_commit(struct reader_stream *stream, struct cdc_buf *out, struct cdc_
 /* Appends the line, and a schema line before it where the table needs one. */
 int reader_append(struct cdc_format_reader *reader, struct reader_stream *stream, const struct reader_change *change,
                   struct cdc_buf *out, struct cdc_error *error);
+/* The table, or with that NULL the whole database `db` (raw), has gone by the statement `change`, which was appended: its rows go in a line
+ * of their own, behind it. */
+int reader_append_gone(struct cdc_format_reader *reader, struct reader_stream *stream,
+                       const struct reader_change *change, struct format_table *table, struct cdc_span db,
+                       struct cdc_buf *out, struct cdc_error *error);
+/* Is the statement (JSON) DROP DATABASE? */
+bool reader_drops_database(struct cdc_span sql);
 /* Key columns that the settings name for it, where the format did not. */
 int reader_settle_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_error *error);
 /* The same with the names that the line has for it, where the key is not known. */

@@ -326,6 +326,38 @@ static int read_row_line(struct cdc_format_reader *reader, struct cdc_span line,
     return result;
 }
 
+/* ALTER TABLE ... RENAME: the definition is that of the new name. */
+static bool is_rename(struct cdc_span line, struct cdc_span def)
+{
+    static const char *const names[] = {"database", "table"};
+    bool moved = false;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct cdc_span before = cdc_json_member_raw(line, names[i]), after = cdc_json_member_raw(def, names[i]);
+        if (before.p == NULL || after.p == NULL)
+            return false;
+        moved |= !cdc_json_raw_equal(before, after);
+    }
+    return moved;
+}
+
+/* The rows that are gone by the statement. */
+static int append_gone(struct cdc_format_reader *reader, struct reader_stream *stream, struct cdc_span line,
+                       const struct reader_change *change, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_span db = cdc_json_member_raw(line, "database"), def = cdc_json_member(line, "def");
+    bool of_table = cdc_json_member_is(line, "type", "table-drop") ||
+                    (cdc_json_member_is(line, "type", "table-alter") && cdc_json_type(def) == CDC_JSON_OBJECT &&
+                     is_rename(line, def));
+    struct format_table *table = NULL;
+
+    if (!of_table && (!cdc_json_member_is(line, "type", "database-drop") || db.n == 0))
+        return 0;
+    if (of_table && (table = table_of(reader, stream, line, error)) == NULL)
+        return -1;
+    return reader_append_gone(reader, stream, change, table, db, out, error);
+}
+
 static int read_ddl(struct cdc_format_reader *reader, struct cdc_span line, struct cdc_buf *out,
                     struct cdc_error *error)
 {
@@ -337,7 +369,7 @@ static int read_ddl(struct cdc_format_reader *reader, struct cdc_span line, stru
     if (stream == NULL)
         return -1;
     if (cdc_json_type(def) == CDC_JSON_OBJECT && cdc_json_member(line, "table").p != NULL) {
-        struct format_table *table = table_of(reader, stream, line, error);
+        struct format_table *table = table_of(reader, stream, is_rename(line, def) ? def : line, error);
         if (table == NULL || define(reader, table, def, error) != 0)
             return -1;
     }
@@ -352,7 +384,9 @@ static int read_ddl(struct cdc_format_reader *reader, struct cdc_span line, stru
     cdc_buf_lit(&reader->extra, ",\"db\":");
     cdc_buf_span(&reader->extra, cdc_json_type(db) == CDC_JSON_STRING ? db : cdc_span("\"\"", 2));
     change.extra = cdc_span(reader->extra.data, reader->extra.len);
-    if (reader_append(reader, stream, &change, out, error) != 0)
+    reader->losses.n[LOSS_ALTERED] += cdc_json_member_is(line, "type", "table-alter");
+    if (reader_append(reader, stream, &change, out, error) != 0 ||
+        append_gone(reader, stream, line, &change, out, error) != 0)
         return -1;
     return reader_commit(stream, out, error);
 }

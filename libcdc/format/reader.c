@@ -6,6 +6,7 @@
  * so that a change has the same position each time it comes, whether a schema line is before it or not. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "libcdc/format/internal.h"
 #include <cdc/pattern.h>
@@ -98,6 +99,16 @@ static int64_t number_seq(const struct cdc_format_reader *reader)
     return (int64_t)((uint64_t)reader->settings.now_ms << 20 | (reader->line < most ? reader->line : most));
 }
 
+/* The next place with the key of the one before. */
+static void step(struct reader_stream *stream)
+{
+    stream->n++;
+    stream->pos.len = 0;
+    cdc_buf_append_buf(&stream->pos, &stream->key);
+    cdc_buf_byte(&stream->pos, '.');
+    cdc_buf_hex(&stream->pos, stream->n, 8);
+}
+
 int reader_place(struct cdc_format_reader *reader, struct reader_stream *stream, struct cdc_span key, int64_t seq,
                  const char *lacks, struct cdc_error *error)
 {
@@ -117,12 +128,8 @@ int reader_place(struct cdc_format_reader *reader, struct reader_stream *stream,
         cdc_buf_span(&stream->key, key);
         stream->n = 0;
     }
-    stream->n++;
     stream->seq = seq > stream->seq ? seq : stream->seq;
-    stream->pos.len = 0;
-    cdc_buf_span(&stream->pos, key);
-    cdc_buf_byte(&stream->pos, '.');
-    cdc_buf_hex(&stream->pos, stream->n, 8);
+    step(stream);
     return reader->scratch.failed || stream->key.failed || stream->pos.failed ? cdc_error_memory(error) : 0;
 }
 
@@ -179,8 +186,7 @@ static void make_source(struct cdc_format_reader *reader, struct reader_stream *
         cdc_buf_text(out, change->connector);
         cdc_buf_lit(out, "\",\"name\":");
         format_append_raw(out, stream->name);
-        if (table != NULL)
-            append_part(out, "db", table->db);
+        append_part(out, "db", table != NULL ? table->db : change->db);
         if (table != NULL && i == 0) {
             append_part(out, "schema", table->schema);
             append_part(out, "table", table->table);
@@ -326,6 +332,49 @@ int reader_append(struct cdc_format_reader *reader, struct reader_stream *stream
     return reader->source.failed ? cdc_error_memory(error) : 0;
 }
 
+/* -- what has gone ----------------------------------------------------------------- */
+
+int reader_append_gone(struct cdc_format_reader *reader, struct reader_stream *stream,
+                       const struct reader_change *change, struct format_table *table, struct cdc_span db,
+                       struct cdc_buf *out, struct cdc_error *error)
+{
+    struct reader_change gone = {
+        .op = "t", .table = table, .db = db, .ts_ms = change->ts_ms, .connector = change->connector};
+
+    if (reader->unordered) {
+        reader->losses.n[LOSS_GONE]++;
+        return 0;
+    }
+    if (table != NULL)
+        format_table_reset(table); /* a table that is made under its name has columns of its own */
+    step(stream);
+    return stream->pos.failed ? cdc_error_memory(error) : reader_append(reader, stream, &gone, out, error);
+}
+
+/* Takes the word off, and the white space before it, where that may be escaped. */
+static bool take_word(struct cdc_span *text, const char *word)
+{
+    size_t n = strlen(word);
+
+    while (text->n > 0 && (*text->p == ' ' || (*text->p == '\\' && text->n > 1 && strchr("ntr", text->p[1]) != NULL))) {
+        size_t blank = *text->p == ' ' ? 1 : 2;
+        text->p += blank;
+        text->n -= blank;
+    }
+    if (text->n < n || strncasecmp(text->p, word, n) != 0)
+        return false;
+    text->p += n;
+    text->n -= n;
+    return text->n == 0 || *text->p == ' ' || *text->p == '\\' || *text->p == '`';
+}
+
+bool reader_drops_database(struct cdc_span sql)
+{
+    struct cdc_span rest = cdc_json_string_raw(sql);
+
+    return take_word(&rest, "drop") && (take_word(&rest, "database") || take_word(&rest, "schema"));
+}
+
 /* -- keys ------------------------------------------------------------------------ */
 
 static int take_key_list(struct format_table *table, const char *list, struct cdc_error *error)
@@ -428,6 +477,11 @@ static int end_of_input(struct cdc_format_reader *reader, struct cdc_buf *out, s
 void cdc_format_reader_seek(struct cdc_format_reader *reader, uint64_t number)
 {
     reader->line = number - 1;
+}
+
+void cdc_format_reader_set_unordered(struct cdc_format_reader *reader, bool unordered)
+{
+    reader->unordered = unordered;
 }
 
 int cdc_format_read(struct cdc_format_reader *reader, struct cdc_span line, struct cdc_buf *out,

@@ -285,7 +285,8 @@ static int append_switch(struct aliases *aliases, const char *index, struct cdc_
         say_led_away(sink, alias, other);
         return 0;
     }
-    if (!here)
+    /* Also where it leads here: who leads it elsewhere at this moment removes it from here. */
+    if (!here || other.p != NULL)
         append_action(&aliases->actions, "add", cdc_span_text(index), alias);
     aliases->n += !here || other.p != NULL;
     cdc_buf_append(&aliases->led, index, strlen(index) + 1);
@@ -313,7 +314,7 @@ static int take_home(void *context, const char *source, struct cdc_error *error)
     return result;
 }
 
-/* 1: they lead here; 0: one of them was led elsewhere or taken away meanwhile; -1. */
+/* 0: they lead here, or one of them was led elsewhere or taken away meanwhile; -1. */
 static int post(struct aliases *aliases, struct cdc_error *error)
 {
     struct es_sink *sink = aliases->sink;
@@ -342,7 +343,7 @@ static int post(struct aliases *aliases, struct cdc_error *error)
         return -1;
     cdc_log_write(sink->client->context->log, CDC_LOG_INFO, "caught up: %zu alias%s to the indexes of this sink now",
                   aliases->n, aliases->n == 1 ? " leads" : "es lead");
-    return 1;
+    return 0;
 }
 
 static int note_led(const struct aliases *aliases, struct cdc_error *error)
@@ -378,7 +379,8 @@ int es_alias_prepare(struct es_sink *sink, struct cdc_error *error)
     return 0;
 }
 
-/* As post; 1 also where all lead here already. */
+/* 1: all lead here, and nowhere else; 0: to be looked at again, -1. That is so after they were led here, too: two sinks that saw an alias
+ * leading nowhere at the same moment have both added theirs, and readers would find the rows of both. */
 static int switch_all(struct es_sink *sink, struct cdc_error *error)
 {
     struct aliases aliases = {.sink = sink};
@@ -387,15 +389,13 @@ static int switch_all(struct es_sink *sink, struct cdc_error *error)
     if (result == 0 && (aliases.actions.failed || aliases.led.failed))
         result = cdc_error_memory(error);
     if (result == 0)
-        result = aliases.n > 0 ? post(&aliases, error) : 1;
-    if (result == 1 && note_led(&aliases, error) != 0)
-        result = -1;
+        result = aliases.n > 0 ? post(&aliases, error) : note_led(&aliases, error) == 0 ? 1 : -1;
     cdc_buf_free(&aliases.actions);
     cdc_buf_free(&aliases.led);
     return result;
 }
 
-#define TRIES 3 /* in a delivery */
+#define TRIES 5 /* in a delivery */
 
 int es_alias_switch(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {

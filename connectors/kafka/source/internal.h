@@ -149,6 +149,10 @@ uint32_t kafka_crc(const rd_kafka_message_t *message);
 struct part *kafka_part_find(struct kafka_source *source, const char *topic, int32_t partition);
 /* Topics and their partitions as the brokers have them; new parts are added. */
 int kafka_parts_look(struct kafka_source *source, struct cdc_error *error);
+/* Is the partition one to be read that was not there when they were looked for? */
+bool kafka_parts_is_new(const struct kafka_source *source, const char *topic, int32_t partition);
+/* What the records of other tools could not carry. */
+void kafka_parts_report(const struct kafka_source *source);
 void kafka_parts_free(struct kafka_source *source);
 /* What the offset file keeps, from and into JSON. */
 int kafka_state_read(struct kafka_source *source, const char *state, struct cdc_error *error);

@@ -252,6 +252,16 @@ static int take_tombstone(struct kafka_source *source, struct part *part, const 
     return part->pos.failed ? cdc_error_memory(error) : 0;
 }
 
+/* It is about the rows of all partitions, and would take away those that came after it in another one. */
+static int check_truncate(const struct kafka_source *source, const struct cdc_event *event, struct cdc_error *error)
+{
+    if (event->op != CDC_OP_TRUNCATE || source->n_parts <= 1)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "a truncate has no place among rows of several partitions");
+    return cdc_error_hint(error, source->foreign ? "use a topic with one partition"
+                                                 : "use --order=source, or a topic with one partition");
+}
+
 static int take_partition(struct kafka_source *source, struct part *part, const rd_kafka_message_t *message,
                           struct cdc_buf *out, struct cdc_error *error)
 {
@@ -261,12 +271,8 @@ static int take_partition(struct kafka_source *source, struct part *part, const 
         return take_tombstone(source, part, message, out, error);
     if (parse(part, message, &event, error) != 0)
         return -1;
-    /* It is about the rows of all partitions, and would take away those that came after it in another one. */
-    if (event.op == CDC_OP_TRUNCATE && source->n_parts > 1) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "a truncate has no place among rows of several partitions");
-        cdc_error_hint(error, "use --order=source, or a topic with one partition");
+    if (check_truncate(source, &event, error) != 0)
         return bad_record(part, message, error);
-    }
     if (tell_schema(source, part, &event, out, error) != 0)
         return -1;
     append_renamed(out, part, &event);
@@ -399,6 +405,7 @@ static int read_foreign(struct kafka_source *source, struct part *part, const rd
     if (result > 0) {
         struct cdc_span value = made.len > 0 ? cdc_span(made.data, made.len) : cdc_span(message->payload, message->len);
         cdc_format_reader_seek(part->reader, (uint64_t)message->offset);
+        cdc_format_reader_set_unordered(part->reader, source->n_parts > 1);
         result = cdc_format_read(part->reader, value, lines, error) == 0 ? 1 : -1;
     }
     cdc_buf_free(&made);
@@ -424,7 +431,7 @@ static int take_foreign(struct kafka_source *source, struct part *part, const rd
     for (size_t at = 0; at < lines->len && result >= 0;) {
         const char *end = memchr(lines->data + at, '\n', lines->len - at);
         size_t n = end != NULL ? (size_t)(end - lines->data) - at : lines->len - at;
-        if (cdc_event_parse(&event, lines->data + at, n, error) != 0)
+        if (cdc_event_parse(&event, lines->data + at, n, error) != 0 || check_truncate(source, &event, error) != 0)
             return bad_record(part, message, error);
         if (part->json != NULL && event.op == CDC_OP_SCHEMA && kafka_schemas_note(source, part, &event, error) != 0)
             return -1;

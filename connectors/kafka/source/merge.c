@@ -165,6 +165,21 @@ static int note_ended(struct merge_state *merge, struct cdc_span raw_name, struc
     return result;
 }
 
+/* Partitions and topics that are made while it reads are known by the first transaction that has rows in them: a new connection finds them. */
+static int begin_counts(struct kafka_source *source, struct cdc_error *error)
+{
+    const struct kafka_transaction *transaction = &source->merge.transaction;
+
+    for (size_t i = 0; i < transaction->n_counts; i++) {
+        const struct kafka_count *count = &transaction->counts[i];
+        if (count->n > 0 && find(source, count->topic, count->partition) >= source->n_parts &&
+            kafka_parts_is_new(source, count->topic, count->partition))
+            return cdc_error_set(error, CDC_EXIT_TEMPORARY, "topic %s, partition %d is new: connecting anew",
+                                 count->topic, (int)count->partition);
+    }
+    return kafka_merge_begin(&source->merge.counts, transaction, source->n_parts, find, source, error);
+}
+
 /* The next END. 1: it is open; 0: none has come; -1. */
 static int open_transaction(struct kafka_source *source, struct part *ends, struct cdc_error *error)
 {
@@ -186,7 +201,7 @@ static int open_transaction(struct kafka_source *source, struct part *ends, stru
             take_front(ends);
             continue;
         }
-        if (kafka_merge_begin(&merge->counts, &merge->transaction, source->n_parts, find, source, error) != 0)
+        if (begin_counts(source, error) != 0)
             return -1;
         struct cdc_span *fronts = realloc(merge->fronts, source->n_parts * sizeof *fronts);
         if (fronts == NULL)

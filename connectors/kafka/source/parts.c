@@ -63,6 +63,20 @@ static void free_part(struct part *part)
     cdc_format_reader_free(part->reader);
 }
 
+void kafka_parts_report(const struct kafka_source *source)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    for (size_t i = 0; i < source->n_parts; i++) {
+        const struct part *part = &source->parts[i];
+        text.len = 0;
+        if (part->reader != NULL && cdc_format_reader_losses(part->reader, &text) > 0 && !text.failed)
+            cdc_log_write(source->log, CDC_LOG_WARNING, "topic %s [%d], --format: %.*s", part->topic,
+                          (int)part->partition, (int)text.len, text.data);
+    }
+    cdc_buf_free(&text);
+}
+
 void kafka_parts_free(struct kafka_source *source)
 {
     for (size_t i = 0; i < source->n_parts; i++)
@@ -232,6 +246,28 @@ static int add_transactions(struct kafka_source *source, struct cdc_error *error
         if (strcmp(source->topics[i], topic) == 0)
             source->merge.front = i;
     return 0;
+}
+
+static bool matches(const char *expression, const char *topic)
+{
+    regex_t compiled;
+
+    if (*expression != '^' || strncmp(topic, "__", 2) == 0 ||
+        regcomp(&compiled, expression, REG_EXTENDED | REG_NOSUB) != 0)
+        return false;
+    bool found = regexec(&compiled, topic, 0, NULL, 0) == 0;
+    regfree(&compiled);
+    return found;
+}
+
+bool kafka_parts_is_new(const struct kafka_source *source, const char *topic, int32_t partition)
+{
+    if (!in_list(source->settings->partitions, partition))
+        return false;
+    for (size_t i = 0; i < source->n_topics; i++)
+        if (strcmp(source->topics[i], topic) == 0)
+            return partition >= source->topic_partitions[i];
+    return matches(source->settings->topics, topic);
 }
 
 static int look_topic(struct kafka_source *source, size_t i, struct cdc_error *error)

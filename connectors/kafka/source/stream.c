@@ -106,6 +106,7 @@ void kafka_source_free(void *context)
         return;
     disconnect(source);
     kafka_client_close(&source->asker);
+    kafka_parts_report(source);
     kafka_parts_free(source);
     kafka_passed_free(&source->passed);
     free(source->cluster);

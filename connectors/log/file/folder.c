@@ -31,6 +31,16 @@ static int not_a_log(const struct log_folder *folder, const char *why, struct cd
     return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" %s", folder->path, why);
 }
 
+/* All that is in it can be found elsewhere, and the chain tells whether the id is right. */
+static int damaged_meta(const struct log_folder *folder, struct cdc_error *error)
+{
+    not_a_log(folder, "is a damaged log: its meta.json cannot be read", error);
+    return cdc_error_hint(error,
+                          "write it again: {\"format\":1,\"id\":\"ID\",\"redactable\":false}, with the \"log\" that "
+                          "the first line of an .idx file has as ID, and true where there are .salt files; then "
+                          "cdc-log verify");
+}
+
 static int take_meta(struct log_folder *folder, struct cdc_span text, struct cdc_error *error)
 {
     int64_t format = 0;
@@ -39,10 +49,10 @@ static int take_meta(struct log_folder *folder, struct cdc_span text, struct cdc
 
     /* Taken for another kind of log, it would be appended to without salts. */
     if (!cdc_span_is(redactable, "true") && !cdc_span_is(redactable, "false"))
-        return not_a_log(folder, "is a damaged log: its meta.json cannot be read", error);
+        return damaged_meta(folder, error);
     if (!cdc_json_int64(cdc_json_member(text, "format"), &format) ||
         !cdc_json_member_copy(text, "id", folder->id, sizeof folder->id) || strlen(folder->id) != LOG_ID)
-        return not_a_log(folder, "is a damaged log: its meta.json cannot be read", error);
+        return damaged_meta(folder, error);
     if (format != FORMAT)
         return not_a_log(folder, "is a log of a newer format", error);
     folder->redactable = cdc_span_is(redactable, "true");

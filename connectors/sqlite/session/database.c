@@ -396,15 +396,38 @@ int lite_database_begin(struct lite_database *database, const struct lite_patien
     return 0;
 }
 
+static int has_moved(const struct lite_database *database, const char *suffix, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s%s was removed or replaced while it was in use", database->path, suffix);
+    return cdc_error_hint(error, "bring it back; or remove %s and its offset file, and take a new snapshot",
+                          suffix[0] == '\0' ? "it" : "the database");
+}
+
+/* SQLite makes it once, and removes it when the last connection is closed. Where there is none, the database has another journal mode. */
+static bool has_wal_moved(struct lite_database *database)
+{
+    const char *name = sqlite3_db_filename(database->handle, "main"); /* where a link leads */
+    char wal[PATH_MAX];
+    struct stat st;
+
+    if (name == NULL || (size_t)snprintf(wal, sizeof wal, "%s-wal", name) >= sizeof wal)
+        return false;
+    bool is_there = stat(wal, &st) == 0;
+    if (!is_there && errno != ENOENT)
+        return false;
+    if (database->wal == 0 && is_there)
+        database->wal = st.st_ino;
+    return database->wal != 0 && (!is_there || database->wal != st.st_ino);
+}
+
 /* A file that was removed stays what SQLite writes to until it is closed, and is gone then, whatever was committed. */
 static int check_in_place(struct lite_database *database, struct cdc_error *error)
 {
     int moved = 0;
 
-    if (sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
-        return 0;
-    cdc_error_set(error, CDC_EXIT_CONFIG, "%s was removed or replaced while it was in use", database->path);
-    return cdc_error_hint(error, "bring it back; or remove it and its offset file, and take a new snapshot");
+    if (sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+        return has_moved(database, "", error);
+    return has_wal_moved(database) ? has_moved(database, "-wal", error) : 0;
 }
 
 int lite_database_commit(struct lite_database *database, struct cdc_error *error)

@@ -5,6 +5,7 @@
 #define LITE_DATABASE_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include <cdc/buf.h>
 #include <cdc/control.h>
@@ -25,6 +26,7 @@ struct lite_database {
     const char *path;                  /* BORROWED */
     const struct cdc_log *log;         /* BORROWED */
     struct cdc_buf sql;                /* a statement in the making */
+    ino_t wal;                         /* that of its -wal; 0: not seen yet */
     bool in_transaction;
 };
 
