@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # cdc-snapshot of MySQL and MariaDB, and mysql-binlog behind it: no row is missing, none is a ghost, and each value is the
 # same in both.
-# takes: 80 s
+# takes: 100 s
 # Each test runs in a subshell.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034
 bats_require_minimum_version 1.8.0

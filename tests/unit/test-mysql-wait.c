@@ -191,7 +191,12 @@ static void test_asks(void)
     stops_at = 2000;
     check(wait_for_server(100, 1, MY_WAIT_PATIENT_S) == -1 && errno == ECANCELED && n_asked > 150 &&
               now_ms > began + MY_WAIT_PATIENT_S * 1000,
-          "one that answers others is waited for without an end, with TLS too");
+          "one that answers others is waited for, with TLS too");
+    begin(1, true);
+    began = now_ms;
+    check(wait_for_server(100, 1, MY_WAIT_PATIENT_S) == 0 && errno == ETIMEDOUT && now_ms - began >= 24 * 3600 * 1000 &&
+              now_ms - began < 25 * 3600 * 1000,
+          "for a day");
     begin(1, true);
     n_asked = 0;
     check(wait_for_server(100, 1, 60000) == 0 && n_asked == 0, "a wait with an end of its own asks nobody");

@@ -14,7 +14,7 @@
 
 /* After the first signal the descriptor stays readable, and another thread may get the second one. */
 enum { QUIET_MS = 1000, STOPPING_MS = 100 };
-enum { SILENT_MS = 10000, PATIENT_MS = MY_WAIT_PATIENT_S * 1000 };
+enum { SILENT_MS = 10000, PATIENT_MS = MY_WAIT_PATIENT_S * 1000, DAY_MS = 24 * 3600 * 1000 };
 
 static struct {
     const struct cdc_control *control;
@@ -75,10 +75,10 @@ static bool is_dead(int64_t *heard)
 /* 1: ready; 0: the time is over (ms, negative: there is none); -1: to be left. */
 static int wait_for(int fd, short events, int ms, const char *what)
 {
-    int64_t heard = cdc_clock_ms(), deadline = heard + ms;
     bool asks = ms >= PATIENT_MS && peer.answers;
+    int64_t heard = cdc_clock_ms(), deadline = heard + (asks ? DAY_MS : ms);
     for (;;) {
-        int64_t left = asks || ms < 0 ? QUIET_MS : deadline - cdc_clock_ms(), slice = stop() ? STOPPING_MS : QUIET_MS;
+        int64_t left = ms < 0 ? QUIET_MS : deadline - cdc_clock_ms(), slice = stop() ? STOPPING_MS : QUIET_MS;
         int wake_fd = obeyed.control && !stop() ? obeyed.control->wake_fd : -1; /* poll passes over a negative one */
         struct pollfd fds[2] = {{fd, events, 0}, {wake_fd, POLLIN, 0}};
         if (must_leave()) {
@@ -91,7 +91,7 @@ static int wait_for(int fd, short events, int ms, const char *what)
             return -1;
         if (n > 0 && fds[0].revents)
             return 1;
-        if (asks ? is_dead(&heard) : ms >= 0 && cdc_clock_ms() >= deadline) {
+        if ((asks && is_dead(&heard)) || (ms >= 0 && cdc_clock_ms() >= deadline)) {
             errno = ETIMEDOUT;
             return 0;
         }
