@@ -191,13 +191,16 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(S
 $(BUILD)/tests/faults.so: tests/lib/faults.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fno-builtin -fPIC -shared -o $@ $<
+$(BUILD)/tests/clock.so: tests/lib/clock.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fPIC -shared -o $@ $<
 # A client of Kafka, and a mock cluster, for tests.
 $(BUILD)/tests/kafka-client: $(BUILD)/tests/kafka/client.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(KAFKA_LIBS)
 $(BUILD)/tests/kafka-faults.so: tests/kafka/faults.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fPIC -shared -o $@ $< $(KAFKA_LIBS)
-unit: $(UNIT) $(BUILD)/tests/faults.so $(BUILD)/tests/kafka-client $(BUILD)/tests/kafka-faults.so
+unit: $(UNIT) $(BUILD)/tests/faults.so $(BUILD)/tests/clock.so $(BUILD)/tests/kafka-client $(BUILD)/tests/kafka-faults.so
 
 # Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`, FUZZ=fuzz-binlog-decoder for one. They begin with the inputs of
 # tests/fuzz/corpus, and keep what they find in $(BUILD).

@@ -155,6 +155,24 @@ switch_checksums() {
     is "ids" "1 2" "$(ids)"
 }
 
+# A cron job of a machine whose clock is ten minutes ahead would leave out the last ten minutes, with exit 0.
+@test "--until TIME and the lag are by the server's clock, whatever ours says" {
+    table
+    begin
+    insert 1 1
+    time=$(date -u -d "5 seconds" +%Y-%m-%dT%H:%M:%SZ)
+    echo 600 >"$DIR/clock"
+    spawn_line "CDC_CLOCK='$DIR/clock' LD_PRELOAD='$CDC_BUILD/tests/clock.so' exec mysql-binlog --name $NAME -t '$NAME.*' --offset-file '$DIR/p' --until $time '$URL' >'$DIR/out' 2>'$DIR/err'"
+    pause_ms 1500
+    insert 2 2
+    status_of "$SPAWNED"
+    is "ids" "1 2" "$(ids)"
+    # One that is behind does not keep it waiting.
+    clock -600 binlog --offset-file "$DIR/p" --until "$time"
+    clock -600 t mysql-binlog --check --json --name "$NAME" -t "$NAME.*" --offset-file "$DIR/p" "$URL" >"$DIR/check"
+    jq -e '.lag.lag_seconds | . >= 0 and . < 500' "$DIR/check" || { cat "$DIR/check"; return 1; }
+}
+
 @test "--until now on a server that is being written to ends" {
     table
     begin

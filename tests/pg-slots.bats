@@ -63,7 +63,7 @@ copied() { sqlite3 "$DIR/copy.db" "select id from t order by id" | xargs; }
     cdc 0 --check --json
     cdc 0 --offset-file "$DIR/own" --until now
     sql "insert into $NAME.t select g, 'v' from generate_series(2, 2000) g"
-    cdc 0 --check --json --offset-file "$DIR/own"
+    clock -36000 cdc 0 --check --json --offset-file "$DIR/own"
     fact .exit_status 0
     fact '[.server.role, .server.timeline]' '["primary",1]'
     is "system" "$(sql "select system_identifier from pg_control_system()")" "$(jq -r .server.system_id "$DIR/out")"

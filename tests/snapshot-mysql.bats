@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # cdc-snapshot of MySQL and MariaDB, and mysql-binlog behind it: no row is missing, none is a ghost, and each value is the
 # same in both.
-# takes: 80 s
+# takes: 100 s
 # Each test runs in a subshell.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034
 bats_require_minimum_version 1.8.0
@@ -483,6 +483,20 @@ purged() {
 }
 table_is_locked() { [ "$(msql -N "select count(*) from information_schema.processlist where info like 'select sleep%'")" -ge 1 ]; }
 waits_for_table() { [ "$(msql -N "select count(*) from information_schema.processlist where state like '%metadata lock%'")" -ge 1 ]; }
+
+# Stopped, or without a disk: the system goes on answering for it.
+@test "a server that hangs while rows are read is not waited for: 69" {
+    local pid status=0
+    rows 20000 500
+    spawn_line "cdc-snapshot --retry-max 0 --state-dir '$STATE' '$URL' 2>'$DIR/err' | { head -c 100000 >/dev/null; kill -STOP $(cat "$(mysql_dir)/pid"); touch '$DIR/stopped'; cat >/dev/null; }"
+    pid=$SPAWNED
+    wait_until test -e "$DIR/stopped"
+    status_of "$pid" || status=$?
+    kill -CONT "$(cat "$(mysql_dir)/pid")"
+    is "exit status" 69 "$status"
+    snapshot | sink
+    is "rows" 20000 "$(copy 'select count(*) from t')"
+}
 
 @test "the table cannot be altered while it is read, and can be written" {
     rows 20000 500

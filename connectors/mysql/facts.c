@@ -4,7 +4,6 @@
 #include "connectors/mysql/session/session.h"
 
 #include <cdc/json.h>
-#include <cdc/retry.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,10 +113,20 @@ static bool take_log(struct cdc_findings *report, MYSQL *mysql, const struct my_
     return ignored.status == CDC_EXIT_CONFIG;
 }
 
-static void take_lag(struct cdc_findings *report, const struct files *files, const struct my_check_known *known,
-                     struct cdc_span source, const char *file, int64_t at)
+/* By the clock that the position has its time from: the server's. That of a heartbeat is ours, which may be ahead. */
+static void take_lag_seconds(struct cdc_findings *report, MYSQL *mysql, struct cdc_span source)
 {
-    int64_t ms = 0;
+    struct cdc_error ignored = {0};
+    int64_t ms = 0, now;
+    if (!cdc_json_int64(cdc_json_member(source, "ts_ms"), &ms) || ms <= 0 || my_server_clock(mysql, &now, &ignored) < 0)
+        cdc_findings_text(report, "lag_seconds", NULL);
+    else
+        cdc_findings_number(report, "lag_seconds", now > ms ? (now - ms) / 1000 : 0);
+}
+
+static void take_lag(struct cdc_findings *report, MYSQL *mysql, const struct files *files,
+                     const struct my_check_known *known, struct cdc_span source, const char *file, int64_t at)
+{
     cdc_findings_object(report, "lag");
     cdc_findings_text(report, "pos", known->position.pos);
     cdc_findings_text(report, "file", *file ? file : NULL);
@@ -129,10 +138,7 @@ static void take_lag(struct cdc_findings *report, const struct files *files, con
         cdc_findings_number(report, "lag_bytes", files->after);
     else
         cdc_findings_text(report, "lag_bytes", NULL);
-    if (cdc_json_int64(cdc_json_member(source, "ts_ms"), &ms) && ms > 0)
-        cdc_findings_number(report, "lag_seconds", (cdc_clock_wall_ms() - ms) / 1000);
-    else
-        cdc_findings_text(report, "lag_seconds", NULL);
+    take_lag_seconds(report, mysql, source);
 }
 
 bool my_facts_server(struct cdc_findings *report, MYSQL *mysql, const struct my_server *server,
@@ -153,7 +159,7 @@ bool my_facts_server(struct cdc_findings *report, MYSQL *mysql, const struct my_
         cdc_findings_add(report, CDC_LOG_WARNING, "facts", NULL, error.text, error.hint);
     bool off = take_log(report, mysql, server, &files);
     if (known->position.pos)
-        take_lag(report, &files, known, source, file, at);
+        take_lag(report, mysql, &files, known, source, file, at);
     return off;
 }
 

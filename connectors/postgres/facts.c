@@ -10,7 +10,7 @@
 #include "connectors/postgres/session/query.h"
 
 #include <cdc/json.h>
-#include <cdc/retry.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +108,19 @@ static void take_slot(struct cdc_findings *report, PGconn *sql, const struct pg_
         cdc_findings_flag(report, "exists", false);
 }
 
+/* By the clock that the position has its time from: the server's. That of a heartbeat is ours, which may be ahead. */
+static void take_lag_seconds(struct cdc_findings *report, PGconn *sql, const char *source)
+{
+    static const char seconds_sql[] = "SELECT greatest(floor(extract(epoch FROM clock_timestamp()) - $1::int8 / "
+                                      "1000.0), 0)::int8 AS lag_seconds";
+    int64_t ms = 0;
+    char text[24];
+    bool known = source && cdc_json_int64(cdc_json_member(cdc_span_text(source), "ts_ms"), &ms) && ms > 0;
+    snprintf(text, sizeof text, "%" PRId64, ms);
+    if (!known || !take_facts(report, sql, seconds_sql, text))
+        cdc_findings_text(report, "lag_seconds", NULL);
+}
+
 /* From the position that the pipeline keeps, else from where the slot stands. In seconds it is the age of that position's
  * transaction: it may be more than what waits, and is never less. */
 static void take_lag(struct cdc_findings *report, PGconn *sql, const struct pg_check_known *known,
@@ -121,7 +134,6 @@ static void take_lag(struct cdc_findings *report, PGconn *sql, const struct pg_c
     const struct cdc_offset *from = &known->start.from;
     char text[24];
     uint64_t lsn;
-    int64_t ms = 0;
     bool kept = from->pos && pg_pos_restart_lsn(from->pos, &lsn);
     cdc_findings_object(report, "lag");
     cdc_findings_text(report, "pos", kept ? from->pos : NULL);
@@ -131,10 +143,7 @@ static void take_lag(struct cdc_findings *report, PGconn *sql, const struct pg_c
         cdc_findings_text(report, "lsn", NULL);
         cdc_findings_text(report, "lag_bytes", NULL);
     }
-    if (kept && from->source && cdc_json_int64(cdc_json_member(cdc_span_text(from->source), "ts_ms"), &ms) && ms > 0)
-        cdc_findings_number(report, "lag_seconds", (cdc_clock_wall_ms() - ms) / 1000);
-    else
-        cdc_findings_text(report, "lag_seconds", NULL);
+    take_lag_seconds(report, sql, kept ? from->source : NULL);
 }
 
 /* -- the publication -- */

@@ -19,6 +19,9 @@ DEADLINE=${CDC_TEST_TIMEOUT:-60}
 # A tool, never longer than LIMIT seconds (default 60: other suites run at the same time): no test can hang.
 t() { timeout -k 5 "${LIMIT:-$DEADLINE}" "$@"; }
 
+# clock SECONDS COMMAND...: to it the wall clock is that much ahead.
+clock() { echo "$1" >"$DIR/clock"; CDC_CLOCK=$DIR/clock LD_PRELOAD=$CDC_BUILD/tests/clock.so "${@:2}"; }
+
 # wait_until [-t SECONDS] COMMAND...: polls until the command is true.
 wait_until() {
     local limit=$DEADLINE end

@@ -613,7 +613,7 @@ static void test_clock_behind(void)
         NULL,
         {A("nothing", 0, NULL)},
         0,
-        "{\"op\":\"schema\",\"pos\":\"00F0000000000001.0000000001.0\",\"seq\":67553994410557441,"};
+        "{\"op\":\"schema\",\"pos\":\"00F0000005F5E100.0000000001.0\",\"seq\":67553994510557440,"};
     start_pos = "00F0000000000000.FFFFFFFFFF";
     check_other(&moved);
     start_pos = POS;

@@ -166,6 +166,50 @@ static void test_waits(void)
           "another thread tells nobody");
 }
 
+static int n_asked, dies_at; /* the question that the server does not answer */
+
+static bool answers(void *context)
+{
+    (*(int *)context)++;
+    now_ms += 50;
+    return *(int *)context != dies_at;
+}
+
+static void test_asks(void)
+{
+    my_wait_ask(answers, &n_asked);
+    begin(1, true);
+    dies_at = 3;
+    int64_t began = now_ms;
+    check(wait_for_server(100, 1, 24 * 3600 * 1000) == 0 && errno == ETIMEDOUT && n_asked == 3 &&
+              now_ms == began + 30150,
+          "a server that hangs is left once it answers nobody else");
+    begin(1, true);
+    n_asked = dies_at = 0;
+    began = now_ms;
+    n_waits = 0;
+    stops_at = 2000;
+    check(wait_for_server(100, 1, MY_WAIT_PATIENT_S) == -1 && errno == ECANCELED && n_asked > 150 &&
+              now_ms > began + MY_WAIT_PATIENT_S * 1000,
+          "one that answers others is waited for, with TLS too");
+    begin(1, true);
+    began = now_ms;
+    check(wait_for_server(100, 1, MY_WAIT_PATIENT_S) == 0 && errno == ETIMEDOUT && now_ms - began >= 24 * 3600 * 1000 &&
+              now_ms - began < 25 * 3600 * 1000,
+          "for a day");
+    begin(1, true);
+    n_asked = 0;
+    check(wait_for_server(100, 1, 60000) == 0 && n_asked == 0, "a wait with an end of its own asks nobody");
+    begin(1, true);
+    ready = 100;
+    check(wait_for_server(100, 1, 24 * 3600 * 1000) == 1 && n_asked == 0, "nobody is asked about what has come");
+    my_wait_ask(NULL, NULL);
+    begin(1, true);
+    began = now_ms;
+    check(wait_for_server(100, 1, 1000000) == 0 && now_ms == began + 1000000,
+          "where nobody can be asked the time counts");
+}
+
 /* -- names -- */
 
 static char looked_up[64];
@@ -221,6 +265,7 @@ int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_waits();
+    test_asks();
     test_names();
     return failures ? 1 : 0;
 }

@@ -383,3 +383,29 @@ MYSQL *my_session_connect(const struct my_session_settings *settings, struct cdc
     my_url_free(&url);
     return mysql;
 }
+
+/* What the client library says of a server that did not: of names and sockets that it could not make itself it says other things. */
+static bool is_silence(unsigned number)
+{
+    return number == CR_CONNECTION_ERROR || number == CR_CONN_HOST_ERROR || number == CR_SERVER_GONE_ERROR ||
+           number == CR_SERVER_LOST || number == CR_SERVER_LOST_EXTENDED;
+}
+
+bool my_session_answers(const struct my_session_settings *settings)
+{
+    struct my_url url;
+    struct attempt attempt = {.begun = false};
+    struct cdc_error ignored = {0};
+    bool answers = true;
+    MYSQL *mysql = mysql_init(NULL);
+    if (mysql && my_url_parse(&url, settings->url, &ignored) == 0) {
+        const char *password = url.password ? url.password : settings->password;
+        if (prepare(mysql, settings, &url, &attempt, &ignored) == 0 && look_up(mysql, &url, &ignored) == 0 &&
+            !mysql_real_connect(mysql, url.host, url.user, password, url.db, url.port, url.socket, 0))
+            answers = !is_silence(mysql_errno(mysql));
+        my_url_free(&url);
+    }
+    if (mysql)
+        mysql_close(mysql);
+    return answers;
+}

@@ -213,6 +213,21 @@ int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord 
     return -1;
 }
 
+/* UTC: of a local time there are two of an hour each autumn. */
+int my_server_clock(MYSQL *mysql, int64_t *ms, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask for the server's time";
+    char *value = my_session_value(mysql, "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000",
+                                   what, error);
+    if (error->status)
+        return -1;
+    char *end = value;
+    *ms = value ? strtoll(value, &end, 10) : 0;
+    bool good = value && end != value && *end == '\0';
+    free(value);
+    return good ? 0 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the answer is no number", what);
+}
+
 /* Nothing in a set needs an escape: hexadecimal digits, names of tags, ':', ',' and '-'. */
 static void append_set(struct cdc_buf *out, const char *set)
 {

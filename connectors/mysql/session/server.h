@@ -41,6 +41,8 @@ bool my_server_log_is_off(MYSQL *mysql, const struct my_server *server);
 /* A global variable's value; "" when the server has none of that name. RETURNS NEW (free); NULL on errors. */
 char *my_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error);
 
+/* Its clock, since 1970. */
+int my_server_clock(MYSQL *mysql, int64_t *ms, struct cdc_error *error);
 /* The end of the log: file, position and the GTID set there (RETURNS NEW). */
 int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
                   struct cdc_error *error);

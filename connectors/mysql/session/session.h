@@ -47,6 +47,9 @@ void my_session_close(struct my_session *session);
  * Connects; the session is pinned (UTC, utf8mb4, no sql_mode surprises). Errors: PERMISSION for a wrong password or
  * privilege, CONFIG for a database that does not exist, UNAVAILABLE else. RETURNS NEW (mysql_close). */
 MYSQL *my_session_connect(const struct my_session_settings *settings, struct cdc_error *error);
+/* Does the server take one more connection, or at least say why not? That it is silent, or not there, is no answer; that it could not be
+ * asked is none of its. Any thread. */
+bool my_session_answers(const struct my_session_settings *settings);
 /* Runs a statement and keeps its result; NULL on errors, and for statements without one when *error stays clear. */
 MYSQL_RES *my_session_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
 /* The result of a statement that was sent, in place of mysql_store_result: a column that is not there reads as NULL, up to

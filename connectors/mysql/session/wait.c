@@ -14,6 +14,7 @@
 
 /* After the first signal the descriptor stays readable, and another thread may get the second one. */
 enum { QUIET_MS = 1000, STOPPING_MS = 100 };
+enum { SILENT_MS = 10000, PATIENT_MS = MY_WAIT_PATIENT_S * 1000, DAY_MS = 24 * 3600 * 1000 };
 
 static struct {
     const struct cdc_control *control;
@@ -21,6 +22,17 @@ static struct {
     bool reports;
     pthread_t reporter;
 } obeyed;
+
+static struct {
+    bool (*answers)(void *context);
+    void *context;
+} peer;
+
+void my_wait_ask(bool (*answers)(void *context), void *context)
+{
+    peer.answers = answers;
+    peer.context = context;
+}
 
 void my_wait_obey(const struct cdc_control *control, int stop_at)
 {
@@ -50,10 +62,21 @@ static void report(const char *what)
         cdc_control_waiting(obeyed.control, what);
 }
 
+/* A server that hangs, stopped or without a disk, has a system that answers for it: TCP finds nothing amiss. */
+static bool is_dead(int64_t *heard)
+{
+    if (cdc_clock_ms() - *heard < SILENT_MS)
+        return false;
+    bool answers = peer.answers(peer.context);
+    *heard = cdc_clock_ms();
+    return !answers;
+}
+
 /* 1: ready; 0: the time is over (ms, negative: there is none); -1: to be left. */
 static int wait_for(int fd, short events, int ms, const char *what)
 {
-    int64_t deadline = cdc_clock_ms() + ms;
+    bool asks = ms >= PATIENT_MS && peer.answers;
+    int64_t heard = cdc_clock_ms(), deadline = heard + (asks ? DAY_MS : ms);
     for (;;) {
         int64_t left = ms < 0 ? QUIET_MS : deadline - cdc_clock_ms(), slice = stop() ? STOPPING_MS : QUIET_MS;
         int wake_fd = obeyed.control && !stop() ? obeyed.control->wake_fd : -1; /* poll passes over a negative one */
@@ -68,7 +91,7 @@ static int wait_for(int fd, short events, int ms, const char *what)
             return -1;
         if (n > 0 && fds[0].revents)
             return 1;
-        if (ms >= 0 && cdc_clock_ms() >= deadline) {
+        if ((asks && is_dead(&heard)) || (ms >= 0 && cdc_clock_ms() >= deadline)) {
             errno = ETIMEDOUT;
             return 0;
         }

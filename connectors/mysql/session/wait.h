@@ -12,6 +12,10 @@
 /* The library tells that function no context, so there is one control a process. stop_at: the stop at which nothing is waited
  * for any more, 1 or 2. BORROWS control; NULL: waits end by their time alone. */
 void my_wait_obey(const struct cdc_control *control, int stop_at);
+/* A wait of that many seconds or more is one of up to a day, as long as the server answers: whenever nothing has come for ten
+ * seconds, it is asked by another connection. Before the first session; BORROWS context, NULL: nobody is asked. */
+#define MY_WAIT_PATIENT_S 900
+void my_wait_ask(bool (*answers)(void *context), void *context);
 /* While on, waits of the calling thread tell control->waiting. Not while lines are being made: it may write what is there. */
 void my_wait_report(bool on);
 /* The waits of that connection, which is not made yet, are such. */

@@ -3,6 +3,8 @@
  * EINTR, so a signal does not end them; the shutdown of the socket does. */
 #include "connectors/mysql/snapshot/guard.h"
 
+#include "connectors/mysql/session/wait.h"
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -105,13 +107,17 @@ static void watch(struct my_guard *guard, MYSQL *old, MYSQL *new)
     pthread_mutex_unlock(&guard->lock);
 }
 
-/* A server may search for long before it has a row to send: that it is gone is for TCP to find out. */
+/* A server may search for long before it has a row to send: that it is gone is for TCP to find out, and that it hangs for
+ * my_wait_ask. With TLS the library waits within a read, without asking anybody, until its time is over: one second. */
 static void allow_silence(MYSQL *mysql)
 {
     int fd = (int)mysql_get_socket(mysql), on = 1, idle = 60, interval = 15, count = 8;
+    struct timeval turn = {.tv_sec = 1};
     struct st_ma_pvio *pvio = mysql->net.pvio;
     if (pvio->methods->set_timeout)
         pvio->methods->set_timeout(pvio, PVIO_READ_TIMEOUT, SILENCE_MS);
+    mysql->options.read_timeout = MY_WAIT_PATIENT_S;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &turn, sizeof turn);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);

@@ -89,8 +89,14 @@ static int written(struct my_snapshot *run, struct cdc_error *error)
     return 0;
 }
 
+static bool server_answers(void *context)
+{
+    return my_session_answers(context);
+}
+
 static int attempt(struct my_snapshot *run, struct cdc_error *error)
 {
+    my_wait_ask(server_answers, (void *)&run->settings->connection);
     run->guard = my_guard_new(run->control->wake_fd, run->settings->jobs + MY_OTHER_SESSIONS, error);
     if (!run->guard || my_snapshot_begin(run, error) < 0 || copy_all(run, error) < 0)
         return -1;
@@ -114,6 +120,7 @@ static void run_free(struct my_snapshot *run)
         my_guard_close(run->guard, run->sql);
     }
     my_guard_free(run->guard);
+    my_wait_ask(NULL, NULL);
     my_snapshot_tables_free(run);
     my_range_free(&run->next.range);
     cdc_buf_free(&run->names);

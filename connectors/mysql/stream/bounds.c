@@ -30,12 +30,26 @@ static int log_end(struct my_session *session, struct my_coord *end, struct cdc_
     return result;
 }
 
+/* Commits have the server's time, which ours may be far from. Between two questions it goes by a clock that nobody sets. */
+static int ask_clock(struct my_bounds *bounds, struct my_session *session, struct cdc_error *error)
+{
+    int64_t now;
+    MYSQL *sql = my_session_sql(session, error);
+    if (!sql || my_server_clock(sql, &now, error) < 0)
+        return -1;
+    bounds->clock_ahead = now - cdc_clock_ms();
+    return now >= bounds->ms;
+}
+
 int my_bounds_settle(struct my_bounds *bounds, struct my_session *session, struct cdc_error *error)
 {
     struct my_coord end;
-    if (bounds->ms != 0)
-        bounds->in_log = cdc_clock_wall_ms() >= bounds->ms;
-    if (bounds->in_log || bounds->ms != 0 || !bounds->given)
+    if (bounds->ms != 0) {
+        int passed = ask_clock(bounds, session, error);
+        bounds->in_log = passed > 0;
+        return passed < 0 ? -1 : 0;
+    }
+    if (bounds->in_log || !bounds->given)
         return 0;
     if (log_end(session, &end, error) < 0)
         return -1;
@@ -56,8 +70,11 @@ bool my_bounds_are_reached(const struct my_bounds *bounds, const struct my_coord
 int my_bounds_are_late(struct my_bounds *bounds, struct my_session *session, const struct my_coord *coord,
                        struct cdc_error *error)
 {
-    if (bounds->ms == 0 || bounds->in_log || cdc_clock_wall_ms() < bounds->ms)
+    if (bounds->ms == 0 || bounds->in_log || cdc_clock_ms() + bounds->clock_ahead < bounds->ms)
         return 0;
+    int passed = bounds->has_coord ? 1 : ask_clock(bounds, session, error);
+    if (passed <= 0)
+        return passed;
     if (!bounds->has_coord && log_end(session, &bounds->coord, error) < 0)
         return -1;
     bounds->has_coord = true;

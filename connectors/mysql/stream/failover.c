@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Transactions that were written after a sink's position: what a sink collects before it stores, pipes, filters. */
+#define SENT_AT_MOST UINT64_C(100000000)
+
 /* -- the sinks' positions -------------------------------------------------------------------------- */
 
 /* What a sink that is ahead of the start has stored. */
@@ -246,11 +249,13 @@ static int check_sinks_here(struct my_stream *stream, const struct sink_position
 
 /* -- numbers ------------------------------------------------------------------------------------ */
 
-/* What follows that number is counted from the wall clock on, above all numbers that were given. */
+/* What follows that number is counted from the wall clock on, above all numbers that were given. The clock may have been set back since
+ * they began, and a sink may have more than it has told: of an index that keeps the highest version, the newer row would be left out.
+ *     told 43      sent 44 45      the clock says 7: 43 and the margin, not 44 */
 static int renumber_after(struct my_stream *stream, uint64_t number, uint64_t newest, struct cdc_error *error)
 {
-    uint64_t now = (uint64_t)cdc_clock_wall_ms() * 1000;
-    return my_numbering_add(&stream->start.numbering, (struct my_renumbering){number, now > newest ? now : newest + 1},
+    uint64_t now = (uint64_t)cdc_clock_wall_ms() * 1000, above = newest + SENT_AT_MOST;
+    return my_numbering_add(&stream->start.numbering, (struct my_renumbering){number, now > above ? now : above},
                             error);
 }
 

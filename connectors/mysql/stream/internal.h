@@ -39,7 +39,8 @@ struct my_bounds {
     bool given, now, has_coord;
     bool in_log; /* the end lies in the log already: the server ends the dump when there is no more */
     struct my_coord coord;
-    int64_t ms; /* 0: no time was given */
+    int64_t ms;          /* 0: no time was given */
+    int64_t clock_ahead; /* the server's clock, less cdc_clock_ms */
 };
 
 /* The way round a torn file of the log: where the next dump begins, and where this one did, each with the transaction that
