@@ -159,8 +159,7 @@ is_empty() { [ "$(copy "select count(*) from $1")" = 0 ]; }
     mkfifo "$DIR/locker"
     spawn_line "mariadb --no-defaults --socket='$(mysql_dir)/socket' --user=root '$NAME' <'$DIR/locker'"
     exec 7>"$DIR/locker"
-    msql "alter table u add c int not null default 7"
-    echo "lock tables u write; insert into u values (3, 3, 3);" >&7
+    echo "lock tables u write; alter table u add c int not null default 7; insert into u values (3, 3, 3);" >&7
     wait_until -t 60 is_withheld u
     t_is_read() { not is_withheld t; }
     wait_until -t 60 t_is_read
