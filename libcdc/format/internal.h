@@ -326,7 +326,7 @@ int reader_commit(struct reader_stream *stream, struct cdc_buf *out, struct cdc_
 int reader_append(struct cdc_format_reader *reader, struct reader_stream *stream, const struct reader_change *change,
                   struct cdc_buf *out, struct cdc_error *error);
 /* The table, or with that NULL the whole database `db` (raw), has gone by the statement `change`, which was appended: its rows go in a line
- * of their own, behind it. */
+ * of their own, after it. */
 int reader_append_gone(struct cdc_format_reader *reader, struct reader_stream *stream,
                        const struct reader_change *change, struct format_table *table, struct cdc_span db,
                        struct cdc_buf *out, struct cdc_error *error);
