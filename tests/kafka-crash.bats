@@ -65,11 +65,14 @@ crash() {
 @test "log layout: every line exactly once, byte for byte" {
     crash "--topic $N --txn-timeout 10s --batch-bytes 200K"
     kafka_values "$N" >"$DIR/actual"
-    local stored
+    local stored whole
     stored=$(tail -1 "$DIR/actual" | jq -r .pos)
     stored=$((10#${stored%%.*}))
-    [ "$stored" -ge "$COUNT" ] || fail "$COUNT transactions are said to be stored, and $stored are there"
-    python3 "$STREAM" log "$N" "$stored" >"$DIR/expected"
+    # A batch that is full is stored within a transaction of the source: of the last one, its beginning may be there.
+    whole=$stored
+    [ "$(tail -1 "$DIR/actual" | jq -r .op)" = commit ] || whole=$((stored - 1))
+    [ "$whole" -ge "$COUNT" ] || fail "$COUNT transactions are said to be stored, and $whole are there"
+    python3 "$STREAM" log "$N" "$stored" | head -n "$(wc -l <"$DIR/actual")" >"$DIR/expected"
     cmp "$DIR/actual" "$DIR/expected" || { diff "$DIR/expected" "$DIR/actual" | cut -c1-200 | head -10; tail -5 "$DIR/err"; false; }
 }
 
