@@ -159,13 +159,18 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
     is "the alias" "error status" "$(leads_to t)"
 }
 
-@test "an alias that is led elsewhere, or taken away, at the very moment is looked at again; a name that became an index is exit 78" {
+# It answers by $DIR/http/script, in place of OpenSearch.
+scripted_server() {
     mkdir "$DIR/http"
     spawn python3 "$LIB/http-server.py" "$DIR/http"
     wait_until test -s "$DIR/http/port"
-    local OPENSEARCH_URL
     OPENSEARCH_URL=http://127.0.0.1:$(cat "$DIR/http/port")
-    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
+}
+one_row() { { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"; }
+
+@test "an alias that is led elsewhere, or taken away, at the very moment is looked at again; a name that became an index is exit 78" {
+    scripted_server
+    one_row
     # Is there an index of that name, _bulk, then of each try: _refresh, where the alias leads, _aliases.
     printf '%s\n' 404 'bulk 200' '200 {}' '200 {"a":{}}' '404 {}' '200 {}' '200 {"b":{}}' '200 {}' '200 {}' "200 {\"$NAME-t-2\":{}}" >"$DIR/http/script"
     elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'
@@ -177,12 +182,8 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
 }
 
 @test "two sinks that lead one alias in the same moment: it is looked at again, and leads to one index" {
-    mkdir "$DIR/http"
-    spawn python3 "$LIB/http-server.py" "$DIR/http"
-    wait_until test -s "$DIR/http/port"
-    local OPENSEARCH_URL
-    OPENSEARCH_URL=http://127.0.0.1:$(cat "$DIR/http/port")
-    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"
+    scripted_server
+    one_row
     # It led nowhere, and leads to both then.
     printf '%s\n' 404 'bulk 200' '200 {}' '404 {}' '200 {}' '200 {}' "200 {\"$NAME-t-2\":{},\"b\":{}}" '200 {}' '200 {}' "200 {\"$NAME-t-2\":{}}" >"$DIR/http/script"
     elastic --index '{schema}-{table}-2' --alias '{schema}-{table}'

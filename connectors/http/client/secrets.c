@@ -11,11 +11,11 @@
 static void mask(char *text, size_t n, const char *word, size_t length)
 {
     char *end = text + n;
-    size_t found;
 
-    for (char *p = text; p<end; p += found> 0 ? found : 1) {
-        found = http_spelling_match(p, end, word, length);
-        memset(p, '*', found);
+    while (text < end) {
+        size_t found = http_spelling_match(text, end, word, length);
+        memset(text, '*', found);
+        text += found > 0 ? found : 1;
     }
 }
 
