@@ -238,10 +238,10 @@ my_example() {
 
 @test "wal2json: version 1, several truncated tables, arrays" {
     printf '%s\n' '{"xid":9,"nextlsn":"0/20","timestamp":"2019-12-29 04:58:34.806671+00","change":[{"kind":"insert","schema":"public","table":"t","columnnames":["a","v","m"],"columntypes":["integer","integer[]","text[]"],"columnvalues":[1,"{1,NULL,3}","{{a,\"b \\\"\"},{NULL,\"NULL\"}}"]},{"kind":"update","schema":"public","table":"t","columnnames":["a","v","m"],"columntypes":["integer","integer[]","text[]"],"columnvalues":[2,"{}","[0:1]={a,b}"],"oldkeys":{"keynames":["a"],"keytypes":["integer"],"keyvalues":[1]}},{"kind":"delete","schema":"public","table":"t","oldkeys":{"keynames":["a"],"keytypes":["integer"],"keyvalues":[2]}},{"kind":"truncate","schema":"public","table":"x","schema":"public","table":"y"},{"kind":"message","transactional":true,"prefix":"p","content":"c"}]}' >"$DIR/in"
-    filter --from wal2json <"$DIR/in" >"$DIR/out"
-    is "ops" '["schema","c","schema","u","d","t","t","m","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
+    filter --from wal2json --key t:a <"$DIR/in" >"$DIR/out"
+    is "ops" '["schema","c","u","d","t","t","m","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
     is "arrays" '[{"a":1,"v":[1,null,3],"m":[["a","b \""],[null,"NULL"]]},{"a":2,"v":[],"m":"[0:1]={a,b}"}]' "$(jq -sc 'map(.after | select(.))' "$DIR/out")"
-    is "keys" '[{"a":2},{"a":2}]' "$(jq -sc 'map(.key | select(.))' "$DIR/out")"
+    is "keys" '[{"a":1},{"a":2},{"a":2}]' "$(jq -sc 'map(.key | select(.))' "$DIR/out")"
     is "tables" '["x","y"]' "$(jq -sc 'map(select(.op == "t").source.table)' "$DIR/out")"
     is "events" 6 "$(jq 'select(.op == "commit").events' "$DIR/out")"
     is "order" "$(jq -r .pos "$DIR/out")" "$(jq -r .pos "$DIR/out" | LC_ALL=C sort -u)"
@@ -268,6 +268,50 @@ my_example() {
     grep -q 'include-pk' "$DIR/err"
     filter --from wal2json --key t:a <"$DIR/in" >"$DIR/out"
     is "ops" '["schema","d","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
+}
+
+# old_row ACTION PK IDENTITY [COLUMNS]: a change of a table with integers, each A:VALUE; version 2.
+old_row() {
+    jq -nc --arg action "$1" --argjson pk "$2" --arg identity "$3" --arg columns "${4:-}" '
+        def cells: split(" ") | map(split(":") | {name: .[0], type: "integer", value: (.[1] | fromjson)});
+        {action: $action, schema: "public", table: "t"} + if $columns == "" then {} else {columns: ($columns | cells)} end
+        + if $identity == "" then {} else {identity: ($identity | cells)} end + if $pk == null then {} else {pk: $pk} end'
+}
+# of_version_2 LSN: the lines of standard input as one transaction
+of_version_2() {
+    echo '{"action":"B","lsn":"0/'"$1"'"}'
+    cat
+    echo '{"action":"C","lsn":"0/'"$1"'"}'
+}
+@test "wal2json: an old row that lacks columns is no key: NULLs that version 1 leaves out, and columns that are gone" {
+    local old='{"change":[{"kind":"insert","schema":"public","table":"t","columnnames":["a","b"],"columntypes":["integer","text"],"columnvalues":[1,"x"]},{"kind":"delete","schema":"public","table":"t","oldkeys":{"keynames":["a"],"keytypes":["integer"],"keyvalues":[2]}}],"nextlsn":"0/10"}'
+    echo "$old" >"$DIR/in"
+    ends_with 65 filter --from wal2json <"$DIR/in" 2>"$DIR/err"
+    grep -q -- 'version 2 with include-pk, or --key' "$DIR/err"
+    filter --from wal2json --key a <"$DIR/in" >/dev/null
+
+    # A table without a key whose column is dropped: no row is another one's.
+    {
+        { old_row I '[]' '' 'a:1 b:2 c:3'; old_row I '[]' '' 'a:1 b:2 c:4'; old_row I '[]' '' 'a:1 b:5 c:6'; old_row U '[]' 'a:1 b:5 c:6' 'a:1 b:6 c:6'; } | of_version_2 10
+        { old_row D '[]' 'a:1 b:6'; old_row I '[]' '' 'a:1 b:7'; old_row U '[]' 'a:1 b:7' 'a:1 b:8'; } | of_version_2 20
+    } >"$DIR/in"
+    filter --from wal2json <"$DIR/in" >"$DIR/out"
+    is "keys" '[]' "$(jq -sc 'map(.key // empty)' "$DIR/out")"
+    is "unchanged" '[]' "$(jq -sc 'map(.unchanged // empty)' "$DIR/out")"
+    copy a <"$DIR/out"
+    is "rows" '1|2 1|2 1|8' "$(sqlite3 "$DIR/a.db" 'SELECT a, b FROM t ORDER BY 2' | paste -sd' ')"
+
+    # Whether its old rows are whole was not seen.
+    { { old_row I '[]' '' 'a:1 b:2 c:3'; } | of_version_2 10; { old_row D '[]' 'a:1 b:2'; } | of_version_2 20; } >"$DIR/in"
+    ends_with 65 filter --from wal2json <"$DIR/in" 2>"$DIR/err"
+    { { old_row I '[]' '' 'a:1 b:2 c:3'; } | of_version_2 10; { old_row U '[]' 'a:1 b:2' 'a:1 b:3'; } | of_version_2 20; } >"$DIR/in"
+    ends_with 65 filter --from wal2json <"$DIR/in" 2>"$DIR/err"
+
+    # The identity of an index, and the primary key of lines that do not name it.
+    { { old_row I '[]' '' 'a:1 b:2 c:3'; old_row U '[]' 'a:1 b:2' 'a:1 b:2 c:4'; old_row D '[]' 'a:1 b:2'; } | of_version_2 10; } >"$DIR/in"
+    is "index" '[{"a":1,"b":2},{"a":1,"b":2}]' "$(filter --from wal2json <"$DIR/in" | jq -sc 'map(.key // empty)')"
+    { { old_row I null '' 'a:1 b:2 c:3'; old_row D null 'a:1'; } | of_version_2 10; } >"$DIR/in"
+    is "primary key" '[{"a":1}]' "$(filter --from wal2json <"$DIR/in" | jq -sc 'map(.key // empty)')"
 }
 
 # -- canal ------------------------------------------------------------------------

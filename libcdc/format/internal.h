@@ -78,6 +78,7 @@ struct format_table {
     bool defined;           /* there was a schema line, or the format told the columns */
     bool announced;         /* reading: a schema line has left */
     bool plain;             /* writing: every row leaves as it is */
+    bool full;              /* reading wal2json: old rows have all columns */
     int64_t version;        /* of Singer */
     uint64_t tx, tx_lines;  /* the transaction in hand, and lines of the table in it */
     struct cdc_buf text[3]; /* the format's own */

@@ -153,16 +153,66 @@ struct row {
     struct cells columns, identity, pk;
 };
 
-/* Without `pk`, what identifies a row is the identity, unless that is the whole row. */
-static int take_identity(struct format_table *table, struct cells identity, struct cdc_error *error)
+static size_t count_cells(struct cells cells)
 {
     struct cdc_span name, type, value;
-    struct cells all = identity;
     size_t n = 0;
 
-    while (next_cell(&all, &name, &type, &value))
+    while (next_cell(&cells, &name, &type, &value))
         n++;
-    while (n < table->n && next_cell(&identity, &name, &type, &value)) {
+    return n;
+}
+
+static bool has_cell(struct cells cells, struct cdc_span wanted)
+{
+    struct cdc_span name, type, value;
+
+    while (next_cell(&cells, &name, &type, &value))
+        if (cdc_json_raw_equal(name, wanted))
+            return true;
+    return false;
+}
+
+/* Has the old row each column that the new one has? */
+static bool covers(struct cells identity, struct cells columns)
+{
+    struct cdc_span name, type, value;
+
+    while (next_cell(&columns, &name, &type, &value))
+        if (!has_cell(identity, name))
+            return false;
+    return true;
+}
+
+/* A column that is gone, and of a table whose old rows have all columns in neither row: it would be one that the log did not carry,
+ * or make a key of those that are left. Version 1 leaves NULLs out. */
+static bool has_lost_columns(const struct format_table *table, const struct row *row)
+{
+    return table->full && row->identity.is_list && row->action != 'I' && count_cells(row->identity) < table->n &&
+           covers(row->identity, row->columns);
+}
+
+static int refuse_identity(struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_DATA,
+                  "the line does not tell whether the old values in it are the key of its table, or the whole row "
+                  "without columns that are NULL or gone");
+    return cdc_error_hint(error, "use format-version 2 with include-pk, or --key TABLE:COLUMNS here");
+}
+
+/* Without `pk`, what identifies a row is the identity, unless that is the whole row. That is also one which lacks columns: those that are
+ * NULL in version 1, and dropped ones that no row has had since. A key that was made of the others would make one row of several. */
+static int take_identity(struct format_table *table, const struct row *row, struct cdc_error *error)
+{
+    struct cells identity = row->identity;
+    struct cdc_span name, type, value;
+    bool tells = identity.is_list && (row->action == 'U' ? !covers(identity, row->columns) : row->pk.names.p == NULL);
+
+    if (count_cells(identity) == table->n)
+        return 0;
+    if (!tells)
+        return refuse_identity(error);
+    while (next_cell(&identity, &name, &type, &value)) {
         size_t next = 0;
         const struct format_column *column = format_column_of(table, &next, name);
         if (column != NULL && format_table_add_key(table, (size_t)(column - table->columns), error) != 0)
@@ -182,8 +232,10 @@ static int read_old(struct cdc_format_reader *reader, const struct row *row, str
     if (read_cells(reader, change->table, row->identity, &reader->before,
                    is_delete ? &reader->json_null : &reader->json_null_old, error) != 0)
         return -1;
-    if (change->table->n_key == 0 && take_identity(change->table, row->identity, error) != 0)
+    if (change->table->n_key == 0 && take_identity(change->table, row, error) != 0)
         return -1;
+    if (!is_delete)
+        change->table->full = count_cells(row->identity) == change->table->n;
     reader_name_unchanged(reader, change->table, false);
     change->before = span_of(&reader->before);
     return 0;
@@ -202,7 +254,8 @@ static int read_row(struct cdc_format_reader *reader, struct reader_stream *stre
     reader->before.len = reader->after.len = reader->json_null.len = reader->json_null_old.len = 0;
     reader->unchanged.len = 0;
     if (row->action == 'I' ? !has_these(table, row->columns)
-                           : has_other_type(table, row->columns) || has_other_type(table, row->identity))
+                           : has_other_type(table, row->columns) || has_other_type(table, row->identity) ||
+                                 has_lost_columns(table, row))
         format_table_reset(table);
     /* Whether its identity is a key or the whole row, a delete alone does not say. */
     if (row->action == 'D' && table->n == 0 && row->pk.names.p == NULL && reader->settings.keys.count == 0) {
