@@ -166,6 +166,38 @@ my_example() {
         "$(jq -c 'select(.op == "r").after' "$DIR/out")"
 }
 
+# message N OP BEFORE AFTER: of the row with that id, as a connector for PostgreSQL writes it, with its key
+message() {
+    LSN=$((LSN + 100))
+    printf '{"key":{"id":%s},"value":{"before":%s,"after":%s,"source":{"connector":"postgresql","name":"x","ts_ms":1,"snapshot":"false","db":"d","sequence":"[\\"%d\\",\\"%d\\"]","schema":"public","table":"t","txId":%d,"lsn":%d},"op":"%s","ts_ms":1,"transaction":null}}\n' \
+        "$1" "$3" "$4" $((LSN - 100)) "$LSN" "$LSN" "$LSN" "$2"
+}
+@test "debezium: what stands in an old row of which the log has the key alone is no old value" {
+    local LSN=0 row='{"id":1,"region":"EU","n":1,"state":"new"}'
+    # With REPLICA IDENTITY DEFAULT a connector writes null, 0, "" and defaults.
+    {
+        message 1 c null "$row"
+        message 2 c null "${row/1/2}"
+        message 1 d '{"id":1,"region":null,"n":0,"state":""}' null
+        message 2 u null '{"id":2,"region":"EU","n":2,"state":"old"}'
+        message 2 d '{"id":2,"region":null,"n":0,"state":"new"}' null
+    } >"$DIR/in"
+    filter -q --from debezium --where "region = 'EU'" <"$DIR/in" | copy a
+    is "rows" '' "$(sqlite3 "$DIR/a.db" 'SELECT * FROM t')"
+    is "old rows" '[{"id":1},{"id":2}]' "$(filter -q --from debezium <"$DIR/in" | jq -sc 'map(select(.op == "d").before)')"
+
+    # With FULL they are whole, also where nothing is in them.
+    {
+        message 1 c null "$row"
+        message 1 d "$row" null
+        message 2 c null '{"id":2,"region":null,"n":0,"state":""}'
+        message 3 u "${row/1/3}" "${row/1/3}"
+        message 2 d '{"id":2,"region":null,"n":0,"state":""}' null
+    } >"$DIR/in"
+    is "whole" "[$row,{\"id\":2,\"region\":null,\"n\":0,\"state\":\"\"}]" "$(filter -q --from debezium <"$DIR/in" | jq -sc 'map(select(.op == "d").before)')"
+    is "updates" "[${row/1/3}]" "$(filter -q --from debezium <"$DIR/in" | jq -sc 'map(select(.op == "u").before)')"
+}
+
 # -- Maxwell ----------------------------------------------------------------------
 
 @test "maxwell: there and back" {

@@ -329,7 +329,9 @@ static int take_row(struct cdc_format_reader *reader, const struct message *mess
     change->json_null_old = span_of(&reader->json_null_old);
     if (debezium_take_key(reader, table, message->key, source->is_postgres, error) != 0)
         return -1;
-    return reader_settle_key(reader, table, error);
+    if (reader_settle_key(reader, table, error) != 0)
+        return -1;
+    return source->is_postgres ? debezium_judge_old_row(reader, table, change, before, error) : 0;
 }
 
 static void take_message(struct cdc_format_reader *reader, struct cdc_span value)

@@ -25,5 +25,8 @@ int debezium_take_schema(struct cdc_format_reader *reader, struct format_table *
 /* Its key, by that of a message. */
 int debezium_take_key(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span key, bool postgres,
                       struct cdc_error *error);
+/* Leaves the key of an old row whose other values stand for none; before: as it came. */
+int debezium_judge_old_row(struct cdc_format_reader *reader, struct format_table *table, struct reader_change *change,
+                           struct cdc_span before, struct cdc_error *error);
 
 #endif

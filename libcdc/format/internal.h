@@ -69,16 +69,19 @@ struct format_column {
     int wire, wire_digits, wire_element; /* the format's own */
 };
 
+/* Reading: what old rows of the table have, as lines have shown it. */
+enum format_old_rows { FORMAT_OLD_UNKNOWN, FORMAT_OLD_WHOLE, FORMAT_OLD_KEY };
+
 struct format_table {
     struct cdc_span name, db, schema, table; /* owned; p NULL where absent */
     struct format_column *columns;
     size_t n;
     size_t *key; /* in key order */
     size_t n_key;
-    bool defined;           /* there was a schema line, or the format told the columns */
-    bool announced;         /* reading: a schema line has left */
-    bool plain;             /* writing: every row leaves as it is */
-    bool full;              /* reading wal2json: old rows have all columns */
+    bool defined;   /* there was a schema line, or the format told the columns */
+    bool announced; /* reading: a schema line has left */
+    bool plain;     /* writing: every row leaves as it is */
+    enum format_old_rows old_rows;
     int64_t version;        /* of Singer */
     uint64_t tx, tx_lines;  /* the transaction in hand, and lines of the table in it */
     struct cdc_buf text[3]; /* the format's own */

@@ -188,8 +188,8 @@ static bool covers(struct cells identity, struct cells columns)
  * or make a key of those that are left. Version 1 leaves NULLs out. */
 static bool has_lost_columns(const struct format_table *table, const struct row *row)
 {
-    return table->full && row->identity.is_list && row->action != 'I' && count_cells(row->identity) < table->n &&
-           covers(row->identity, row->columns);
+    return table->old_rows == FORMAT_OLD_WHOLE && row->identity.is_list && row->action != 'I' &&
+           count_cells(row->identity) < table->n && covers(row->identity, row->columns);
 }
 
 static int refuse_identity(struct cdc_error *error)
@@ -235,7 +235,7 @@ static int read_old(struct cdc_format_reader *reader, const struct row *row, str
     if (change->table->n_key == 0 && take_identity(change->table, row, error) != 0)
         return -1;
     if (!is_delete)
-        change->table->full = count_cells(row->identity) == change->table->n;
+        change->table->old_rows = count_cells(row->identity) == change->table->n ? FORMAT_OLD_WHOLE : FORMAT_OLD_KEY;
     reader_name_unchanged(reader, change->table, false);
     change->before = span_of(&reader->before);
     return 0;
