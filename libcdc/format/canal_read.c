@@ -74,7 +74,8 @@ static int read_row(struct cdc_format_reader *reader, struct format_table *table
 }
 
 static int take_row(struct cdc_format_reader *reader, struct reader_stream *stream, struct reader_change *change,
-                    struct cdc_span row, struct cdc_span old, struct cdc_buf *out, struct cdc_error *error)
+                    struct cdc_span row, struct cdc_span old, bool old_lacks, struct cdc_buf *out,
+                    struct cdc_error *error)
 {
     bool is_update = *change->op == 'u', is_delete = *change->op == 'd';
 
@@ -90,6 +91,8 @@ static int take_row(struct cdc_format_reader *reader, struct reader_stream *stre
         if (read_row(reader, change->table, row, old, &reader->before, &reader->json_null_old, error) != 0)
             return -1;
         reader_name_unchanged(reader, change->table, false);
+        if (old_lacks && reader_keep_old(reader, change->table, old, error) != 0)
+            return -1;
         change->before = span_of(&reader->before);
     }
     *(is_delete ? &change->before : &change->after) = span_of(&reader->after);
@@ -109,6 +112,7 @@ static int read_rows(struct cdc_format_reader *reader, struct reader_stream *str
 {
     struct cdc_json_iter data, olds;
     struct cdc_span row, old;
+    bool old_lacks = cdc_span_is(cdc_json_member(line, FORMAT_OLD_LACKS), "true");
 
     if (define(change->table, line, error) != 0 ||
         reader_take_key(reader, change->table, cdc_json_member(line, "pkNames"), error) != 0)
@@ -117,7 +121,7 @@ static int read_rows(struct cdc_format_reader *reader, struct reader_stream *str
     for (cdc_json_iter_begin(&data, cdc_json_member(line, "data")); cdc_json_next_element(&data, &row);) {
         if (olds.p == NULL || !cdc_json_next_element(&olds, &old))
             old = cdc_span(NULL, 0);
-        if (place(reader, stream, error) != 0 || take_row(reader, stream, change, row, old, out, error) != 0)
+        if (place(reader, stream, error) != 0 || take_row(reader, stream, change, row, old, old_lacks, out, error) != 0)
             return -1;
     }
     return 0;

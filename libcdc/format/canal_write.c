@@ -175,6 +175,8 @@ static int write_row(struct line *line, struct cdc_error *error)
     cdc_buf_append_buf(line->out, &line->table->text[TEXT_TYPES]);
     cdc_buf_lit(line->out, ",\"old\":");
     append_old(line);
+    if (event->op == CDC_OP_UPDATE && !cdc_json_is_null(event->before) && writer_lacks_old(event))
+        cdc_buf_lit(line->out, ",\"" FORMAT_OLD_LACKS "\":true");
     cdc_buf_byte(line->out, ',');
     cdc_buf_append_buf(line->out, &line->table->text[TEXT_KEY]);
     append_tail(line, types[event->op]);

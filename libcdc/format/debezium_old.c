@@ -11,8 +11,10 @@
 /* What stands for a value that is not there. A default of the column would, too, and cannot be told. */
 static bool may_stand_for_none(struct cdc_span value)
 {
-    static const char *const texts[] = {"null",   "false",    "\"\"", "{}",
-                                        "[]",     "\"AA==\"", "\"0\"", "\"1970-01-01T00:00:00Z\"",
+    static const char *const texts[] = {"null",   "false",
+                                        "\"\"",   "{}",
+                                        "[]",     "\"AA==\"",
+                                        "\"0\"",  "\"1970-01-01T00:00:00Z\"",
                                         "\"{}\"", "\"" DEBEZIUM_UNAVAILABLE "\""};
     bool zero = value.n > 0 && format_is_number(value);
 
@@ -43,32 +45,6 @@ static bool shows_old_values(const struct format_table *table, struct cdc_span b
     return false;
 }
 
-/* The row that was decoded, without all but the key. */
-static int keep_key(struct cdc_format_reader *reader, const struct format_table *table, struct cdc_error *error)
-{
-    struct cdc_buf *out = &reader->scratch;
-    struct cdc_json_iter iter;
-    struct cdc_span name, value;
-    size_t next = 0;
-
-    out->len = 0;
-    for (cdc_json_iter_begin(&iter, cdc_span(reader->before.data, reader->before.len));
-         cdc_json_next_member(&iter, &name, &value);) {
-        if (!is_key(table, &next, name))
-            continue;
-        cdc_buf_byte(out, out->len == 0 ? '{' : ',');
-        format_append_raw(out, name);
-        cdc_buf_byte(out, ':');
-        cdc_buf_span(out, value);
-    }
-    cdc_buf_text(out, out->len == 0 ? "{}" : "}");
-    if (out->failed)
-        return cdc_error_memory(error);
-    reader->before.len = 0;
-    cdc_buf_append(&reader->before, out->data, out->len);
-    return reader->before.failed ? cdc_error_memory(error) : 0;
-}
-
 int debezium_judge_old_row(struct cdc_format_reader *reader, struct format_table *table, struct reader_change *change,
                            struct cdc_span before, struct cdc_error *error)
 {
@@ -81,7 +57,7 @@ int debezium_judge_old_row(struct cdc_format_reader *reader, struct format_table
         table->old_rows = shown ? FORMAT_OLD_WHOLE : FORMAT_OLD_KEY;
     if (!has_row || table->old_rows == FORMAT_OLD_WHOLE || (shown && table->old_rows == FORMAT_OLD_UNKNOWN))
         return 0;
-    if (keep_key(reader, table, error) != 0)
+    if (reader_keep_old(reader, table, cdc_span(NULL, 0), error) != 0)
         return -1;
     change->before = cdc_span(reader->before.data, reader->before.len);
     *(is_update ? &change->json_null_old : &change->json_null) = cdc_span(NULL, 0);

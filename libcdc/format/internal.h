@@ -219,6 +219,8 @@ void writer_name_chunk(struct writer_stream *stream, const struct cdc_event *eve
 /* Are two values of JSON the same? Escapes do not count. */
 bool format_values_equal(struct cdc_span a, struct cdc_span b);
 /* Has the log less of the old row than of the new one? */
+/* A member of lines of Maxwell and canal which these have not: `old` has what the log has, and not all that has changed. */
+#define FORMAT_OLD_LACKS "old_lacks"
 bool writer_lacks_old(const struct cdc_event *event);
 /* Has a column of the updated row the value that it had? JSON's null is another one than NULL. */
 bool writer_is_same(const struct format_column *column, const struct cdc_event *event, struct cdc_span old,
@@ -343,6 +345,9 @@ int reader_take_key(struct cdc_format_reader *reader, struct format_table *table
                     struct cdc_error *error);
 /* After a row: what an update lacks is unchanged (a large value that did not change is not in the log). */
 void reader_name_unchanged(struct cdc_format_reader *reader, struct format_table *table, bool is_update);
+/* Of the old row that was decoded (before), keeps the key and what `old` has. */
+int reader_keep_old(struct cdc_format_reader *reader, const struct format_table *table, struct cdc_span old,
+                    struct cdc_error *error);
 /* A column that a row has and the table lacks, without a type. */
 struct format_column *reader_untyped(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span name,
                                      bool postgres, struct cdc_error *error);

@@ -296,6 +296,9 @@ static int append_row(struct cdc_format_reader *reader, struct reader_stream *st
         if (read_row(reader, table, data, old, true, &reader->before, error) != 0)
             return -1;
         name_unchanged(reader, table, false);
+        if (cdc_span_is(cdc_json_member(line, FORMAT_OLD_LACKS), "true") &&
+            reader_keep_old(reader, table, old, error) != 0)
+            return -1;
         change.before = cdc_span(reader->before.data, reader->before.len);
     }
     change.table = table;

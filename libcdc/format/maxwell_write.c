@@ -120,8 +120,11 @@ static void append_old(struct line *line)
         separator = ',';
     }
     format_row_end(&after);
-    if (separator == ',')
-        cdc_buf_byte(line->out, '}');
+    if (separator == '{')
+        return;
+    cdc_buf_byte(line->out, '}');
+    if (writer_lacks_old(line->event))
+        cdc_buf_lit(line->out, ",\"" FORMAT_OLD_LACKS "\":true");
 }
 
 /* -- lines ------------------------------------------------------------------------- */

@@ -443,6 +443,36 @@ void reader_name_unchanged(struct cdc_format_reader *reader, struct format_table
     }
 }
 
+int reader_keep_old(struct cdc_format_reader *reader, const struct format_table *table, struct cdc_span old,
+                    struct cdc_error *error)
+{
+    struct cdc_buf *out = &reader->scratch;
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+    struct format_row of_old;
+    size_t next = 0;
+
+    out->len = 0;
+    format_row_begin(&of_old, old);
+    for (cdc_json_iter_begin(&iter, cdc_span(reader->before.data, reader->before.len));
+         cdc_json_next_member(&iter, &name, &value);) {
+        const struct format_column *column = format_column_of(table, &next, name);
+        if ((column == NULL || !column->key) && format_row_find(&of_old, name).p == NULL)
+            continue;
+        cdc_buf_byte(out, out->len == 0 ? '{' : ',');
+        format_append_raw(out, name);
+        cdc_buf_byte(out, ':');
+        cdc_buf_span(out, value);
+    }
+    format_row_end(&of_old);
+    cdc_buf_text(out, out->len == 0 ? "{}" : "}");
+    if (out->failed)
+        return cdc_error_memory(error);
+    reader->before.len = 0;
+    cdc_buf_append(&reader->before, out->data, out->len);
+    return reader->before.failed ? cdc_error_memory(error) : 0;
+}
+
 struct format_column *reader_untyped(struct cdc_format_reader *reader, struct format_table *table, struct cdc_span name,
                                      bool postgres, struct cdc_error *error)
 {

@@ -142,6 +142,8 @@ class Source:
         self.connector = connector
         columns = MYSQL if self.my else POSTGRES
         self.tables = [("wide", columns, ["id"], True), ("pair", [("k", columns[0][1]), ("t", "varchar(9)" if self.my else "text"), ("v", "int" if self.my else "integer")], ["t", "k"], False)]
+        if not self.my:
+            self.tables.append(("large", [("id", "bigint"), ("big", "text"), ("n", "integer"), ("doc", "jsonb")], ["id"], False))
         if "keyless" not in without:
             self.tables.append(("keyless", [("a", "smallint"), ("b", "varchar(9)" if self.my else "text")], [], True))
         self.rows = {t[0]: [] for t in self.tables}
@@ -214,12 +216,10 @@ class Source:
             moved = key and identity(new) != identity(old)
             rows[rows.index(old)] = new
             after, unchanged = dict(new), []
-            if "unchanged" not in self.without and not moved and new.get("big") == old.get("big") and "big" in new and self.rng.random() < 0.6 and not self.my:
+            if "unchanged" not in self.without and not moved and new.get("big") == old.get("big") and "big" in new and self.rng.random() < 0.6 and not full:
                 unchanged = ["big"]
                 del after["big"]
-            before = dict(old) if full and not unchanged else {c: old[c] for c in key} if moved else None
-            if unchanged and full and not moved:
-                before = None
+            before = dict(old) if full else {c: old[c] for c in key} if moved else None
             self.documents[id(new)] = self.null_names(columns, after)
             self.emit("u", name, **keys(new), before=before, after=after, **({"unchanged": unchanged} if unchanged else {}), **self.nulls(new, after), **self.nulls(old, before, "json_null_old"))
             self.documents.pop(id(old), None)
