@@ -550,6 +550,28 @@ http() { t cdc-sink-http "$@" --offset-file "$DIR/o" "$URL" <"$IN"; }
     is "sent" "$(sed -n 4p "$IN")" "$(jq -r .body "$DIR/http/log")"
 }
 
+@test "replay: any number of refused lines of a row that were on their way together, none left out; one that was stored stands for those before it" {
+    local lines
+    server
+    { users; row c 1 one; row u 1 two; row u 1 three; row u 1 four; row u 1 five; commit; } >"$IN"
+    script 422 422 422 422 422 200 200 200 200 200
+    http --webhook --requests 3 --on-error dead-letter --dead-letter "$DEAD"
+    is "letters" 5 "$(grep -c . "$DEAD")"
+    rm "$DIR/http/log"
+    http --webhook --requests 3 --replay "$DEAD"
+    is "sent" "$(sed -n 2,6p "$IN")" "$(jq -r .body "$DIR/http/log")"
+
+    for lines in '400 400 400 400 400=one two three four five' '400 400 200 400 400=four five' '400 400 400 400 200='; do
+        rm -f "$DEAD" "$DIR"/o* "$DIR/http/log"
+        echo "bulk ${lines%=*}" >>"$DIR/http/script"
+        http --elasticsearch --on-error dead-letter --dead-letter "$DEAD"
+        rm "$DIR/http/log"
+        [ -z "${lines#*=}" ] || echo 'bulk 200' >>"$DIR/http/script"
+        http --elasticsearch --replay "$DEAD"
+        is "sent of ${lines%=*}" "${lines#*=}" "$(if [ -f "$DIR/http/log" ]; then jq -r .body "$DIR/http/log" | grep -o '"name":"[a-z]*"' | cut -d'"' -f4 | xargs; fi)"
+    done
+}
+
 @test "replay to a webhook: a batch of refused lines has not the id of one with those between them" {
     server
     { users; row c 1 one; row c 2 two; row c 3 three; commit; } >"$IN"

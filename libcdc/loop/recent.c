@@ -11,14 +11,20 @@
 #define BITS 18
 #define SLOTS ((size_t)1 << BITS)
 #define PROBES 8
+#define STEPS ((size_t)1 << 16) /* lines behind the newest one of which it is known which one was before them */
 
 struct slot {
     uint64_t key;
     struct recent_line line; /* number 0: empty */
 };
+/* A line, and the one of its row right before it. */
+struct step {
+    uint64_t key, number, before;
+};
 struct recent {
     struct slot slots[SLOTS];
-    uint64_t put_out; /* the newest number */
+    struct step steps[STEPS]; /* by the number of the line */
+    uint64_t put_out;         /* the newest number */
 };
 
 struct recent *recent_new(void)
@@ -50,6 +56,30 @@ static void merge(struct recent_line *known, const struct recent_line *line)
     known->away = away;
 }
 
+static struct step *step_of(struct recent *recent, uint64_t number)
+{
+    return &recent->steps[number & (STEPS - 1)];
+}
+
+/* A line that was held comes after newer ones: what was before these is not told any more. */
+static void note_step(struct recent *recent, uint64_t key, const struct recent_line *known,
+                      const struct recent_line *line)
+{
+    if (line->number > known->number) {
+        *step_of(recent, line->number) = (struct step){key, line->number, known->number};
+    } else {
+        step_of(recent, known->number)->number = 0;
+        step_of(recent, known->previous)->number = 0;
+    }
+}
+
+uint64_t recent_before(const struct recent *recent, uint64_t key, uint64_t number)
+{
+    const struct step *step = &recent->steps[number & (STEPS - 1)];
+
+    return step->number == number && step->key == key ? step->before : 0;
+}
+
 void recent_note(struct recent *recent, uint64_t key, const struct recent_line *line)
 {
     struct slot *oldest = NULL;
@@ -57,6 +87,7 @@ void recent_note(struct recent *recent, uint64_t key, const struct recent_line *
     for (size_t i = 0; i < PROBES; i++) {
         struct slot *slot = &recent->slots[slot_of(key, i)];
         if (slot->line.number != 0 && slot->key == key) {
+            note_step(recent, key, &slot->line, line);
             merge(&slot->line, line);
             return;
         }

@@ -20,5 +20,8 @@ void recent_free(struct recent *recent);
 void recent_note(struct recent *recent, uint64_t key, const struct recent_line *line);
 /* The newest line of that row after the line of that number. 1; 0: there is none; -1: nobody knows any more. */
 int recent_find(const struct recent *recent, uint64_t key, uint64_t number, struct recent_line *line);
+/* The line of that row right before the one of that number; 0: there is none, or nobody knows any more. Of lines that take the row to
+ * another key nothing is known here. */
+uint64_t recent_before(const struct recent *recent, uint64_t key, uint64_t number);
 
 #endif

@@ -300,7 +300,7 @@ int refused_touch(struct refused *refused, const struct cdc_event *event, uint64
 /* -- lines that are refused --------------------------------------------------------------- */
 
 /* A destination may refuse a line long after it took it in: has one of the same row gone to it since? The newest one tells; should
- * that be refused as well, the wait goes on where it is the only one. Of several, one may have been stored. */
+ * that be refused as well, the wait goes on where it is the only one. Of several, each may have been stored: see link_before. */
 static void look_at_recent(const struct refused *refused, struct refused_entry *entry, uint64_t number)
 {
     struct recent_line newest = {0}, line;
@@ -326,19 +326,40 @@ static void look_at_recent(const struct refused *refused, struct refused_entry *
         entry->state = REFUSED_UNKNOWN;
     }
     entry->was = REFUSED_WAITING;
-    entry->ended_by = several || unknown ? 0 : newest.number;
+    entry->ended_by = unknown ? 0 : several ? REFUSED_BY_SEVERAL : newest.number;
 }
 
-/* The line that has ended their wait is refused as well: they go on waiting, and come before it. */
+/* The line that has ended their wait is refused as well: they go on waiting, and come before it. So do those whose wait they have ended,
+ * of which each is the next line of the row:
+ *
+ *   1 refused   ended by 2     waits again, since 2 does
+ *   2 refused   ended by 3     waits again, since 3 does
+ *   3 refused   waits */
 static int wait_again(struct refused *refused, uint64_t number, struct cdc_error *error)
 {
     for (size_t i = 0; i < refused->n; i++) {
         struct refused_entry *entry = &refused->entries[i];
         bool ended = entry->state == REFUSED_NEWER || entry->state == REFUSED_LACKING || entry->state == REFUSED_AWAY;
-        if (ended && entry->ended_by == number && refused_set_state(refused, entry, entry->was, error) != 0)
+        if (!ended || entry->ended_by != number)
+            continue;
+        if (refused_set_state(refused, entry, entry->was, error) != 0 ||
+            (entry->number != 0 && wait_again(refused, entry->number, error) != 0))
             return -1;
     }
     return 0;
+}
+
+/* Of several lines after a refused one, the next one is refused, too. */
+static void link_before(struct refused *refused, const struct refused_entry *next)
+{
+    uint64_t before = next->keys[0] == next->keys[1] ? recent_before(refused->recent, next->keys[0], next->number) : 0;
+
+    for (size_t i = refused->n; before != 0 && i > 0; i--) {
+        struct refused_entry *entry = &refused->entries[i - 1];
+        if (entry->number == before && entry->ended_by == REFUSED_BY_SEVERAL && entry->keys[0] == next->keys[0] &&
+            entry->keys[1] == next->keys[0])
+            entry->ended_by = next->number;
+    }
 }
 
 /* A JSON string; NULL: nobody has said which column tells it, or the row does not have it, or without memory. RETURNS NEW. */
@@ -397,8 +418,11 @@ static int note_line(struct refused *refused, const struct cdc_event *event, uin
 
     if (result <= 0)
         return result;
-    if (!refused->history)
+    entry.number = number;
+    if (!refused->history) {
         look_at_recent(refused, &entry, number);
+        link_before(refused, &entry);
+    }
     if ((entry.state == REFUSED_WAITING && wait_again(refused, number, error) != 0) ||
         (known == NULL && forget_oldest(refused, error) != 0)) {
         refused_free_entry(&entry);
@@ -408,6 +432,7 @@ static int note_line(struct refused *refused, const struct cdc_event *event, uin
         return add_new(refused, &entry, error);
     /* It came again, and its own coming has ended the wait. */
     known->was = entry.was;
+    known->number = number;
     known->ended_by = entry.ended_by;
     refused_free_entry(&entry);
     return refused_set_state(refused, known, entry.state, error);

@@ -10,6 +10,7 @@
 
 #define REFUSED_FORGET 1000u /* at a time */
 #define REFUSED_FILTER_BITS 16
+#define REFUSED_BY_SEVERAL UINT64_MAX /* lines, of which nobody has said yet which is the next one */
 
 struct refused_entry {
     char *pos, *name; /* as they stand in the line */
@@ -19,7 +20,9 @@ struct refused_entry {
     int64_t seq;      /* of the line; -1: not known */
     uint64_t db, table, keys[2], columns;
     enum refused_state state;
-    uint64_t ended_by;      /* the line of this run that has ended its wait; 0: none */
+    uint64_t number; /* of its line in this run; 0: it was in none */
+    uint64_t
+        ended_by; /* the line of this run that has ended its wait, the next one of its row; 0: none, or not known */
     enum refused_state was; /* before that */
 };
 

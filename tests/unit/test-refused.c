@@ -96,6 +96,26 @@ static int take_all(struct refused *refused, const char *script, struct cdc_erro
     return result;
 }
 
+/* The destination says of all of them after it has taken all in. */
+static int take_at_once(struct refused *refused, const char *script, struct cdc_error *error)
+{
+    char line[1024];
+    int result = 0;
+    for (int answers = 0; answers < 2 && result == 0; answers++) {
+        unsigned place = 0;
+        for (const char *p = script; *p && result == 0; p += strcspn(p, " "), p += *p == ' ') {
+            struct cdc_event event;
+            bool bad = *p == '!';
+            event_of(&event, line, p + bad, ++place);
+            if (answers == 0)
+                result = refused_touch(refused, &event, place, error);
+            else if (bad)
+                result = refused_note(refused, event.line, place, error);
+        }
+    }
+    return result;
+}
+
 /* W, N, C, R, L or - of each refused line. */
 static void append_states(struct cdc_buf *out, struct refused *refused, const char *script)
 {
@@ -113,13 +133,14 @@ static void append_states(struct cdc_buf *out, struct refused *refused, const ch
     }
 }
 
-static void becomes(const char *what, const char *script, const char *want)
+static void becomes_of(int (*take)(struct refused *, const char *, struct cdc_error *), const char *what,
+                       const char *script, const char *want)
 {
     struct cdc_error error = {0};
     struct cdc_buf got = CDC_BUF_INIT, again = CDC_BUF_INIT;
     unlink(path);
     struct refused *refused = opened(true);
-    check(take_all(refused, script, &error) == 0 && refused_sync(refused, &error) == 0, error.text);
+    check(take(refused, script, &error) == 0 && refused_sync(refused, &error) == 0, error.text);
     append_states(&got, refused, script);
     refused_free(refused);
     refused = opened(false);
@@ -132,6 +153,50 @@ static void becomes(const char *what, const char *script, const char *want)
     check(got.len == again.len && memcmp(got.data, again.data, got.len) == 0, "the same in a later run");
     cdc_buf_free(&got);
     cdc_buf_free(&again);
+}
+
+static void becomes(const char *what, const char *script, const char *want)
+{
+    becomes_of(take_all, what, script, want);
+}
+
+/* Lines that are on their way together: any number of them waits, as long as each is refused. */
+static void test_at_once(void)
+{
+    static const struct {
+        const char *what, *script, *want;
+    } cases[] = {{"two", "s !c1 !u1", "WW"},
+                 {"three", "s !c1 !u1 !u1", "WWW"},
+                 {"six, among others", "s !u1 u2 !u1 !u1 !u2 !u1 u3 !u1 !u1", "WWWWWWW"},
+                 {"the last one is stored", "s !u1 !u1 !u1 u1", "NNN"},
+                 {"one between is stored", "s !u1 u1 !u1 !u1", "NWW"},
+                 {"one between others is", "s !u1 !u1 u1 !u1 !u1 !u1", "NNWWW"},
+                 {"the first one lacks a column", "s !x1 !u1 !u1", "WWW"},
+                 {"the last one lacks a column", "s !u1 !u1 !x1", "WWW"},
+                 {"a stored one lacks a column", "s !u1 !u1 x1", "LL"},
+                 {"one of them takes the row away", "s !u1 !u1 !m12", "NNW"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        becomes_of(take_at_once, cases[i].what, cases[i].script, cases[i].want);
+}
+
+/* What ends all waits of a row ends those that went on, too. */
+static void test_ended_at_once(void)
+{
+    struct cdc_error error = {0};
+    char line[1024];
+    struct cdc_event event;
+    unlink(path);
+    struct refused *refused = opened(true);
+    check(take_at_once(refused, "s !u1 !u1 !u1", &error) == 0, error.text);
+    event_of(&event, line, "u1", 5);
+    check(refused_touch(refused, &event, 5, &error) == 0, error.text);
+    for (unsigned place = 2; place <= 4; place++) {
+        struct cdc_span schema;
+        size_t entry;
+        event_of(&event, line, "u1", place);
+        check(refused_look(refused, &event, &entry, &schema) == REFUSED_NEWER, "a newer line ends the wait of all");
+    }
+    refused_free(refused);
 }
 
 static size_t entry_of(struct refused *refused, const char *what, unsigned place, enum refused_state wanted)
@@ -335,6 +400,8 @@ int main(void)
     becomes("it has other columns", "s !c1 S", "C");
     becomes("it was not described", "!c1", "W");
     becomes("lines of the run before it", "s c1 u1 !u1", "W");
+    test_at_once();
+    test_ended_at_once();
     test_replayed();
     test_large();
     test_many();
