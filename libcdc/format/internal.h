@@ -82,6 +82,7 @@ struct format_table {
     bool announced; /* reading: a schema line has left */
     bool plain;     /* writing: every row leaves as it is */
     enum format_old_rows old_rows;
+    struct cdc_buf newest;  /* reading: of its lines, the position that is last in the log */
     int64_t version;        /* of Singer */
     uint64_t tx, tx_lines;  /* the transaction in hand, and lines of the table in it */
     struct cdc_buf text[3]; /* the format's own */
@@ -267,6 +268,8 @@ struct reader_stream {
     uint64_t n;           /* lines with that key */
     int64_t order;        /* of the newest line in its transaction, where the format tells it */
     struct cdc_buf pos;   /* KEY.N */
+    struct cdc_buf first; /* of the first line of the run */
+    struct cdc_buf done;  /* of the newest commit line: sinks drop what comes before it, as one that comes again */
     int64_t seq, ts_ms;
     struct cdc_buf tx;    /* the transaction in hand */
     struct cdc_buf chunk; /* of a snapshot, where the format names it once for its lines */

@@ -23,6 +23,8 @@ static void free_stream(struct reader_stream *stream)
     free((char *)stream->name.p);
     cdc_buf_free(&stream->key);
     cdc_buf_free(&stream->pos);
+    cdc_buf_free(&stream->first);
+    cdc_buf_free(&stream->done);
     cdc_buf_free(&stream->tx);
     cdc_buf_free(&stream->chunk);
     cdc_buf_free(&stream->source);
@@ -145,6 +147,43 @@ void reader_begin_again(struct reader_stream *stream)
     stream->events = 0;
 }
 
+static bool is_before(const struct cdc_buf *pos, const struct cdc_buf *other)
+{
+    return cdc_span_compare(cdc_span(pos->data, pos->len), cdc_span(other->data, other->len)) < 0;
+}
+
+static void keep_place(struct cdc_buf *to, const struct cdc_buf *pos)
+{
+    to->len = 0;
+    cdc_buf_append_buf(to, pos);
+}
+
+/* A line from before what was complete comes again, or is out of the order of the log. Sinks take it for the first of the two and
+ * drop it, so the second must not pass. The lines of a table are in order; so what lies behind the first line of the run and
+ * behind all that came of its table was never here:
+ *
+ *   100 a   300 a   400 a   200 b   250 b      two topics, one after the other */
+static int check_order(struct cdc_format_reader *reader, struct reader_stream *stream, struct format_table *table,
+                       struct cdc_error *error)
+{
+    const struct cdc_buf *pos = &stream->pos;
+
+    if (reader->settings.position != CDC_FORMAT_POSITION_LOG || reader->unordered || table == NULL)
+        return 0;
+    if (stream->first.len == 0)
+        keep_place(&stream->first, pos);
+    if (is_before(pos, &stream->done) && is_before(&stream->first, pos) && is_before(&table->newest, pos)) {
+        cdc_error_set(error, CDC_EXIT_DATA,
+                      "the line is out of the order of the log: its place is before that of "
+                      "lines of other tables that came already, and sinks would drop it");
+        return cdc_error_hint(error, "bring the lines of several topics or partitions into the order of the log first, "
+                                     "or use --from-position=run, where lines that come again may be taken again");
+    }
+    if (is_before(&table->newest, pos))
+        keep_place(&table->newest, pos);
+    return stream->first.failed || table->newest.failed ? cdc_error_memory(error) : 0;
+}
+
 /* -- lines ----------------------------------------------------------------------- */
 
 static void append_head(struct cdc_buf *out, const struct reader_stream *stream, const char *op, char kind)
@@ -210,10 +249,12 @@ int reader_commit(struct reader_stream *stream, struct cdc_buf *out, struct cdc_
     cdc_buf_lit(out, ",\"events\":");
     cdc_buf_u64(out, stream->events);
     cdc_buf_lit(out, "}\n");
+    if (is_before(&stream->done, &stream->pos))
+        keep_place(&stream->done, &stream->pos);
     stream->open = false;
     stream->events = 0;
     stream->tx.len = 0;
-    return stream->source.failed ? cdc_error_memory(error) : 0;
+    return stream->source.failed || stream->done.failed ? cdc_error_memory(error) : 0;
 }
 
 int reader_transaction(struct reader_stream *stream, struct cdc_span id, struct cdc_buf *out, struct cdc_error *error)
@@ -303,6 +344,8 @@ int reader_append(struct cdc_format_reader *reader, struct reader_stream *stream
     struct format_table *table = change->table;
     bool has_row = change->before.p != NULL || change->after.p != NULL;
 
+    if (check_order(reader, stream, table, error) != 0)
+        return -1;
     stream->ts_ms = change->ts_ms;
     make_source(reader, stream, change);
     if (table != NULL && table->defined && !table->announced) {

@@ -35,6 +35,7 @@ static void free_table(struct format_table *table)
     free_span(&table->schema);
     free_span(&table->table);
     free_span(&table->identity);
+    cdc_buf_free(&table->newest);
     for (size_t i = 0; i < sizeof table->text / sizeof table->text[0]; i++)
         cdc_buf_free(&table->text[i]);
     free(table);
