@@ -198,6 +198,25 @@ message() {
     is "updates" "[${row/1/3}]" "$(filter -q --from debezium <"$DIR/in" | jq -sc 'map(select(.op == "u").before)')"
 }
 
+# of_transaction TXID LSN ORDER VALUE: a row without a key, with a connector's metadata of its transaction
+of_transaction() {
+    printf '{"before":null,"after":{"n":%d},"source":{"connector":"postgresql","name":"x","ts_ms":1,"snapshot":"false","db":"d","sequence":"[\\"%d\\",\\"%d\\"]","schema":"public","table":"t","txId":%d,"lsn":%d},"op":"c","ts_ms":1,"transaction":{"id":"%d:%d","total_order":%d,"data_collection_order":%d}}\n' \
+        "$4" $(($1 * 100)) "$2" "$1" "$2" "$1" "$2" "$3" "$3"
+}
+status() { printf '{"status":"%s","id":"%s","ts_ms":1,"event_count":null,"data_collections":null}\n' "$@"; }
+@test "debezium: the id of a transaction has another place in each line of a connector for PostgreSQL, and it is one transaction" {
+    { status BEGIN 5:510; of_transaction 5 511 1 1; of_transaction 5 512 2 2; status END 5:513; status BEGIN 6:610; of_transaction 6 611 1 3; status END 6:612; } >"$DIR/in"
+    is "ops" '["schema","c","c","commit","c","commit"]' "$(filter -q --from debezium <"$DIR/in" | jq -sc 'map(.op)')"
+    filter -q --from debezium <"$DIR/in" | copy a
+    is "rows" '1 2 3' "$(sqlite3 "$DIR/a.db" 'SELECT n FROM t ORDER BY 1' | paste -sd' ')"
+    # It had not ended, and begins again.
+    { head -3 "$DIR/in"; status BEGIN 5:510; sed 1d "$DIR/in"; } | filter -q --from debezium | copy b
+    is "rows" '1 2 3' "$(sqlite3 "$DIR/b.db" 'SELECT n FROM t ORDER BY 1' | paste -sd' ')"
+    # Without the lines of the transaction topic.
+    grep -v status "$DIR/in" | filter -q --from debezium >"$DIR/out"
+    is "ops" '["schema","c","c","commit","c","commit"]' "$(jq -sc 'map(.op)' "$DIR/out")"
+}
+
 # -- Maxwell ----------------------------------------------------------------------
 
 @test "maxwell: there and back" {

@@ -185,6 +185,20 @@ static bool is_snapshot(const struct debezium_source *source)
     return source->snapshot.n > 0 && !cdc_span_is(source->snapshot, "false");
 }
 
+/* A connector for PostgreSQL puts the place of each line behind the number of the transaction, and so it does in BEGIN and END:
+ *
+ *   571:53195829   571:53195830   571:53195832 */
+static struct cdc_span name_of_id(struct cdc_span id)
+{
+    size_t n = 0, digits;
+
+    while (n < id.n && id.p[n] >= '0' && id.p[n] <= '9')
+        n++;
+    for (digits = n + 1; digits < id.n && id.p[digits] >= '0' && id.p[digits] <= '9';)
+        digits++;
+    return n > 0 && n + 1 < id.n && id.p[n] == ':' && digits == id.n ? cdc_span(id.p, n) : id;
+}
+
 /* The transaction's name: what its metadata says, or what the source has of it. Without either, each line is one. */
 static void name_transaction(struct cdc_buf *id, const struct debezium_source *source, struct cdc_span transaction,
                              struct cdc_span key)
@@ -192,7 +206,7 @@ static void name_transaction(struct cdc_buf *id, const struct debezium_source *s
     struct cdc_span said = cdc_json_member_raw(transaction, "id");
 
     if (said.n > 0)
-        cdc_buf_span(id, said);
+        cdc_buf_span(id, name_of_id(said));
     else if (is_snapshot(source))
         cdc_buf_lit(id, "snapshot");
     else if (source->tx_id.p != NULL && cdc_json_type(source->tx_id) == CDC_JSON_NUMBER)
@@ -212,14 +226,14 @@ static bool place_after_last(struct cdc_buf *key, const struct reader_stream *st
 }
 
 /* Lines with one place are several, as the two of an update of a key, or one that comes again: their numbers in the transaction tell,
- * where they have some. */
+ * where they have some. The first line of a transaction that is open begins it again. */
 static bool comes_again(struct reader_stream *stream, struct cdc_span key, struct cdc_span transaction)
 {
     int64_t before = stream->order;
 
     stream->order = 0;
     return cdc_json_int64(cdc_json_member(transaction, "total_order"), &stream->order) && stream->order <= before &&
-           cdc_span_equal(cdc_span(stream->key.data, stream->key.len), key);
+           ((stream->open && stream->order == 1) || cdc_span_equal(cdc_span(stream->key.data, stream->key.len), key));
 }
 
 static int place(struct cdc_format_reader *reader, struct reader_stream *stream, const struct debezium_source *source,
@@ -413,7 +427,7 @@ static int read_change(struct cdc_format_reader *reader, const struct message *m
 static int read_status(struct cdc_format_reader *reader, struct cdc_span value, struct cdc_buf *out,
                        struct cdc_error *error)
 {
-    struct cdc_span id = cdc_json_member_raw(value, "id");
+    struct cdc_span id = name_of_id(cdc_json_member_raw(value, "id"));
 
     reader->has_ends = true;
     if (!cdc_json_member_is(value, "status", "END"))
