@@ -16,7 +16,7 @@
 struct options {
     const char *topic, *template, *name, *id, *offsets_topic, *transaction_topic, *config;
     const char *spool, *value, *schema, *tombstones, *unkeyed, *delivery, *create, *timestamp, *compression;
-    struct cdc_option_list topic_config, properties, lines;
+    struct cdc_option_list topic_config, properties, lines, accept_lost;
     bool accept_repartition, atomic, check, json;
     int64_t batch_bytes;
     double txn_timeout;
@@ -34,6 +34,7 @@ static const struct cdc_option option_table[] = {
                 "where transactions begin and end (default {name}.transaction), or none"),
     OPTION_TEXT("offsets-topic", AT(offsets_topic), "T", "where positions are kept (default __cdc_offsets)"),
     OPTION_FLAG(0, "accept-repartition", AT(accept_repartition), "go on with another number of partitions"),
+    OPTION_LIST(0, "accept-lost", AT(accept_lost), "TOPIC", "go on although what was in it is lost"),
     OPTION_HEADING("Records"),
     OPTION_CHOICE("value", AT(value), "FORM", "the line (default), or Debezium's form of it", "line|debezium"),
     OPTION_CHOICE("schema", AT(schema), "WHERE", "with --value=debezium: in each key and value, or none (default)",
@@ -166,6 +167,9 @@ static int check_options(const struct options *options, struct cdc_error *error)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--schema=inline has no schema for --unkeyed=whole");
     if (strcmp(options->schema, "inline") == 0 && options->lines.count > 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--schema=inline has no schema for --lines");
+    if (options->topic != NULL && options->accept_lost.count > 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--accept-lost is for topics of tables: of one that has the lines, take a new snapshot");
     if (options->topic != NULL && options->lines.count > 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--topic keeps lines of every kind: it takes no --lines");
     if (options->atomic && strcmp(options->delivery, "transactional") != 0)
@@ -208,6 +212,7 @@ static int read_settings(struct program *program, const struct options *options,
         .txn_timeout_ms = (int64_t)(options->txn_timeout * 1000),
         .topic_config = options->topic_config,
         .accept_repartition = options->accept_repartition,
+        .accept_lost = options->accept_lost,
         .commit_time = strcmp(options->timestamp, "commit") == 0,
         .compression = options->compression,
         .max_line = options->sink.max_line,
@@ -238,10 +243,12 @@ static int run_sink(struct program *program, struct options *options, struct kaf
 
     struct cdc_offset_file *offsets = sink_program_open_offsets(program, &options->sink, NULL, error);
     struct kafka_sink *sink = offsets != NULL ? kafka_sink_open(settings, error) : NULL;
-    if (sink != NULL && kafka_sink_sync_offsets(sink, offsets, error) == 0)
+    if (sink != NULL && kafka_sink_sync_offsets(sink, offsets, error) == 0) {
         result = sink_program_loop(program, &options->sink, offsets,
                                    settings->topic != NULL ? &kafka_sink_log_ops : &kafka_sink_table_ops, sink, error);
-    else if (program->control.stop && cdc_error_is_transient(error)) {
+        if (result == 0)
+            result = kafka_sink_finish(sink, error);
+    } else if (program->control.stop && cdc_error_is_transient(error)) {
         cdc_log_write(&program->log, CDC_LOG_INFO, "stopped while waiting: %s", error->text);
         cdc_error_clear(error);
         result = 0;
@@ -288,6 +295,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     free(options->topic_config.items);
     free(options->properties.items);
     free(options->lines.items);
+    free(options->accept_lost.items);
     return result;
 }
 

@@ -283,6 +283,159 @@ records() {
     run -79 sink --name "$N-t" --transactional-id "$N-new" --offset-file "$DIR/new.offset"
 }
 
+# remade TOPIC [PARTITIONS]: deleted, and made again without a record.
+remade() { kafka_delete "$1" && kafka_create "$1" "${2:-3}"; }
+
+@test "table layout: a topic that was made again between two runs is 79, and named, until it is accepted; its table can be loaded again" {
+    { users; rows 1 10; } >"$IN"
+    table_sink
+    remade "$N.public.t"
+    # With rows of another table alone, and with none at all.
+    { TABLE=u users; TABLE=u rows 11 12; } >>"$IN"
+    run -79 table_sink
+    [[ $output == *"topic $N.public.t"*"--accept-lost=$N.public.t"* ]]
+    not kafka_has "$N.public.u"
+    : >"$DIR/none"
+    IN=$DIR/none run -79 table_sink
+    # What the message advises: the table is read again.
+    {
+        read_begin
+        for i in 1 2 3; do change r "{\"id\":$i}" null "{\"id\":$i,\"name\":\"row $i\"}"; done
+        read_end id id:integer name:text
+        commit
+    } >>"$IN"
+    table_sink --accept-lost "$N.public.t"
+    is rows '[1,2,3]' "$(kafka_values "$N.public.t" | jq -sc 'map(.after.id) | sort')"
+    is "rows of the other table" 2 "$(kafka_values "$N.public.u" | wc -l)"
+    SEQ=900 rows 4 6 >>"$IN"
+    table_sink
+    is rows 6 "$(kafka_values "$N.public.t" | wc -l)"
+    # It was for that loss, and not for one to come.
+    remade "$N.public.t"
+    run -79 table_sink
+}
+
+@test "table layout: a topic that was made again with fewer partitions is 79, and no repartition; one that has gone can be accepted as well" {
+    { users; rows 1 10; } >"$IN"
+    table_sink
+    remade "$N.public.t" 2
+    rows 11 12 >>"$IN"
+    run -79 table_sink
+    run -79 table_sink --accept-repartition
+    table_sink --accept-lost "$N.public.t"
+    is rows 2 "$(kafka_values "$N.public.t" | wc -l)"
+    kafka_delete "$N.public.t"
+    SEQ=900 rows 13 14 >>"$IN"
+    run -79 table_sink
+    [[ $output == *"topic $N.public.t"*"--accept-lost=$N.public.t"* ]]
+    table_sink --accept-lost "$N.public.t"
+    is rows 2 "$(kafka_values "$N.public.t" | wc -l)"
+    table_sink
+}
+
+# followed TOPIC OPTION...: a sink that goes on while its topic is made again; then it has ended with 79.
+followed() {
+    local topic=$1 status=0
+    shift
+    rm -f "$DIR/pipe" "$OFFSETS"
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka $* --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    { users; rows 1 10; } | tee "$IN" >&7
+    wait_until file_matches "$OFFSETS" '"lines":10,'
+    # It meets the topic with the next rows, and not before: more than it had, so that its length says nothing afterwards.
+    kill -STOP -- "-$SPAWNED"
+    remade "$topic" 1
+    SEQ=300 rows 1 100 | tee -a "$IN" >&7
+    kill -CONT -- "-$SPAWNED"
+    exec 7>&-
+    status_of "$SPAWNED" || status=$?
+    is "status for $topic" 79 "$status" || { cat "$DIR/err"; return 1; }
+    file_matches "$DIR/err" "topic $topic"
+    is "stored rows" 10 "$(jq ".offsets.\"$SOURCE_NAME\".lines" "$OFFSETS")"
+}
+
+@test "a topic that is made again while the sink runs is 79, also at the next start, and none of its rows is taken for stored" {
+    local delivery
+    for delivery in transactional idempotent; do
+        SOURCE_NAME=$N-$delivery
+        followed "$SOURCE_NAME.public.t" --name "$SOURCE_NAME" --create-topics 1 --delivery $delivery
+        run -79 sink --name "$SOURCE_NAME" --delivery $delivery
+    done
+    SOURCE_NAME=$N-tx
+    followed "$N-tx.transaction" --name "$N-tx" --create-topics 1
+    run -79 sink --name "$SOURCE_NAME"
+    [[ $output == *"--accept-lost=$N-tx.transaction"* ]]
+    SOURCE_NAME=$N-atomic
+    followed "$N-atomic.public.t" --name "$N-atomic" --create-topics 1 --atomic
+    run -79 sink --name "$SOURCE_NAME"
+}
+
+@test "log layout: a topic that is made again while the sink runs is 79, also at the next start" {
+    followed "$N" --topic "$N"
+    run -79 log_sink
+    followed "$N-i" --topic "$N-i" --delivery idempotent
+}
+
+@test "a topic without new rows that is made again while the sink runs is 79 as well" {
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka --name $N --create-topics 3 --offset-file $OFFSETS kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    { users; rows 1 10; } >&7
+    wait_until file_matches "$OFFSETS" '"lines":10,'
+    remade "$N.public.t"
+    local status=0
+    status_of "$SPAWNED" || status=$?
+    is status 79 "$status"
+    file_matches "$DIR/err" "topic $N.public.t"
+    exec 7>&-
+}
+
+@test "topics that are cut from their beginning, compacted, or grow are not taken for others; positions without ends go on" {
+    { users; rows 1 10; } >"$IN"
+    table_sink --topic-config segment.ms=100
+    local i
+    for i in 0 1 2; do kafka_do delete-records "$N.public.t" $i "$(kafka_high "$N.public.t" $i)"; done
+    kafka_do delete-records "$N.transaction" 0 "$(kafka_high "$N.transaction")"
+    rows 11 20 >>"$IN"
+    table_sink
+    is rows 10 "$(kafka_values "$N.public.t" | wc -l)"
+    kafka_do grow "$N.public.t" 5
+    rows 21 30 >>"$IN"
+    table_sink --accept-repartition
+    is rows 20 "$(kafka_values "$N.public.t" | wc -l)"
+    # As those have it that an older sink has written.
+    kafka_read __cdc_offsets | jq -r --arg id "cdc-$N" '.key | select(. != null and (fromjson? | .[1].ends? != null and .[1].id == $id))' | sort -u >"$DIR/keys"
+    [ -s "$DIR/keys" ]
+    while read -r key; do kafka_do send __cdc_offsets 0 "$key" -; done <"$DIR/keys"
+    rows 31 40 >>"$IN"
+    table_sink
+    is rows 30 "$(kafka_values "$N.public.t" | wc -l)"
+    remade "$N.public.t" 5
+    run -79 table_sink
+}
+
+@test "the topic of positions that is made again is 79, in a run and between two" {
+    local topic=$N-offsets status=0
+    { users; rows 1 10; } >"$IN"
+    table_sink --offsets-topic "$topic"
+    remade "$topic" 1
+    rows 11 12 >>"$IN"
+    run -79 table_sink --offsets-topic "$topic"
+    is rows 10 "$(kafka_values "$N.public.t" | wc -l)"
+    SOURCE_NAME=$N-r
+    mkfifo "$DIR/pipe"
+    spawn bash -c "exec cdc-sink-kafka --name $N-r --offsets-topic $topic-r --offset-file $DIR/r.offset kafka://$KAFKA <$DIR/pipe 2>$DIR/err"
+    exec 7>"$DIR/pipe"
+    { users; rows 1 10; } >&7
+    wait_until file_matches "$DIR/r.offset" '"lines":10,'
+    remade "$topic-r" 1
+    SEQ=300 rows 11 12 >&7
+    exec 7>&-
+    status_of "$SPAWNED" || status=$?
+    is status 79 "$status" || { cat "$DIR/err"; return 1; }
+}
+
 @test "a position that was removed from Kafka is 79, not one of before it" {
     { users; rows 1 10; } >"$IN"
     table_sink

@@ -38,6 +38,11 @@ static void keys(struct cdc_span text)
         free(name);
         free(id);
     }
+    int64_t *ends;
+    int32_t n_ends;
+    bool lost;
+    if (kafka_ends_read(text, &ends, &n_ends, &lost, &error) == 0)
+        free(ends);
     if (kafka_owner_read(text, &owner, &partitions, &error) == 0)
         cdc_table_id_free(&owner);
 }

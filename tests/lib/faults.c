@@ -11,7 +11,8 @@
  *              kill      the process gets SIGKILL instead of the call
  *              stop      the process gets SIGSTOP before the call, which is made as ever once it goes on
  *              forget    sync: it fails, and what the file has since its last sync is in the cache of the kernel alone, which
- *                        takes it for written: no later sync brings it to the disk, but only another write. Needs FAULTS_ROOT.
+ *                        takes it for written: no later sync brings it to the disk, but only another write; a cache that lets go of
+ *                        it (posix_fadvise) has what is on the disk. Needs FAULTS_ROOT.
  *   FAULTS_TRACE=FILE    where in the program the fault struck is written to FILE
  *   FAULTS_ROOT=DIR      with FAULTS_SHADOW=DIR: of the files below ROOT, what was synced is kept in SHADOW: the bytes of a
  *                        file as of its last fsync, the names in a folder as of the folder's. tests/lib/power-cut.py makes
@@ -360,6 +361,25 @@ static void without_lost(int copy, const char *id)
     syscall(SYS_close, lost);
     if (before >= 0)
         syscall(SYS_close, before);
+}
+
+/* The cache lets go of the file: what is lost is not there any more. */
+int posix_fadvise(int fd, off_t from, off_t n, int advice)
+{
+    char id[96], link[64];
+    struct stat st;
+
+    (void)from, (void)n;
+    if (advice != POSIX_FADV_DONTNEED || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !below_root(fd) ||
+        !file_id(fd, id, sizeof id))
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    int file = (int)syscall(SYS_openat, AT_FDCWD, link, O_RDWR | O_CLOEXEC);
+    if (file >= 0) {
+        without_lost(file, id);
+        syscall(SYS_close, file);
+    }
+    return 0;
 }
 
 static void keep_file(int fd, const char *id)

@@ -178,6 +178,32 @@ static void test_transaction(void)
     cdc_buf_free(&pos);
 }
 
+static void test_ends(struct cdc_buf *out)
+{
+    static const int64_t ends[] = {12, 0, INT64_MAX};
+    int64_t *read;
+    int32_t n;
+    bool lost = false;
+    struct cdc_error error = {0};
+
+    out->len = 0;
+    kafka_ends_append(out, "cdc-shop", ends, 3, true);
+    check(kafka_ends_read(cdc_span(out->data, out->len), &read, &n, &lost, &error) == 0 && n == 3 && lost &&
+              memcmp(read, ends, sizeof ends) == 0,
+          "ends are read");
+    free(read);
+    for (size_t i = 0; i < out->len; i++) {
+        struct cdc_error why = {0};
+        check(kafka_ends_read(cdc_span(out->data, i), &read, &n, &lost, &why) == -1 && why.status == CDC_EXIT_CONFIG,
+              "a part of them is damaged");
+    }
+    out->len = 0;
+    kafka_ends_append(out, "cdc-shop", NULL, 0, false);
+    check(kafka_ends_read(cdc_span(out->data, out->len), &read, &n, &lost, &error) == 0 && n == 0 && read == NULL &&
+              !lost,
+          "none");
+}
+
 static void test_positions(void)
 {
     struct kafka_places places = KAFKA_PLACES_INIT, read = KAFKA_PLACES_INIT;
@@ -216,6 +242,14 @@ static void test_positions(void)
           "an owner's");
     free(name);
     check(kafka_position_read_key(cdc_span_text("[\"other\",{}]"), &name, &id) == 0, "another program's");
+    out.len = 0;
+    kafka_ends_key(&out, "shop.t", "cdc-shop");
+    check(kafka_position_read_key(cdc_span(out.data, out.len), &name, &id) == 4 && strcmp(name, "shop.t") == 0 &&
+              strcmp(id, "cdc-shop") == 0,
+          "of ends");
+    free(name);
+    free(id);
+    test_ends(&out);
     cdc_buf_free(&out);
     cdc_buf_free(&again);
     kafka_places_free(&places);

@@ -296,11 +296,11 @@ int kafka_position_read_key(struct cdc_span key, char **name, char **id)
     if (!cdc_json_next_element(&iter, &tool) || !cdc_json_raw_is(cdc_json_string_raw(tool), cdc_span_text(TOOL)) ||
         !cdc_json_next_element(&iter, &what))
         return 0;
-    bool owner = cdc_json_member_raw(what, "topic").p != NULL;
-    *name = cdc_json_member_text(what, owner ? "topic" : "name");
+    bool owner = cdc_json_member_raw(what, "topic").p != NULL, ends = cdc_json_member_raw(what, "ends").p != NULL;
+    *name = cdc_json_member_text(what, owner ? "topic" : ends ? "ends" : "name");
     *id = owner ? NULL : cdc_json_member_text(what, "id");
     if (*name != NULL && (owner || *id != NULL))
-        return owner ? 2 : cdc_json_member(what, "part").p != NULL ? 3 : 1;
+        return owner ? 2 : ends ? 4 : cdc_json_member(what, "part").p != NULL ? 3 : 1;
     free(*name);
     free(*id);
     *name = *id = NULL;

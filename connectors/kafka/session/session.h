@@ -113,6 +113,13 @@ int kafka_topic_create(struct kafka_client *client, const char *topic, int32_t p
  * read_uncommitted), or the last stable offset. */
 int kafka_topic_ends(struct kafka_client *client, const char *topic, int32_t partition, int64_t *low, int64_t *high,
                      struct cdc_error *error);
+/* One attempt: the next offsets of n partitions, as kafka_topic_ends has them; highs: -1 where one is not asked for, and what was asked
+ * where it is not -1. 0 or -1. */
+int kafka_topic_highs(struct kafka_client *client, const char *topic, int64_t *highs, int32_t n,
+                      struct cdc_error *error);
+/* One attempt of kafka_topic_look. */
+int kafka_topic_look_once(struct kafka_client *client, const char *topic, struct kafka_topic_facts *facts,
+                          struct cdc_error *error);
 /* Settings of a topic, or of a broker by its id as text. names: n of them; values: NEW texts (free) or NULL where there is none of
  * that. UNAVAILABLE, PERMISSION .... */
 int kafka_configs_read(struct kafka_client *client, rd_kafka_ResourceType_t type, const char *resource,

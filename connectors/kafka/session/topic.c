@@ -68,6 +68,39 @@ int kafka_topic_look(struct kafka_client *client, const char *topic, struct kafk
     return result;
 }
 
+int kafka_topic_look_once(struct kafka_client *client, const char *topic, struct kafka_topic_facts *facts,
+                          struct cdc_error *error)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(client->handle, topic, NULL);
+
+    if (handle == NULL)
+        return kafka_error_set(error, rd_kafka_last_error(), "topic %s", topic);
+    int result = look_once(client, handle, topic, facts, error);
+    rd_kafka_topic_destroy(handle);
+    return result;
+}
+
+int kafka_topic_highs(struct kafka_client *client, const char *topic, int64_t *highs, int32_t n,
+                      struct cdc_error *error)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+
+    for (int32_t i = 0; i < n; i++)
+        if (highs[i] >= 0)
+            rd_kafka_topic_partition_list_add(list, topic, i)->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->handle, list, ANSWER_MS);
+    for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        code = list->elems[i].err;
+        if (list->elems[i].offset < 0 && code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            code = RD_KAFKA_RESP_ERR__NO_OFFSET;
+        highs[list->elems[i].partition] = list->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? 0
+               : kafka_error_set(error, code, "cannot ask for the ends of topic %s", topic);
+}
+
 int kafka_topic_ends(struct kafka_client *client, const char *topic, int32_t partition, int64_t *low, int64_t *high,
                      struct cdc_error *error)
 {

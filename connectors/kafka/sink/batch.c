@@ -13,6 +13,7 @@
 #define LET_GO_BYTES ((size_t)16 << 20)     /* of values that were sent */
 #define RECORDS_IN_MEMORY ((size_t)1 << 16) /* with a spool; those after it are mapped */
 #define TOO_LONG 3
+#define FLUSH_MS 5000
 
 /* -- taking in --------------------------------------------------------------------- */
 
@@ -281,6 +282,7 @@ static enum outcome abort_batch(struct kafka_sink *sink, struct cdc_error *error
     sink->begun = false;
     sink->produced = 0;
     sink->outstanding = 0;
+    kafka_ends_go_back(sink);
     if (why != NULL) {
         cdc_log_write(sink->settings->client.log, CDC_LOG_DEBUG, "giving a transaction up: %s",
                       rd_kafka_error_string(why));
@@ -288,6 +290,13 @@ static enum outcome abort_batch(struct kafka_sink *sink, struct cdc_error *error
         kafka_producer_close(sink);
     }
     return AGAIN;
+}
+
+/* A topic, or a partition of it, is not there any more. */
+static bool is_of_topic(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
 /* code: of the call that failed, or 0. The first record that failed says more. */
@@ -313,6 +322,10 @@ static enum outcome trouble(struct kafka_sink *sink, rd_kafka_resp_err_t code, c
     sink->too_large = cause == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     struct cdc_error later = {0};
     enum outcome outcome = sink->settings->transactional ? abort_batch(sink, &later) : AGAIN;
+    if (is_of_topic(cause) && kafka_lost_look(sink, true, &later) != 0) {
+        *error = later;
+        return FAILED;
+    }
     if (!sink->settings->transactional) /* what is in it already is told by the new one */
         kafka_producer_close(sink);
     sink->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -492,6 +505,23 @@ static int add_owners(struct kafka_sink *sink, struct cdc_error *error)
     return 0;
 }
 
+/* Of topics that have more than before. */
+static int add_ends(struct kafka_sink *sink, struct cdc_error *error)
+{
+    for (struct kafka_topic *topic = sink->topics; topic != NULL; topic = topic->next) {
+        if (!topic->ends.moved || topic == sink->offsets_topic)
+            continue;
+        sink->key.len = sink->position.len = 0;
+        kafka_ends_key(&sink->key, topic->name, sink->settings->id);
+        kafka_ends_append(&sink->position, sink->settings->id, topic->ends.coming, topic->ends.n, false);
+        if (sink->key.failed || sink->position.failed)
+            return cdc_error_memory(error);
+        if (add_own(sink, cdc_span(sink->position.data, sink->position.len), error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* The parts of its schema lines that Kafka does not have yet. */
 static int add_described(struct kafka_sink *sink, const struct kafka_stream *stream, struct cdc_error *error)
 {
@@ -533,7 +563,7 @@ static int add_positions(struct kafka_sink *sink, struct cdc_error *error)
     size_t before = sink->n;
 
     sink->position_record = SIZE_MAX;
-    if (add_owners(sink, error) != 0 || add_dead(sink, error) != 0)
+    if (add_owners(sink, error) != 0 || add_ends(sink, error) != 0 || add_dead(sink, error) != 0)
         return -1;
     for (size_t i = 0; i < sink->n_streams; i++) {
         const struct kafka_stream *stream = &sink->streams[i];
@@ -587,6 +617,11 @@ static void skip_stored(struct kafka_sink *sink, const char *name, struct cdc_sp
 
 static int moved_by_another(const struct kafka_sink *sink, const char *name, const char *pos, struct cdc_error *error)
 {
+    if (pos == NULL) {
+        cdc_error_set(error, CDC_EXIT_LOST, "the position of source \"%s\" has gone from Kafka", name);
+        return cdc_error_hint(error, "the topic with it was removed, or made again: take a new snapshot, with another "
+                                     "--transactional-id");
+    }
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "another sink with transactional id %s has moved the position of source \"%s\" to %s",
                   sink->settings->id, name, pos);
@@ -609,7 +644,7 @@ static int compare(struct kafka_sink *sink, const struct kafka_places *places, s
                       strcmp(there->pos, stream->place.pos) >= 0 && strcmp(there->pos, coming.pos) <= 0;
         int result = is_new || is_old || within
                          ? 0
-                         : moved_by_another(sink, stream->place.name, there != NULL ? there->pos : "\"\"", error);
+                         : moved_by_another(sink, stream->place.name, there != NULL ? there->pos : NULL, error);
         stored &= is_new;
         if (within && !is_new && !is_old)
             skip_stored(sink, stream->place.name, cdc_span_text(there->pos));
@@ -686,28 +721,58 @@ static enum outcome end_transaction(struct kafka_sink *sink, struct cdc_error *e
     return STORED;
 }
 
-static enum outcome send_all(struct kafka_sink *sink, struct cdc_error *error)
+/* Where a transaction has failed already, nothing of it is sent any more, and its end says why: so not for long. */
+static void flush_transaction(struct kafka_sink *sink)
 {
-    size_t n = sink->n;
-    enum outcome outcome;
+    int64_t until = cdc_clock_ms() + FLUSH_MS;
+    uint64_t outstanding = sink->outstanding;
 
-    /* Without a transaction the rows are there before the record that says so. */
-    if (sink->log_topic == NULL && !sink->settings->transactional) {
-        outcome = produce_to(sink, n, error);
-        if (outcome == STORED && flush(sink, error) != 0)
-            return FAILED;
-        if (outcome == STORED && sink->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
-            outcome = trouble(sink, sink->failed, rd_kafka_err2str(sink->failed), error);
-        if (outcome != STORED)
-            return outcome;
+    while (rd_kafka_flush(sink->producer.handle, 100) != RD_KAFKA_RESP_ERR_NO_ERROR && cdc_clock_ms() < until &&
+           sink->failed == RD_KAFKA_RESP_ERR_NO_ERROR && sink->settings->client.control->stop < 2 &&
+           kafka_client_fatal(&sink->producer, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        cdc_control_waiting(sink->settings->client.control, "what was sent to be acknowledged");
+        if (sink->outstanding < outstanding)
+            until = cdc_clock_ms() + FLUSH_MS;
+        outstanding = sink->outstanding;
     }
-    if ((sink->log_topic != NULL ? put_position_header(sink, error) : add_positions(sink, error)) != 0)
-        return FAILED;
-    outcome = produce_to(sink, sink->n, error);
+}
+
+/* Records up to n are with the brokers, and none of them where others were before. Of a transaction most of them are: how far they go is
+ * known then, and it can still be given up. */
+static enum outcome send_to(struct kafka_sink *sink, size_t n, struct cdc_error *error)
+{
+    enum outcome outcome = produce_to(sink, n, error);
+
     if (outcome == STORED && sink->settings->transactional)
-        outcome = end_transaction(sink, error);
+        flush_transaction(sink);
     else if (outcome == STORED && flush(sink, error) != 0)
         return FAILED;
+    if (outcome == STORED && sink->cut != NULL) {
+        if (abort_batch(sink, error) != FAILED)
+            kafka_lost_mark(sink, sink->cut, error);
+        return FAILED;
+    }
+    if (outcome == STORED && sink->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+        outcome = trouble(sink, sink->failed, rd_kafka_err2str(sink->failed), error);
+    return outcome;
+}
+
+static enum outcome send_all(struct kafka_sink *sink, struct cdc_error *error)
+{
+    /* The rows are there before the records that say so, and that say how far they go. */
+    enum outcome outcome = sink->log_topic == NULL ? send_to(sink, sink->n, error) : STORED;
+
+    if (outcome != STORED)
+        return outcome;
+    if ((sink->log_topic != NULL ? put_position_header(sink, error) : add_positions(sink, error)) != 0)
+        return FAILED;
+    outcome = send_to(sink, sink->n, error);
+    if (outcome == STORED && sink->settings->transactional)
+        outcome = end_transaction(sink, error);
+    if (outcome == STORED && sink->cut != NULL) {
+        kafka_lost_mark(sink, sink->cut, error);
+        return FAILED;
+    }
     if (outcome == STORED && sink->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
         outcome = trouble(sink, sink->failed, rd_kafka_err2str(sink->failed), error);
     return outcome;
@@ -761,6 +826,7 @@ int kafka_batch_commit(struct kafka_sink *sink, struct cdc_error *error)
     cdc_retry_success(&sink->retry);
     sink->too_long = 0;
     claims_stored(sink);
+    kafka_ends_stored(sink);
     empty(sink);
     return kafka_streams_stored(sink, error) == 0 ? kafka_streams_mark(sink, error) : -1;
 }

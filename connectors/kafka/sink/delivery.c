@@ -19,6 +19,8 @@ void kafka_batch_delivered(void *context, const rd_kafka_message_t *message)
             sink->delivered_ms = cdc_clock_ms();
         if (index == sink->position_record)
             sink->position_offset = message->offset;
+        if (index > 0 && index <= sink->n)
+            kafka_ends_delivered(sink, sink->records[index - 1].topic, message->partition, message->offset);
     } else if (sink->failed == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_is_purge(sink->failed)) {
         sink->failed = message->err;
         sink->failed_record = index;

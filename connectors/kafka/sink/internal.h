@@ -56,6 +56,14 @@ void kafka_arena_rewind(struct kafka_arena *arena, struct kafka_arena_mark mark)
 void kafka_arena_let_go(struct kafka_arena *arena);
 
 /* -- topics: topics.c ------------------------------------------------------------------ */
+/* By partition: the offset after the newest record of ours. A topic that ends before that was made again, or cut. */
+struct kafka_ends {
+    int64_t *stored, *coming; /* as Kafka has them, and as the batch in hand has moved them */
+    int32_t n;
+    bool moved; /* or are to be kept anew: */
+    bool anew;  /* their loss is accepted in this run, and Kafka has the old ones still */
+    bool lost;  /* it was found to be shorter, in this run or one before */
+};
 struct kafka_topic {
     char *name;
     rd_kafka_topic_t *handle; /* of the producer that is open */
@@ -65,6 +73,7 @@ struct kafka_topic {
     bool claimed, claim_stored; /* by our table: owner, and whether Kafka has it */
     bool of_another;            /* the stored claim is of a sink with another transactional id */
     struct cdc_table_id owner;
+    struct kafka_ends ends;
     struct kafka_topic *next;
 };
 
@@ -149,6 +158,8 @@ struct kafka_sink {
     bool too_large;          /* the batch was given up since a broker finds a record too long */
     int64_t position_offset; /* of the position record; -1 */
     size_t position_record;  /* its index + 1 */
+    struct kafka_topic
+        *cut; /* a record of the batch has an offset that was another's: that topic ends before what was stored in it */
     /* sources */
     struct kafka_stream *streams;
     size_t n_streams;
@@ -158,7 +169,9 @@ struct kafka_sink {
     struct cdc_tables tables;
     struct kafka_topic *topics;
     struct kafka_topic *log_topic, *offsets_topic;
-    int64_t read_next; /* in the topic of positions; -1: its beginning */
+    int64_t read_next;             /* in the topic of positions; -1: its beginning */
+    struct kafka_topic *looked_at; /* by kafka_lost_tick, in turn */
+    int64_t next_look;
     struct cdc_format_writer *writer;
     struct cdc_buf scratch, key, old_key, text, position;
     bool told_truncate, told_message, told_ddl, told_unchanged, told_compression;
@@ -178,6 +191,34 @@ int kafka_topic_prepare(struct kafka_sink *sink, struct kafka_topic *topic, int3
                         struct cdc_error *error);
 rd_kafka_topic_t *kafka_topic_handle(struct kafka_sink *sink, struct kafka_topic *topic, struct cdc_error *error);
 extern const struct cdc_target_ops kafka_target_ops; /* owner.c */
+
+/* -- ends.c: how far topics were written, and whether they still go so far -------------------------- */
+void kafka_ends_free(struct kafka_ends *ends);
+/* Makes room for that many partitions. */
+int kafka_ends_grow(struct kafka_ends *ends, int32_t n, struct cdc_error *error);
+/* A record of the batch was acknowledged. */
+void kafka_ends_delivered(struct kafka_sink *sink, struct kafka_topic *topic, int32_t partition, int64_t offset);
+/* Of the topic of positions: as Kafka has them. value.p NULL: they were removed. */
+int kafka_ends_take(struct kafka_topic *topic, struct cdc_span value, struct cdc_error *error);
+/* The batch was given up, or is stored. */
+void kafka_ends_go_back(struct kafka_sink *sink);
+void kafka_ends_stored(struct kafka_sink *sink);
+/* Was anything stored in the topic by us, as far as is known? */
+bool kafka_ends_any(const struct kafka_topic *topic);
+/* LOST, always -1: the topic is not there; a partition of it ends at high (-1: did so once). */
+int kafka_ends_gone(const struct kafka_sink *sink, const struct kafka_topic *topic, struct cdc_error *error);
+int kafka_ends_shorter(const struct kafka_sink *sink, const struct kafka_topic *topic, int32_t partition, int64_t high,
+                       struct cdc_error *error);
+
+/* -- lost.c: do they still go so far? ---------------------------------------------------------- */
+/* At the start: all of those that are there, and those whose loss is accepted. LOST. */
+int kafka_lost_check(struct kafka_sink *sink, struct cdc_error *error);
+/* One attempt at each of them; what cannot be asked is not known. gone: one that is not there has lost its rows as well. LOST. */
+int kafka_lost_look(struct kafka_sink *sink, bool gone, struct cdc_error *error);
+/* Now and then one of them. LOST. */
+int kafka_lost_tick(struct kafka_sink *sink, struct cdc_error *error);
+/* LOST, always -1: it is kept in Kafka, so that the next run says the same. No transaction is open. */
+int kafka_lost_mark(struct kafka_sink *sink, struct kafka_topic *topic, struct cdc_error *error);
 
 /* -- streams: stream.c --------------------------------------------------------------------- */
 struct kafka_stream *kafka_stream_of(struct kafka_sink *sink, struct cdc_span raw_name, struct cdc_error *error);

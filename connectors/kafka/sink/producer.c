@@ -19,6 +19,7 @@ void kafka_producer_close(struct kafka_sink *sink)
     sink->produced = 0;
     sink->outstanding = 0;
     sink->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
+    kafka_ends_go_back(sink);
 }
 
 /* By the first version of Produce librdkafka tells whether a broker takes what is compressed, but for zstd: proxies and some services
@@ -57,8 +58,10 @@ static int open_client(struct kafka_sink *sink, struct cdc_error *error)
         {"message.max.bytes", "1000000000"},
         /* Bounded by the batch, which is what is handed over; one in the spool may be any size. */
         {"queue.buffering.max.messages", settings->spool != NULL ? "50000" : "10000000"},
-        {"queue.buffering.max.kbytes", "2147483647"}};
-    size_t n = 8;
+        {"queue.buffering.max.kbytes", "2147483647"},
+        /* It is asked for the ends of topics, which a transaction of another writer must not hide. */
+        {"isolation.level", "read_uncommitted"}};
+    size_t n = 9;
 
     if (is_compressed_blindly(settings->compression))
         own[n++] = (struct kafka_property){"debug", "feature"}; /* a few lines for each connection */

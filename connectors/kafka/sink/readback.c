@@ -176,6 +176,12 @@ static int take_owner(struct kafka_sink *sink, const char *name, struct cdc_span
     return 0;
 }
 
+static int take_ends(struct kafka_sink *sink, const char *name, struct cdc_span value, struct cdc_error *error)
+{
+    struct kafka_topic *topic = kafka_topic_of(sink, name, 0, error);
+    return topic != NULL ? kafka_ends_take(topic, value, error) : -1;
+}
+
 static int take_position(struct scan *scan, const rd_kafka_message_t *message, struct cdc_error *error)
 {
     struct kafka_places *places = scan->context;
@@ -185,6 +191,8 @@ static int take_position(struct scan *scan, const rd_kafka_message_t *message, s
 
     if (value_of(message).p == NULL && kind == 1 && places != NULL && strcmp(id, scan->sink->settings->id) == 0)
         kafka_places_remove(places, name);
+    if (kind == 4 && places != NULL && strcmp(id, scan->sink->settings->id) == 0)
+        result = take_ends(scan->sink, name, value_of(message), error);
     if (value_of(message).p == NULL && kind != 3)
         kind = 0;
     if (kind == 3 && places != NULL && strcmp(id, scan->sink->settings->id) == 0)
@@ -296,6 +304,9 @@ static int read_tail(struct kafka_sink *sink, struct kafka_places *places, struc
             break;
     }
     sink->emptied = tail.records == 0 && low > 0;
+    if (kafka_ends_grow(&sink->log_topic->ends, 1, error) != 0)
+        return -1;
+    sink->log_topic->ends.stored[0] = sink->log_topic->ends.coming[0] = scan.next > 0 ? scan.next : 0;
     return foreign_topic(sink, places, error);
 }
 

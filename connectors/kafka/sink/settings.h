@@ -34,8 +34,9 @@ struct kafka_sink_settings {
     int32_t create_partitions, create_replication; /* -1: as the broker has it */
     struct cdc_option_list topic_config;
     bool accept_repartition;
-    bool commit_time;        /* records are dated by their commit */
-    const char *compression; /* "lz4" */
+    struct cdc_option_list accept_lost; /* topics whose rows so far are known to be lost */
+    bool commit_time;                   /* records are dated by their commit */
+    const char *compression;            /* "lz4" */
     int64_t max_line;
     /* For tests alone. */
     bool lose_positions; /* position records are not written */
@@ -49,6 +50,8 @@ struct kafka_sink *kafka_sink_open(const struct kafka_sink_settings *settings, s
 void kafka_sink_free(struct kafka_sink *sink);
 /* What Kafka has of the positions goes into the offset file. LOST: Kafka does not have what the file says it had. */
 int kafka_sink_sync_offsets(struct kafka_sink *sink, struct cdc_offset_file *offsets, struct cdc_error *error);
+/* At the end, where all went well: are the topics still those that were written? LOST. */
+int kafka_sink_finish(struct kafka_sink *sink, struct cdc_error *error);
 /* At the end: what the records cannot say. */
 void kafka_sink_report(const struct kafka_sink *sink, const struct cdc_log *log);
 /* --check */

@@ -70,7 +70,8 @@ static int open_all(struct kafka_sink *sink, struct cdc_error *error)
             return -1;
     }
     if (kafka_readback_open(sink, error) != 0 || open_topics(sink, error) != 0 ||
-        kafka_producer_ensure(sink, error) < 0 || read_positions(sink, error) != 0)
+        kafka_producer_ensure(sink, error) < 0 || read_positions(sink, error) != 0 ||
+        kafka_lost_check(sink, error) != 0)
         return -1;
     cdc_log_write(settings->client.log, CDC_LOG_INFO, "writing to %s%s of %s, as %s (librdkafka %s)",
                   settings->topic != NULL ? "topic " : "topics ",
@@ -198,7 +199,7 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
             cdc_offset_copy(&stream->offset, offset, error) != 0)
             return -1;
     }
-    return kafka_batch_commit(sink, error);
+    return kafka_batch_commit(sink, error) == 0 ? kafka_lost_tick(sink, error) : -1;
 }
 
 static int boundary(void *context, struct cdc_error *error)
@@ -230,9 +231,10 @@ static int pause_op(void *context, struct cdc_error *error)
 {
     struct kafka_sink *sink = context;
 
-    if (!sink->begun || cdc_clock_ms() - sink->begun_ms < sink->settings->txn_timeout_ms / 4)
-        return 0;
-    return kafka_batch_commit(sink, error);
+    if (sink->begun && cdc_clock_ms() - sink->begun_ms >= sink->settings->txn_timeout_ms / 4 &&
+        kafka_batch_commit(sink, error) != 0)
+        return -1;
+    return kafka_lost_tick(sink, error);
 }
 
 const struct cdc_sink_ops kafka_sink_log_ops = {.event = kafka_log_event,
@@ -249,6 +251,11 @@ const struct cdc_sink_ops kafka_sink_table_ops = {.event = kafka_table_event,
                                                   .pause = pause_op,
                                                   .history = true,
                                                   .boundaries = true};
+
+int kafka_sink_finish(struct kafka_sink *sink, struct cdc_error *error)
+{
+    return sink->settings->client.control->stop ? 0 : kafka_lost_look(sink, false, error);
+}
 
 void kafka_sink_report(const struct kafka_sink *sink, const struct cdc_log *log)
 {

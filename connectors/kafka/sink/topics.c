@@ -48,6 +48,7 @@ void kafka_topics_free(struct kafka_sink *sink)
         struct kafka_topic *topic = sink->topics;
         sink->topics = topic->next;
         cdc_table_id_free(&topic->owner);
+        kafka_ends_free(&topic->ends);
         free(topic->name);
         free(topic);
     }
@@ -136,11 +137,8 @@ int kafka_topic_prepare(struct kafka_sink *sink, struct kafka_topic *topic, int3
             topic->claim_stored = topic->of_another = false;
             topic->partitions = 0;
         }
-        if (topic->claim_stored) {
-            cdc_error_set(error, CDC_EXIT_LOST, "topic %s has gone, and with it the rows that were stored in it",
-                          topic->name);
-            return cdc_error_hint(error, "take a new snapshot, with another --transactional-id");
-        }
+        if (topic->claim_stored || kafka_ends_any(topic))
+            return kafka_ends_gone(sink, topic, error);
         if (make(sink, topic, partitions, policy, &facts, error) != 0)
             return -1;
     }
@@ -170,6 +168,8 @@ rd_kafka_topic_t *kafka_topic_handle(struct kafka_sink *sink, struct kafka_topic
 
     if (topic->handle != NULL)
         return topic->handle;
+    if (kafka_ends_grow(&topic->ends, topic->partitions, error) != 0)
+        return NULL;
     topic->handle = rd_kafka_topic_new(sink->producer.handle, topic->name, NULL);
     if (topic->handle == NULL) {
         kafka_error_set(error, rd_kafka_last_error(), "topic %s", topic->name);

@@ -8,7 +8,9 @@
 
 #define LOOKS 100
 
-/* What a writer that died has not synced: as valid as the rest, and durable from now on. */
+/* What a writer that died has not synced: as valid as the rest, and durable from now on. But where a sync has failed before, of that
+ * writer or another reader, the kernel has told it once, and takes what is in its cache alone for written: so the cache lets go of it,
+ * and what is read next is what the disk has. */
 static int sync_tail(struct log_folder *folder, uint64_t start, struct cdc_error *error)
 {
     static const enum log_kind kinds[] = {LOG_PLAIN, LOG_SALTS, LOG_INDEX};
@@ -22,6 +24,7 @@ static int sync_tail(struct log_folder *folder, uint64_t start, struct cdc_error
         if (fd < 0)
             return log_file_error(folder, "open", name, error);
         int result = fsync(fd) == 0 ? 0 : log_file_error(folder, "sync", name, error);
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
         close(fd);
         if (result != 0)
             return -1;
@@ -95,7 +98,9 @@ static int whole_end(const struct log_folder *folder, uint64_t start, uint64_t h
 static int durable_end(struct log_folder *folder, uint64_t head, uint64_t *end, struct cdc_error *error)
 {
     struct log_commit last;
-    uint64_t start = 0, known = head > folder->synced ? head : folder->synced;
+    /* After a sync has failed, or without syncs, head says nothing of what is on the disk. */
+    uint64_t start = 0, trusted = log_head_is_doubted(folder) ? 0 : head;
+    uint64_t known = trusted > folder->synced ? trusted : folder->synced;
     int found = newest(folder, &start, &last, error);
 
     *end = found > 0 ? last.end : 0;
@@ -107,8 +112,11 @@ static int durable_end(struct log_folder *folder, uint64_t head, uint64_t *end, 
         return found;
     if (sync_tail(folder, start, error) != 0)
         return -1;
-    folder->synced = *end;
-    return 1;
+    if (last.kind != LOG_SEAL_LINE)
+        found = whole_end(folder, start, known, end, error);
+    if (found == 1)
+        folder->synced = *end;
+    return found;
 }
 
 /* head is read before the lock is asked: a writer that ends between the two has moved it on, and no further. One that has come meanwhile
