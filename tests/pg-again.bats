@@ -556,6 +556,29 @@ in_state() { jq -e --arg table "$1" 'any(.offsets[].state.again[]?; .written == 
     is "times" 1 "$(grep -c "warning: table \"$NAME\".\"u\" is not selected any more" "$DIR/err")"
 }
 
+@test "a table waits to be read again, and the next start leaves it out: none of its rows comes, and that is told" {
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    open_transaction
+    again 0 -t "$NAME.t"
+    is "the request waits" yes "$(test -e "$(request)" && echo yes)"
+    stop_supervised
+    spoil t
+    SOURCE_EXTRA="-T '$NAME.t'"
+    supervise "$(copy_line)"
+    sql "insert into $NAME.u values (4, 'seen')"
+    equal u "id, v"
+    exec 8>&-
+    wait_until -t 60 grep -q "table \"$NAME\".\"t\" is not there any more, not selected" "$DIR/err"
+    wait_until not test -e "$(request)"
+    sql "insert into $NAME.u values (5, 'seen later')"
+    equal u "id, v"
+    is "rows of the table that is left out" "1spoiled 3row 3 99ghost" "$(rows_copied t "id || v" | xargs)"
+    stop_supervised
+}
+
 @test "into a file, where what is written is stored: asked once, read once" {
     local status=0 n
     two_tables

@@ -183,6 +183,7 @@ waits_for_writers() { grep -q "waiting for 1 transaction that wrote to tables" "
     wait_until writes_to n
     sql "alter publication cdc_$NAME add table $NAME.n"
     wait_until -t 30 waits_for_writers
+    wait_for_match "$DIR/err" 'that wrote to tables which are to be read: pid [0-9]+ \(postgres, idle in transaction, for'
     # Who writes since then does not count.
     echo "begin; insert into $NAME.n values (4, 'later');" >&9
     is "the copy, meanwhile" "" "$(rows_copied n id)"
@@ -193,6 +194,24 @@ waits_for_writers() { grep -q "waiting for 1 transaction that wrote to tables" "
     equal n "id, v"
     stop_supervised
 }
+@test "a prepared transaction wrote to a table before that came into the publication: it is waited for by its name, and its rows arrive" {
+    sql "alter system set max_prepared_transactions = 2"
+    pg_down "$CDC_PG_DIR" fast
+    pg_up "$CDC_PG_DIR"
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'); create publication cdc_$NAME for table $NAME.t"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sql "create table $NAME.n (id int primary key, v text); insert into $NAME.n values (1, 'a')"
+    sql "begin; insert into $NAME.n values (2, 'prepared'); prepare transaction 'half o''clock'"
+    sql "alter publication cdc_$NAME add table $NAME.n"
+    wait_until -t 30 waits_for_writers
+    wait_for_match "$DIR/err" "that wrote to tables which are to be read: prepared transaction 'half o''clock' \(postgres, for"
+    is "the copy, meanwhile" "" "$(rows_copied n id)"
+    sql "commit prepared 'half o''clock'"
+    equal n "id, v"
+    stop_supervised
+}
+
 waits_or_has_read() { waits_for_writers || is_copied_to "$1" "${2:-1}"; }
 is_copied_to() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
 

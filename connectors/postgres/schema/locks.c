@@ -19,8 +19,9 @@ static int set_timeout(PGconn *sql, int ms, struct cdc_error *error)
  * others (state, times) is NULL. A prepared transaction has no process. */
 static const char holders_sql[] =
     "SELECT string_agg(who, '; ') AS who FROM (SELECT format('%s is locked by %s', c.oid::regclass, CASE WHEN l.pid IS "
-    "NULL "
-    "THEN 'a prepared transaction (pg_prepared_xacts)' ELSE format('pid %s (%s)', l.pid, concat_ws(', ', a.usename, "
+    "NULL THEN (SELECT coalesce(max(format('prepared transaction %L', p.gid)), 'a prepared transaction') FROM pg_locks "
+    "x JOIN pg_prepared_xacts p ON p.transaction = x.transactionid WHERE x.virtualtransaction = l.virtualtransaction "
+    "AND x.locktype = 'transactionid') ELSE format('pid %s (%s)', l.pid, concat_ws(', ', a.usename, "
     "a.state, "
     "'for ' || floor(extract(epoch FROM clock_timestamp() - a.xact_start)) || ' s')) END) AS who "
     "FROM pg_locks l JOIN pg_class c ON c.oid = l.relation LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
@@ -38,7 +39,9 @@ static void name_holders(PGconn *sql, const char *modes, const char *what, struc
         cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: table %.400s", what, who);
     else /* gone by now, or hidden from this role */
         cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: a table is locked by another session (pg_locks)", what);
-    cdc_error_hint(error, "wait for its end, or end it: SELECT pg_terminate_backend(pid)");
+    cdc_error_hint(error,
+                   "wait for its end, or end it: SELECT pg_terminate_backend(pid), or COMMIT PREPARED or ROLLBACK "
+                   "PREPARED in this database");
     PQclear(result);
 }
 

@@ -492,12 +492,19 @@ static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape
     return status;
 }
 
+/* Under the name that it has now: the list of tables is a moment older, and one of them may have got another name since. */
+static bool is_selected(const struct looking *looking, struct pg_answer *row)
+{
+    return cdc_selection_has_table(&looking->look->settings->selection, pg_answer_text(row, "schema"),
+                                   pg_answer_text(row, "name"));
+}
+
 static int take_table(struct looking *looking, struct pg_answer *row, bool first, struct cdc_error *error)
 {
     struct cdc_span is;
     if (form_of(row, &looking->form, &is, error) < 0)
         return -1;
-    if (!is.p)
+    if (!is.p || !is_selected(looking, row))
         return 0;
     const char *schema = pg_answer_text(row, "schema"), *name = pg_answer_text(row, "name");
     struct pg_shape *shape = pg_shapes_find(looking->shapes, schema, name);

@@ -40,53 +40,65 @@ static int append_tables(struct cdc_buf *out, const struct cdc_stale *tables, st
     return out->failed ? cdc_error_memory(error) : 0;
 }
 
-/* A transaction holds what it has written to locked until its end; of a partition that itself, and maybe those above it. */
+/* A transaction holds what it has written to locked until its end; of a partition that itself, and maybe those above it. A prepared one has
+ * no process; what a role may not see of others (state, times) is NULL. */
 static const char writers_sql[] =
     "WITH named AS (SELECT c.oid FROM json_array_elements($1::json) e JOIN pg_namespace n ON n.nspname = e->>0 JOIN "
-    "pg_class "
-    "c ON c.relnamespace = n.oid AND c.relname = e->>1), wanted AS (SELECT oid FROM named UNION SELECT t.relid::oid "
-    "FROM "
-    "named, pg_partition_tree(named.oid) t) SELECT count(DISTINCT l.virtualtransaction) AS n FROM pg_locks l JOIN "
-    "pg_locks x "
-    "ON x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND "
-    "x.granted AND age(x.transactionid) > age($2::text::xid) WHERE l.locktype = 'relation' AND l.database = (SELECT "
-    "oid FROM "
-    "pg_database WHERE datname = current_database()) AND l.relation IN (SELECT oid FROM wanted) AND l.granted AND "
-    "l.mode IN "
-    "('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
+    "pg_class c ON c.relnamespace = n.oid AND c.relname = e->>1), wanted AS (SELECT oid FROM named UNION SELECT "
+    "t.relid::oid FROM named, pg_partition_tree(named.oid) t), writers AS (SELECT DISTINCT l.virtualtransaction, "
+    "l.pid, x.transactionid AS xid FROM pg_locks l JOIN pg_locks x ON x.virtualtransaction = l.virtualtransaction AND "
+    "x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted AND age(x.transactionid) > "
+    "age($2::text::xid) WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = "
+    "current_database()) AND l.relation IN (SELECT oid FROM wanted) AND l.granted AND l.mode IN ('RowExclusiveLock', "
+    "'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')) SELECT (SELECT count(DISTINCT "
+    "virtualtransaction) FROM writers) AS n, (SELECT string_agg(a.who, ', ') FROM (SELECT CASE WHEN w.pid IS NULL "
+    "THEN format('prepared transaction %L (%s, for %s s)', p.gid, p.owner, extract(epoch FROM now() - "
+    "p.prepared)::bigint) ELSE format('pid %s (%s)', w.pid, concat_ws(', ', s.usename, s.state, 'for ' || "
+    "extract(epoch FROM now() - s.xact_start)::bigint || ' s')) END AS who FROM writers w LEFT JOIN "
+    "pg_prepared_xacts p ON p.transaction = w.xid LEFT JOIN pg_stat_activity s ON s.pid = w.pid ORDER BY "
+    "coalesce(p.prepared, s.xact_start) LIMIT 3) a) AS who";
 
-/* How many there are; -1 */
-static int64_t count_writers(struct snapshot_run *run, const char *tables, const char *xid, struct cdc_error *error)
+struct writers {
+    int64_t n;
+    char who[360]; /* the oldest of them */
+};
+
+static int ask_writers(struct snapshot_run *run, const char *tables, const char *xid, struct writers *writers,
+                       struct cdc_error *error)
 {
     static const char what[] = "cannot ask for transactions that write to tables";
     PGresult *result = pg_query_rows(run->sql, writers_sql, 2, (const char *const[]){tables, xid}, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    int64_t n = pg_answer_int(&row, "n");
+    const char *who = pg_answer_text_or_null(&row, "who");
+    writers->n = pg_answer_int(&row, "n");
+    snprintf(writers->who, sizeof writers->who, "%s", who ? who : "gone by now");
     PQclear(result);
-    return pg_answer_good(&row, what, error) < 0 ? -1 : n;
+    return pg_answer_good(&row, what, error);
 }
 
 static int wait_for(struct snapshot_run *run, const char *tables, const char *xid, struct cdc_error *error)
 {
+    struct writers writers = {.n = 0};
     for (int waited = 0; waited < WRITERS_MS; waited += WRITERS_STEP_MS) {
-        int64_t n = count_writers(run, tables, xid, error);
-        if (n <= 0)
-            return n < 0 ? -1 : 0;
+        if (ask_writers(run, tables, xid, &writers, error) < 0)
+            return -1;
+        if (writers.n == 0)
+            return 0;
         if (waited == 0)
             cdc_log_write(run->log, CDC_LOG_INFO,
-                          "waiting for %lld transaction%s that wrote to tables which are to be read", (long long)n,
-                          n == 1 ? "" : "s");
+                          "waiting for %lld transaction%s that wrote to tables which are to be read: %s",
+                          (long long)writers.n, writers.n == 1 ? "" : "s", writers.who);
         if (cdc_retry_wait(WRITERS_STEP_MS, run->control, "transactions that write to tables which are to be read"))
             return cdc_snapshot_stopped(error);
     }
-    cdc_error_set(
-        error, CDC_EXIT_TEMPORARY,
-        "transactions are open that wrote to tables before these were to be read, and what they write may not be in "
-        "the log");
-    return cdc_error_hint(error,
-                          "end them (pg_locks shows who holds a RowExclusiveLock), or let them end: it is tried again");
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "transactions are open that wrote to tables before these were to be read, and what they write may "
+                  "not be in the log: %s",
+                  writers.who);
+    return cdc_error_hint(error, "let them end, or end them (pg_terminate_backend(pid); COMMIT PREPARED or ROLLBACK "
+                                 "PREPARED, in this database): it is tried again");
 }
 
 /* xmax of a snapshot would not do: it comes after the last transaction that has ended, and one that began later may run, or wait for

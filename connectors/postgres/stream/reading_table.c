@@ -54,8 +54,12 @@ int pg_reading_take_form(struct pg_stream *stream, struct cdc_error *error)
     return reading->form ? 0 : cdc_error_memory(error);
 }
 
-static const struct pg_catalog_table *find_table(const struct pg_catalog *catalog, const char *schema, const char *name)
+/* One that was to be read, and is not selected by the start after that, is left to cdc-snapshot, which tells it. */
+static const struct pg_catalog_table *find_table(const struct pg_stream *stream, const struct pg_catalog *catalog,
+                                                 const char *schema, const char *name)
 {
+    if (!cdc_selection_has_table(&stream->pg->selection, schema, name))
+        return NULL;
     for (size_t i = 0; i < catalog->n; i++)
         if (strcmp(catalog->tables[i].name, name) == 0 && strcmp(catalog->tables[i].schema, schema) == 0)
             return &catalog->tables[i];
@@ -119,7 +123,8 @@ int pg_reading_describe(struct pg_stream *stream, bool taken, struct cdc_error *
     struct pg_catalog catalog;
     bool generated = false;
     int result = pg_catalog_read(reading->sql, stream->pg->publication, 200, &catalog, error);
-    const struct pg_catalog_table *found = result == 0 ? find_table(&catalog, reading->schema, reading->name) : NULL;
+    const struct pg_catalog_table *found =
+        result == 0 ? find_table(stream, &catalog, reading->schema, reading->name) : NULL;
     pg_whole_clear(reading);
     pg_table_free(reading->table);
     reading->table = NULL;
