@@ -286,6 +286,29 @@ split() {
     [[ $stderr == *"has no position"* ]]
 }
 
+@test "without its offset file, a log of two sources begins before the transaction that a sink has not whole, whatever it has of the other" {
+    kafka_create "$TOPIC"
+    b() { SOURCE_NAME=b TABLE=u SEQ=$1 POS=$2 change c "{\"id\":$2}" null "{\"id\":$2,\"name\":\"b\"}"; }
+    {
+        schema id id:integer name:text
+        SOURCE_NAME=b TABLE=u SEQ=100 schema id id:integer name:text
+        rows 1 2
+        b 110 1
+        SEQ=300 rows 3 4
+        b 110 2
+        SOURCE_NAME=b TABLE=u SEQ=110 POS=3 commit
+        SEQ=400 rows 5 5
+    } >"$DIR/in"
+    load_lines "$DIR/in"
+    # It ends inside the transaction of b, and stores all of the other source.
+    mkdir "$DIR/state"
+    run -75 t cdc-sink-sqlite --state-dir "$DIR/state" "$DIR/copy.db" < <(head -19 "$DIR/in")
+    is "the other source" "$(sed -n 19p "$DIR/in" | jq -r .pos)" "$(jq -r .offsets.n.pos "$DIR"/state/cdc-sink-sqlite*.offset)"
+    t kafka-cdc --state-dir "$DIR/state" --until=now "kafka://$KAFKA/$TOPIC" 2>"$DIR/err" | t cdc-sink-sqlite --state-dir "$DIR/state" "$DIR/copy.db"
+    is rows "$(jq -r 'select(.key) | "\(.source.table) \(.key.id)"' "$DIR/in" | sort | paste -sd,)" \
+        "$(sqlite3 "$DIR/copy.db" "select 't ' || id from t union all select 'u ' || id from u" | sort | paste -sd,)"
+}
+
 @test "tombstones: none after a delete, a delete where it is alone; a compacted topic with gaps" {
     kafka_create "$TOPIC" 1 cleanup.policy=compact
     change c '{"id":1}' null '{"id":1,"name":"a"}' >"$DIR/in"

@@ -54,8 +54,7 @@ int kafka_ends_read(struct cdc_span text, int64_t **ends, int32_t *n, bool *lost
         cdc_json_type(cdc_json_member(text, "ends")) != CDC_JSON_ARRAY)
         return damaged(error);
     if (format != FORMAT)
-        return cdc_error_set(error, CDC_EXIT_CONFIG,
-                             "a record of the ends of a topic in Kafka is of a newer program");
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "a record of the ends of a topic in Kafka is of a newer program");
     cdc_json_iter_begin(&iter, cdc_json_member(text, "ends"));
     for (; cdc_json_next_element(&iter, &value); ++*n) {
         int64_t *more = realloc(list, ((size_t)*n + 1) * sizeof *list);

@@ -113,10 +113,9 @@ static int hint(const struct kafka_sink *sink, const struct kafka_topic *topic, 
                               "where no reader needs what was in it, go on with --accept-lost=%s; else take a new "
                               "snapshot, with another --transactional-id, into topics that are new as well",
                               topic->name);
-    return cdc_error_hint(error,
-                          "go on with --accept-lost=%s, and load table %s%s%s again, as with cdc-snapshot --again -t",
-                          topic->name, topic->owner.schema, topic->owner.schema[0] != '\0' ? "." : "",
-                          topic->owner.table);
+    return cdc_error_hint(
+        error, "go on with --accept-lost=%s, and load table %s%s%s again, as with cdc-snapshot --again -t", topic->name,
+        topic->owner.schema, topic->owner.schema[0] != '\0' ? "." : "", topic->owner.table);
 }
 
 int kafka_ends_gone(const struct kafka_sink *sink, const struct kafka_topic *topic, struct cdc_error *error)
@@ -126,7 +125,7 @@ int kafka_ends_gone(const struct kafka_sink *sink, const struct kafka_topic *top
 }
 
 int kafka_ends_shorter(const struct kafka_sink *sink, const struct kafka_topic *topic, int32_t partition, int64_t high,
-                struct cdc_error *error)
+                       struct cdc_error *error)
 {
     if (high >= 0)
         cdc_error_set(error, CDC_EXIT_LOST,

@@ -107,8 +107,8 @@ static int look_patiently(struct kafka_sink *sink, const struct kafka_topic *top
 
     cdc_retry_init(&retry, sink->settings->client.retry_max);
     while ((*found = look(sink, topic, error)).state == UNKNOWN)
-        if (!cdc_error_is_transient(error) || cdc_retry_sleep(&retry, sink->settings->client.control, -1,
-                                                              sink->settings->client.log, error) != 0)
+        if (!cdc_error_is_transient(error) ||
+            cdc_retry_sleep(&retry, sink->settings->client.control, -1, sink->settings->client.log, error) != 0)
             return -1;
     return 0;
 }

@@ -41,6 +41,7 @@ struct part {
     struct kafka_spot read; /* what was taken into lines */
     struct kafka_spot safe; /* the same up to the newest boundary */
     bool started;           /* read is where it begins, not just 0 */
+    bool by_sinks;          /* that is after what the sinks have of one source, the first one in it */
     bool verify;            /* the next record is the anchor's, to be compared */
     bool at_end;            /* all that is committed was read */
     int64_t end;            /* offset where --until stops it; NOT_READ: none */

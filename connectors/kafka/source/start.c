@@ -219,6 +219,7 @@ static int by_sinks(struct kafka_source *source, struct part *part, struct cdc_e
     if (found > 0) {
         /* "POS/" and "POS.0" of commits that are made here: what they stand for is before them. */
         result = to_position(source, part, lines, pos, error);
+        part->by_sinks = !source->foreign;
         if (result == 0)
             result = check_joined(source, part, lines, pos, error);
         cdc_log_write(source->log, CDC_LOG_INFO,
@@ -502,6 +503,54 @@ static int note_before(struct kafka_source *source, struct part *part, const rd_
     return kafka_schemas_note(source, part, &event, error);
 }
 
+/* What the sinks have of that source; "" where they have nothing. NULL with the error. BORROWED until the next. */
+static const char *sinks_have(struct kafka_source *source, const struct part *part, struct passed_list *known,
+                              const struct cdc_event *event, struct cdc_error *error)
+{
+    const char *passed = kafka_passed_of(known, event->name);
+    char *name = passed == NULL ? cdc_json_text(event->name, NULL) : NULL, *whole = NULL, *pos = NULL;
+
+    if (passed != NULL)
+        return passed;
+    if (name == NULL || asprintf(&whole, "%s%s", name, source->order == KAFKA_ORDER_PARTITION ? part->label : "") < 0) {
+        free(name);
+        cdc_error_memory(error);
+        return NULL;
+    }
+    int found = smallest(source, whole, &pos, error);
+    if (found >= 0)
+        found = kafka_passed_set(known, name, cdc_span_text(found > 0 ? pos : ""), error);
+    free(name);
+    free(whole);
+    free(pos);
+    return found >= 0 ? kafka_passed_of(known, event->name) : NULL;
+}
+
+/* A sink that ended within a transaction of one source has what is whole of the others, also where that came later. So the place is
+ * before the first line that the sinks lack. 1: it was moved there; 0; -1. */
+static int go_before(struct kafka_source *source, struct part *part, struct passed_list *known,
+                     const rd_kafka_message_t *message, struct cdc_error *error)
+{
+    struct cdc_error ignored = {0};
+    struct cdc_event event;
+
+    if (!part->by_sinks || message->err != RD_KAFKA_RESP_ERR_NO_ERROR || message->offset >= part->read.next ||
+        message->payload == NULL || cdc_event_parse(&event, message->payload, message->len, &ignored) != 0 ||
+        event.pos.n == 0 || event.name.n == 0 || event.op == CDC_OP_SCHEMA || event.op == CDC_OP_UNKNOWN)
+        return 0;
+    const char *pos = sinks_have(source, part, known, &event, error);
+    if (pos == NULL)
+        return -1;
+    if (cdc_span_compare(event.pos, cdc_span_text(pos)) <= 0)
+        return 0;
+    cdc_log_write(source->log, CDC_LOG_INFO,
+                  "topic %s, partition %d: begins at offset %lld, before the first line that the sinks lack",
+                  part->topic, (int)part->partition, (long long)message->offset);
+    part->read = part->safe = (struct kafka_spot){message->offset, {NOT_READ, 0, 0}};
+    part->done &= part->read.next >= part->end;
+    return 1;
+}
+
 /* The schema lines that are before the place of a part, from the log itself. */
 static int scan_schemas(struct kafka_source *source, struct part *part, struct cdc_error *error)
 {
@@ -519,22 +568,24 @@ static int scan_schemas(struct kafka_source *source, struct part *part, struct c
         return low >= part->read.next ? 0 : -1;
     cdc_log_write(source->log, CDC_LOG_INFO, "topic %s, partition %d: looking for schema lines before offset %lld",
                   part->topic, (int)part->partition, (long long)part->read.next);
-    for (bool more = true; more && !source->client.control->stop;) {
+    struct passed_list known = {NULL, 0};
+    int result = 0;
+    for (bool more = true; more && result == 0 && !source->client.control->stop;) {
         cdc_control_waiting(source->client.control, "schema lines of Kafka");
         rd_kafka_message_t *message = rd_kafka_consumer_poll(source->consumer.handle, 100);
         if (message == NULL)
             continue;
-        int result = 0;
         if (message->rkt != NULL && message->partition == part->partition &&
             strcmp(rd_kafka_topic_name(message->rkt), part->topic) == 0) {
             more = message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset + 1 < part->read.next;
-            result = note_before(source, part, message, error);
+            result = go_before(source, part, &known, message, error);
+            if (result == 0)
+                result = note_before(source, part, message, error);
         }
         rd_kafka_message_destroy(message);
-        if (result != 0)
-            return -1;
     }
-    return 0;
+    kafka_passed_free(&known);
+    return result < 0 ? -1 : 0;
 }
 
 static int find_schemas(struct kafka_source *source, bool own, struct cdc_error *error)
