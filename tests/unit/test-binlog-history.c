@@ -52,7 +52,7 @@ static bool is(const struct my_history *history, const char *table, struct my_po
 
 static void alter(struct my_history *history, const char *sql, struct my_point point)
 {
-    my_history_alter(history, cdc_span_text(sql), point);
+    my_history_alter(history, cdc_span_text(sql), cdc_span_text("d"), point);
 }
 
 /* -- points -------------------------------------------------------------------------------- */
@@ -281,7 +281,7 @@ static int run_file(struct cdc_error *error)
     struct my_history *history = my_history_new(path, "n", error);
     int result = history ? my_history_load(history, "s", cdc_span_text(begun_token), &synced, error) : -1;
     if (result > 0) {
-        my_history_alter(history, cdc_span_text("alter table d.t drop column a"), at(7, 2));
+        my_history_alter(history, cdc_span_text("alter table d.t drop column a"), cdc_span_text("d"), at(7, 2));
         result = my_history_add(history, "d", "u", at(8, 0), cdc_span_text("[]"), error);
         result = result == 0 ? my_history_save(history, &mark, error) : -1;
     }

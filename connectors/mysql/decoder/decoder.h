@@ -84,9 +84,9 @@ struct my_decoder_settings {
      * visit not at all. May be NULL. */
     int (*look_ahead)(void *context, const struct my_coord *from, uint64_t bytes, my_log_visit *visit, void *visitor,
                       struct cdc_error *error);
-    /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on.
-     * May be NULL. */
-    void (*altered)(void *context, struct cdc_span sql);
+    /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on. db: of its
+     * session; NULL where that works on temporary tables. May be NULL. */
+    void (*altered)(void *context, struct cdc_span sql, struct cdc_span db);
     /* Is there a view or a sequence of that name now, of which the log has no rows? 1, 0, -1. May be NULL. */
     int (*is_no_table)(void *context, const char *db, const char *table, struct cdc_error *error);
     const struct my_copy_ops *copy; /* NULL: none is kept */

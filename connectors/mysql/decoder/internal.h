@@ -176,7 +176,7 @@ void my_tables_clear(struct my_decoder *decoder);
 int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_error *error);
 /* A DDL statement: the tables that it names are described anew when they come again, even with the same id (the server
  * counts them from 1 again when it starts). */
-void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql);
+void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql, struct cdc_span db);
 /* The next row of that table comes after a new schema line: it is another table now. */
 void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name);
 /* The same of all tables of a database. */

@@ -66,7 +66,7 @@ static int alter_tables(struct my_decoder *decoder, const struct my_event_query 
     if (my_unlogged_look(decoder, query, &untold, error) < 0 ||
         my_statement_text(query, &decoder->statement_text, &sql, error) < 0)
         return -1;
-    my_tables_altered(decoder, sql);
+    my_tables_altered(decoder, sql, query->thread_specific ? cdc_span(NULL, 0) : query->db);
     if (!my_statement_is_of_accounts(query->sql))
         ddl_line(decoder, query, out);
     return untold ? 0 : my_unlogged_lines(decoder, query, out, error);

@@ -161,7 +161,7 @@ int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct
     return -1;
 }
 
-void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql)
+void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql, struct cdc_span db)
 {
     for (size_t i = 0; i < decoder->n_slots; i++)
         if (decoder->tables[i] && my_statement_names(sql, cdc_span_text(decoder->tables[i]->name)))
@@ -169,7 +169,7 @@ void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql)
     if (decoder->live && my_statement_names(sql, cdc_span_text(decoder->live->name)))
         my_live_spoil(decoder->live, "a statement has changed it");
     if (decoder->settings.altered)
-        decoder->settings.altered(decoder->settings.context, sql);
+        decoder->settings.altered(decoder->settings.context, sql, db);
 }
 
 void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name)

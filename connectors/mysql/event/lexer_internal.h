@@ -49,6 +49,12 @@ bool my_lexer_take_table(struct my_lexer *lexer, struct cdc_buf *db, struct cdc_
  * after it. */
 bool my_lexer_skip_set_statement(struct my_lexer *lexer);
 
+/* -- clauses of an ALTER TABLE: statement_columns.c -- */
+/* Does the one that comes next leave all columns as they are, and is it none about partitions? In doubt it does not. */
+bool my_lexer_clause_keeps_columns(struct my_lexer lexer, struct cdc_buf *scratch);
+/* Reads over it, up to the comma or the end, which stays. */
+void my_lexer_skip_clause(struct my_lexer *lexer);
+
 bool my_token_is(const struct my_token *token, const char *word);
 bool my_token_is_symbol(const struct my_token *token, char c);
 

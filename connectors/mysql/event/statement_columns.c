@@ -133,16 +133,27 @@ static enum clause clause_of(struct my_lexer lexer, struct cdc_buf *name)
     return keeps ? CLAUSE_KEEPS : CLAUSE_OTHER;
 }
 
+bool my_lexer_clause_keeps_columns(struct my_lexer lexer, struct cdc_buf *scratch)
+{
+    return clause_of(lexer, scratch) == CLAUSE_KEEPS;
+}
+
+void my_lexer_skip_clause(struct my_lexer *lexer)
+{
+    int depth = 0;
+    for (struct my_token token = my_lexer_peek(lexer); token.kind != MY_TOKEN_END; token = my_lexer_peek(lexer)) {
+        depth += my_token_is_symbol(&token, '(') - my_token_is_symbol(&token, ')');
+        if (depth == 0 && my_token_is_symbol(&token, ','))
+            return;
+        my_lexer_next(lexer);
+    }
+}
+
 /* Reads over what is left of a clause. Does another one follow? */
 static bool next_clause(struct my_lexer *lexer)
 {
-    int depth = 0;
-    for (struct my_token token = my_lexer_next(lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(lexer)) {
-        depth += my_token_is_symbol(&token, '(') - my_token_is_symbol(&token, ')');
-        if (depth == 0 && my_token_is_symbol(&token, ','))
-            return true;
-    }
-    return false;
+    my_lexer_skip_clause(lexer);
+    return my_lexer_next(lexer).kind != MY_TOKEN_END;
 }
 
 /* WITH SYSTEM VERSIONING may stand among the options of a table without a comma (MariaDB): it adds columns. */

@@ -7,10 +7,16 @@
 
 #define BYTES_MAX ((size_t)64 << 20) /* of statements that are kept */
 
+static void free_item(struct my_ddl *ddl)
+{
+    free(ddl->sql);
+    free(ddl->db);
+}
+
 void my_ddl_free(struct my_ddl_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
-        free(list->items[i].sql);
+        free_item(&list->items[i]);
     free(list->items);
     cdc_buf_free(&list->scratch);
     memset(list, 0, sizeof *list);
@@ -30,16 +36,21 @@ static int keep(struct my_ddl_list *list, const struct my_event_query *query, co
     }
     if (status == 0 && list->bytes + sql.n > BYTES_MAX)
         status = cdc_error_set(error, CDC_EXIT_CONFIG, "there are more DDL statements in the log than can be searched");
-    char *copy = status == 0 ? cdc_span_copy(sql) : NULL;
-    struct my_ddl *items = copy ? realloc(list->items, (list->n + 1) * sizeof *items) : NULL;
+    struct my_ddl copy = {.sql = status == 0 ? cdc_span_copy(sql) : NULL,
+                          .n = sql.n,
+                          .db = status == 0 && !query->thread_specific ? cdc_span_copy(query->db) : NULL,
+                          .keeps_columns = keeps_columns,
+                          .coord = *coord};
+    bool copied = copy.sql && (copy.db || query->thread_specific);
+    struct my_ddl *items = copied ? realloc(list->items, (list->n + 1) * sizeof *items) : NULL;
     cdc_buf_free(&text);
     if (!items) {
-        free(copy);
+        free_item(&copy);
         return status < 0 ? -1 : cdc_error_memory(error);
     }
     list->items = items;
     list->bytes += sql.n;
-    items[list->n++] = (struct my_ddl){copy, sql.n, keeps_columns, *coord};
+    items[list->n++] = copy;
     return 0;
 }
 
@@ -67,7 +78,7 @@ void my_ddl_forget(struct my_ddl_list *list, const struct my_coord *coord)
             continue;
         }
         list->bytes -= list->items[i].n;
-        free(list->items[i].sql);
+        free_item(&list->items[i]);
     }
     list->n = kept;
 }

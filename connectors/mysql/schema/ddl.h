@@ -14,6 +14,7 @@
 struct my_ddl {
     char *sql; /* UTF-8 where it could be converted */
     size_t n;
+    char *db; /* of the session; NULL where it works on temporary tables, whose names tell nothing */
     bool keeps_columns;
     struct my_coord coord;
 };

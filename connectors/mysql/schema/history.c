@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is known of the tables' columns, in memory. */
 #include "connectors/mysql/event/statement.h"
+#include "connectors/mysql/schema/follow.h"
 #include "connectors/mysql/schema/internal.h"
 
 #include <cdc/hash.h>
@@ -87,19 +88,31 @@ static uint32_t hash_of(const char *db, const char *table)
     return cdc_hash_fold(cdc_hash_text(cdc_hash_byte(cdc_hash_text(CDC_HASH_INIT, db), '.'), table));
 }
 
-struct cdc_span my_history_find(const struct my_history *history, const char *db, const char *table,
-                                struct my_point point)
+static struct cdc_span find(const struct my_history *history, const char *db, const char *table, struct my_point point,
+                            bool derived)
 {
     const struct my_version *found = NULL;
     uint32_t hash = hash_of(db, table);
     for (size_t i = 0; i < history->n; i++) {
         const struct my_version *version = &history->versions[i];
-        if (version->hash == hash && !before(point, version->from) &&
+        if (version->hash == hash && version->derived == derived && !before(point, version->from) &&
             (!version->ended || before(point, version->end)) && strcmp(version->table, table) == 0 &&
             strcmp(version->db, db) == 0 && (!found || before(found->from, version->from)))
             found = version;
     }
     return found ? found->columns : cdc_span(NULL, 0);
+}
+
+struct cdc_span my_history_find(const struct my_history *history, const char *db, const char *table,
+                                struct my_point point)
+{
+    return find(history, db, table, point, false);
+}
+
+struct cdc_span my_history_derived(const struct my_history *history, const char *db, const char *table,
+                                   struct my_point point)
+{
+    return find(history, db, table, point, true);
 }
 
 struct my_version *my_history_new_version(struct my_history *history, const char *db, const char *table,
@@ -145,11 +158,47 @@ int my_history_add(struct my_history *history, const char *db, const char *table
     return 0;
 }
 
-void my_history_alter(struct my_history *history, struct cdc_span sql, struct my_point point)
+/* What the statement leaves of the columns that hold before it. Where that cannot be said, or there is no memory for it, they are not
+ * known from there on. */
+static void derive(struct my_history *history, size_t i, struct cdc_span sql, struct cdc_span db, struct my_point point)
+{
+    const struct my_version *version = &history->versions[i];
+    const struct my_follow_table table = {version->db, version->table};
+    struct cdc_buf after = CDC_BUF_INIT;
+    struct cdc_error ignored = {0};
+    if (my_follow_statement(version->columns, &table, sql, db, &after, &ignored) > 0 &&
+        history->bytes + after.len <= KEEP_MAX) {
+        struct my_version *derived =
+            my_history_new_version(history, table.db, table.name, cdc_span(after.data, after.len));
+        if (derived) {
+            derived->from = point;
+            derived->derived = true;
+        }
+    }
+    cdc_buf_free(&after);
+}
+
+/* Of what holds there: the newest, and what was asked for rather than what was derived. */
+static bool is_best(const struct my_history *history, size_t i, struct my_point point)
+{
+    const struct my_version *version = &history->versions[i];
+    for (size_t k = 0; k < history->n; k++) {
+        const struct my_version *other = &history->versions[k];
+        if (k == i || other->hash != version->hash || !before(other->from, point) ||
+            (other->ended && before(other->end, point)) || strcmp(other->table, version->table) != 0 ||
+            strcmp(other->db, version->db) != 0)
+            continue;
+        if (other->derived != version->derived ? version->derived : before(version->from, other->from))
+            return false;
+    }
+    return true;
+}
+
+void my_history_alter(struct my_history *history, struct cdc_span sql, struct cdc_span db, struct my_point point)
 {
     if (my_statement_keeps_columns(sql))
         return;
-    for (size_t i = 0; i < history->n; i++) {
+    for (size_t i = 0, n = history->n; i < n; i++) {
         struct my_version *version = &history->versions[i];
         /* What begins at the very point was asked for after the statement, and has its effect already. */
         if (!before(version->from, point) || (version->ended && !before(point, version->end)) ||
@@ -157,6 +206,8 @@ void my_history_alter(struct my_history *history, struct cdc_span sql, struct my
             continue;
         version->end = point;
         version->ended = history->changed = true;
+        if (is_best(history, i, point))
+            derive(history, i, sql, db, point);
     }
 }
 

@@ -48,11 +48,15 @@ char *my_history_state(struct my_history *history);
 /* The columns (columns.h) at a point, BORROWED until the next change; {NULL, 0}: not known. */
 struct cdc_span my_history_find(const struct my_history *history, const char *db, const char *table,
                                 struct my_point point);
+/* The same of what nobody has asked for since a statement: what it left of the columns of before (follow.h). */
+struct cdc_span my_history_derived(const struct my_history *history, const char *db, const char *table,
+                                   struct my_point point);
 /* They hold from that point on. Not kept when there is too much already. */
 int my_history_add(struct my_history *history, const char *db, const char *table, struct my_point from,
                    struct cdc_span columns, struct cdc_error *error);
-/* A DDL statement (UTF-8) at a point ends what holds there of the tables that it names, unless it leaves all columns as they are. */
-void my_history_alter(struct my_history *history, struct cdc_span sql, struct my_point point);
+/* A DDL statement (UTF-8) at a point ends what holds there of the tables that it names, unless it leaves all columns as they are. db: of
+ * the session; NULL where that does not tell the table. */
+void my_history_alter(struct my_history *history, struct cdc_span sql, struct cdc_span db, struct my_point point);
 /* The same where the point is not known: all that is kept of those tables goes. */
 void my_history_forget(struct my_history *history, struct cdc_span sql);
 /* Reading never begins before transaction `number` again: what had ended by then goes. */

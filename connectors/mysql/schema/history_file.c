@@ -2,6 +2,7 @@
 /* The history's file: a line of JSON for the whole, one for each table and time, and one with a checksum of those before:
  *   {"format":1,"tool":"mysql-binlog","name":"p","id":"...","generation":3,"server":"...","number":7,"file":"b.1","position":4}
  *   {"db":"d","table":"t","from":[5,0],"end":[7,1],"columns":[["id","int(11)",null,2]]}
+ *   {"db":"d","table":"t","from":[7,1],"derived":true,"columns":[["id","int(11)",null,2],["added"]]}
  *   {"crc32":123456789} */
 #include "connectors/mysql/schema/internal.h"
 
@@ -67,6 +68,8 @@ static void append_all(const struct my_history *history, const struct my_history
         append_point(out, ",\"from\":[", version->from);
         if (version->ended)
             append_point(out, ",\"end\":[", version->end);
+        if (version->derived)
+            cdc_buf_lit(out, ",\"derived\":true");
         cdc_buf_lit(out, ",\"columns\":");
         cdc_buf_span(out, version->columns);
         cdc_buf_lit(out, "}\n");
@@ -191,6 +194,7 @@ static int take_version(struct my_history *history, struct cdc_span line, struct
             version->from = from;
             version->end = end;
             version->ended = ended;
+            version->derived = cdc_json_member(line, "derived").p != NULL;
         } else {
             result = cdc_error_memory(error);
         }

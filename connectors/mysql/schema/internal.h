@@ -18,6 +18,7 @@ struct my_version {
     struct cdc_span columns;
     struct my_point from, end;
     bool ended;
+    bool derived; /* see my_history_derived */
 };
 
 struct my_history {

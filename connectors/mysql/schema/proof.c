@@ -7,13 +7,14 @@
  * the table: so the columns are read under the table's metadata lock (a DDL statement on it is either in the log already or
  * cannot have begun), the end of the log is asked for under it, too, and the log from there up to that end is searched
  * for DDL statements with the table's name in them. One is found: which columns the table had in between is not known, and
- * reading stops. None is found: they hold, and go on to hold until a DDL statement that names the table comes by.
+ * reading stops, unless the statements themselves tell (follow.h). None is found: they hold, and go on to hold until a DDL statement that names the table comes by.
  *
  * So that something is kept of tables that no row has come of yet, those that are selected are asked for at the start and
  * when DDL was read (prefetch.c). */
 #include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/schema/columns.h"
+#include "connectors/mysql/schema/follow.h"
 #include "connectors/mysql/schema/internal.h"
 #include "connectors/mysql/session/log_read.h"
 
@@ -159,7 +160,22 @@ static int apply(struct my_schema *schema, struct my_table *table, struct cdc_sp
     return fits < 0 ? -1 : fits ? 0 : unknown(table, why, error);
 }
 
-static int prove(struct my_schema *schema, struct my_table *table, const struct my_coord *coord,
+/* Statements between there and the end name the table: what it had then follows from what it had before, and has now, or is not known. */
+static int follow(struct my_schema *schema, const struct my_table *table, const struct my_coord *coord,
+                  struct my_point point, struct cdc_buf *columns, struct cdc_error *error)
+{
+    const struct my_follow_table followed = {table->db, table->name};
+    struct cdc_span derived = my_history_derived(schema->history, table->db, table->name, point);
+    struct cdc_buf now = *columns;
+    *columns = (struct cdc_buf)CDC_BUF_INIT;
+    int result = derived.p ? my_follow_complete(derived, &followed, &schema->ddl, coord, cdc_span(now.data, now.len),
+                                                columns, error)
+                           : 0;
+    cdc_buf_free(&now);
+    return result == 0 ? unknown(table, "a later statement in the log changes it", error) : result;
+}
+
+static int prove(struct my_schema *schema, struct my_table *table, const struct my_coord *coord, struct my_point point,
                  struct cdc_buf *columns, struct cdc_error *error)
 {
     struct my_coord end;
@@ -176,8 +192,8 @@ static int prove(struct my_schema *schema, struct my_table *table, const struct 
                              table->name);
     if (locked < 0 || my_schema_search(schema, coord, &end, error) < 0)
         return -1;
-    if (my_ddl_names(&schema->ddl, table->name, coord))
-        return unknown(table, "a later statement in the log changes it", error);
+    if (my_ddl_names(&schema->ddl, table->name, coord) && follow(schema, table, coord, point, columns, error) < 0)
+        return -1;
     return apply(schema, table, cdc_span(columns->data, columns->len), error);
 }
 
@@ -189,7 +205,7 @@ int my_schema_at(struct my_schema *schema, struct my_table *table, const struct 
     schema->curable = true;
     if (kept.p)
         return apply(schema, table, kept, error);
-    int result = prove(schema, table, coord, &columns, error);
+    int result = prove(schema, table, coord, point, &columns, error);
     if (result == 0)
         result =
             my_history_add(schema->history, table->db, table->name, point, cdc_span(columns.data, columns.len), error);

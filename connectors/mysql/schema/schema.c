@@ -142,9 +142,9 @@ int my_schema_begin(struct my_schema *schema, const struct my_schema_start *star
 
 /* -- while reading -------------------------------------------------------------------------------- */
 
-void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct my_point point)
+void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct cdc_span db, struct my_point point)
 {
-    my_history_alter(schema->history, sql, point);
+    my_history_alter(schema->history, sql, db, point);
     schema->prefetch = is_needed(schema);
 }
 

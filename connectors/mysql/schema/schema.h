@@ -56,8 +56,9 @@ bool my_schema_is_needed(const struct my_server *server);
  * not, and the rows cannot be read without it (see my_table_is_ambiguous). */
 int my_schema_describe(struct my_schema *schema, struct my_table *table, const struct my_coord *coord,
                        struct my_point point, struct cdc_error *error);
-/* A DDL statement (UTF-8) was read: what is known of the tables that it names ends at that point. */
-void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct my_point point);
+/* A DDL statement (UTF-8) was read: what is known of the tables that it names ends at that point. db: of the session; NULL where it works on
+ * temporary tables. */
+void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct cdc_span db, struct my_point point);
 /* Between transactions, when nothing else is to be done: asks for columns that no row has needed yet, not too often. now: as
  * the last chance. */
 int my_schema_prefetch_if_due(struct my_schema *schema, const struct my_coord *coord, struct my_point point, bool now,

@@ -78,10 +78,10 @@ static int describe(void *context, struct my_table *table, const struct my_coord
     return result < 0 ? unprovable(stream, table, error) : 0;
 }
 
-static void altered(void *context, struct cdc_span sql)
+static void altered(void *context, struct cdc_span sql, struct cdc_span db)
 {
     struct my_stream *stream = context;
-    my_schema_altered(stream->schema, sql, my_decoder_point(stream->decoder));
+    my_schema_altered(stream->schema, sql, db, my_decoder_point(stream->decoder));
 }
 
 /* From there to the end of its file. The bytes are not told right here: the server omits what was not asked for. */
