@@ -78,7 +78,7 @@ static struct found look_once(struct kafka_sink *sink, const struct kafka_topic 
     }
     bool any = false;
     for (int32_t i = 0; i < topic->ends.n; i++) {
-        highs[i] = topic->ends.stored[i] > 0 && i < facts.partitions ? 0 : -1;
+        highs[i] = i < facts.partitions && topic->ends.stored[i] > 0 ? 0 : -1;
         any |= highs[i] == 0;
     }
     if (!any || kafka_topic_highs(&sink->producer, topic->name, highs, topic->ends.n, error) == 0) {
