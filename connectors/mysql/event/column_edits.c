@@ -78,12 +78,24 @@ static const struct plain_type {
     const char *word, *name;
     const char *otherwise; /* its parameters where none are said */
 } plain_types[] = {
-    {"tinyint", "tinyint", ""},        {"smallint", "smallint", ""}, {"mediumint", "mediumint", ""},
-    {"int", "int", ""},                {"integer", "int", ""},       {"bigint", "bigint", ""},
-    {"decimal", "decimal", "(10,0)"},  {"dec", "decimal", "(10,0)"}, {"numeric", "decimal", "(10,0)"},
-    {"float", "float", ""},            {"double", "double", ""},     {"bool", "tinyint", "(1)"},
-    {"boolean", "tinyint", "(1)"},     {"date", "date", ""},         {"time", "time", ""},
-    {"datetime", "datetime", ""},      {"year", "year", ""},         {"bit", "bit", "(1)"},
+    {"tinyint", "tinyint", ""},
+    {"smallint", "smallint", ""},
+    {"mediumint", "mediumint", ""},
+    {"int", "int", ""},
+    {"integer", "int", ""},
+    {"bigint", "bigint", ""},
+    {"decimal", "decimal", "(10,0)"},
+    {"dec", "decimal", "(10,0)"},
+    {"numeric", "decimal", "(10,0)"},
+    {"float", "float", ""},
+    {"double", "double", ""},
+    {"bool", "tinyint", "(1)"},
+    {"boolean", "tinyint", "(1)"},
+    {"date", "date", ""},
+    {"time", "time", ""},
+    {"datetime", "datetime", ""},
+    {"year", "year", ""},
+    {"bit", "bit", "(1)"},
     {"timestamp", "timestamp", ""},
 };
 
@@ -166,7 +178,8 @@ static void take_attribute(struct my_column_edit *edit, const struct my_token *b
  * follow without a comma. */
 static bool tells_more(const struct my_token *token)
 {
-    static const char *const words[] = {"primary", "unique", "key", "serial", "partition", "remove", "versioning", "period"};
+    static const char *const words[] = {"primary",   "unique", "key",        "serial",
+                                        "partition", "remove", "versioning", "period"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (my_token_is(token, words[i]))
             return true;
@@ -239,8 +252,8 @@ static int add_column(struct reader *reader, bool conditional, struct cdc_error 
 /* What is added and is no column begins with one of these, which are reserved, but for the last two. */
 static bool is_other(struct my_lexer lexer)
 {
-    static const char *const others[] = {"constraint", "primary", "unique",  "index",  "key",   "fulltext", "spatial",
-                                         "foreign",    "check",   "partition", "period", "system"};
+    static const char *const others[] = {"constraint", "primary", "unique", "index",     "key",    "fulltext",
+                                         "spatial",    "foreign", "check",  "partition", "period", "system"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (my_lexer_take(&lexer, others[i]))
             return true;
@@ -373,8 +386,7 @@ static int read_statement(struct reader *reader, struct cdc_error *error)
 
 int my_column_edits_read(struct my_column_edits *edits, struct cdc_span sql, struct cdc_error *error)
 {
-    struct reader reader = {
-        .lexer = my_lexer_of(sql), .edits = edits, .name = CDC_BUF_INIT, .other = CDC_BUF_INIT};
+    struct reader reader = {.lexer = my_lexer_of(sql), .edits = edits, .name = CDC_BUF_INIT, .other = CDC_BUF_INIT};
     *edits = (struct my_column_edits){0};
     /* What "..." is, and where a string with a backslash ends, depends on the session. */
     if (sql.n == 0 || memchr(sql.p, '\\', sql.n) || memchr(sql.p, '"', sql.n))

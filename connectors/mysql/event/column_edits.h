@@ -18,9 +18,10 @@ struct my_column_edit {
     char *name;     /* ADD: of the new column; else what it was */
     char *new_name; /* CHANGE; it may be the same */
     char *after;    /* the column that it comes after; NULL: none is said */
-    char *type;     /* of ADD and CHANGE, as information_schema has it, but for display widths: int unsigned, decimal(10,2), datetime(6);
+    char *
+        type; /* of ADD and CHANGE, as information_schema has it, but for display widths: int unsigned, decimal(10,2), datetime(6);
                        NULL: another definition than of a plain number, date or time */
-    bool nullable;  /* where there is a type */
+    bool nullable; /* where there is a type */
 };
 /* In the statement's order. A server drops and changes first, by the names of before, and then adds, one after the other. */
 struct my_column_edits {
