@@ -219,9 +219,9 @@ void writer_name_chunk(struct writer_stream *stream, const struct cdc_event *eve
 
 /* Are two values of JSON the same? Escapes do not count. */
 bool format_values_equal(struct cdc_span a, struct cdc_span b);
-/* Has the log less of the old row than of the new one? */
 /* A member of lines of Maxwell and canal which these have not: `old` has what the log has, and not all that has changed. */
 #define FORMAT_OLD_LACKS "old_lacks"
+/* Has the log less of the old row than of the new one? */
 bool writer_lacks_old(const struct cdc_event *event);
 /* Has a column of the updated row the value that it had? JSON's null is another one than NULL. */
 bool writer_is_same(const struct format_column *column, const struct cdc_event *event, struct cdc_span old,

@@ -3,6 +3,7 @@
  * Nothing may be read beyond the end, every refusal has a reason, and what is said of a text or a set says the same when
  * it is read again. */
 #include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/column_edits.h"
 #include "connectors/mysql/event/compressed_body.h"
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/event/gtid_set.h"
@@ -15,6 +16,7 @@
 
 #include <cdc/bytes.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct cdc_buf scratch, text;
 static struct my_payload *payload;
@@ -48,12 +50,37 @@ static void touch_span(struct cdc_span span)
 
 /* -- statements -- */
 
+static void touch_text(const char *text)
+{
+    if (text != NULL)
+        touch(text, strlen(text));
+}
+
+/* What is understood has names, and all that an edit of its kind has. */
+static void one_alter(struct cdc_span sql)
+{
+    struct my_column_edits edits;
+    struct cdc_error error = {0};
+    int result = my_column_edits_read(&edits, sql, &error);
+    expect(taken(result, &error));
+    expect(result == 0 || edits.table != NULL);
+    for (size_t i = 0; i < edits.n; i++) {
+        const struct my_column_edit *edit = &edits.items[i];
+        expect(result == 0 || (edit->name != NULL && (edit->new_name != NULL) == (edit->kind == MY_COLUMN_CHANGE)));
+        touch_text(edit->name);
+        touch_text(edit->after);
+        touch_text(edit->type);
+    }
+    my_column_edits_free(&edits);
+}
+
 static void one_statement(struct cdc_span sql)
 {
     const struct my_event_query query = {.sql = sql, .sql_mode = sql.n % 2 ? MY_SQL_MODE_ANSI_QUOTES : 0};
     my_statement_parse(&statement, &query, NULL);
     touch_span(statement.xid);
     my_statement_is_of_accounts(sql);
+    one_alter(sql);
     if (statement.kind != MY_STATEMENT_TRUNCATE)
         return;
     expect(statement.table.len != 0);

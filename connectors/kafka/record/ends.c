@@ -8,24 +8,10 @@
 #define FORMAT 1
 #define TOOL "cdc-sink-kafka"
 
-static void append_text(struct cdc_buf *out, const char *text)
-{
-    cdc_json_append_string(out, text, strlen(text));
-}
-
-void kafka_ends_key(struct cdc_buf *out, const char *topic, const char *id)
-{
-    cdc_buf_lit(out, "[\"" TOOL "\",{\"ends\":");
-    append_text(out, topic);
-    cdc_buf_lit(out, ",\"id\":");
-    append_text(out, id);
-    cdc_buf_lit(out, "}]");
-}
-
 void kafka_ends_append(struct cdc_buf *out, const char *id, const int64_t *ends, int32_t n, bool lost)
 {
     cdc_buf_printf(out, "{\"format\":%d,\"tool\":\"" TOOL "\",\"id\":", FORMAT);
-    append_text(out, id);
+    cdc_json_append_string(out, id, strlen(id));
     cdc_buf_lit(out, ",\"ends\":[");
     for (int32_t i = 0; i < n; i++) {
         if (i > 0)

@@ -259,13 +259,24 @@ int kafka_position_read(struct kafka_places *places, struct cdc_span text, struc
 
 /* -- keys and owners ------------------------------------------------------------------------ */
 
-void kafka_position_key(struct cdc_buf *out, const char *name, const char *id)
+/* head: up to the name. */
+static void append_key(struct cdc_buf *out, const char *head, const char *name, const char *id)
 {
-    cdc_buf_lit(out, "[\"" TOOL "\",{\"name\":");
+    cdc_buf_text(out, head);
     append_text(out, name);
     cdc_buf_lit(out, ",\"id\":");
     append_text(out, id);
     cdc_buf_lit(out, "}]");
+}
+
+void kafka_position_key(struct cdc_buf *out, const char *name, const char *id)
+{
+    append_key(out, "[\"" TOOL "\",{\"name\":", name, id);
+}
+
+void kafka_ends_key(struct cdc_buf *out, const char *topic, const char *id)
+{
+    append_key(out, "[\"" TOOL "\",{\"ends\":", topic, id);
 }
 
 void kafka_owner_key(struct cdc_buf *out, const char *topic)

@@ -180,6 +180,8 @@ int kafka_places_join(struct kafka_places *places, const char *id, struct cdc_er
 /* Keys in the topic of positions: ["cdc-sink-kafka",{"name":"shop","id":"cdc-shop"}] and ["cdc-sink-kafka",{"topic":"T"}]. */
 void kafka_position_key(struct cdc_buf *out, const char *name, const char *id);
 void kafka_owner_key(struct cdc_buf *out, const char *topic);
+/* ["cdc-sink-kafka",{"ends":"shop.public.t","id":"cdc-shop"}] */
+void kafka_ends_key(struct cdc_buf *out, const char *topic, const char *id);
 /* Which of them a key is. 1: a position, with *name and *id NEW; 2: an owner, with *name the topic; 3: a part of what a position has of
  * schema lines, with *name and *id; 4: ends of a topic, *name, of the sink *id; 0: none. */
 int kafka_position_read_key(struct cdc_span key, char **name, char **id);
@@ -188,8 +190,6 @@ void kafka_owner_append(struct cdc_buf *out, const char *id, int32_t partitions,
 int kafka_owner_read(struct cdc_span text, struct cdc_table_id *owner, int32_t *partitions, struct cdc_error *error);
 
 /* -- how far a sink has written a topic: ends.c -- */
-/* ["cdc-sink-kafka",{"ends":"shop.public.t","id":"cdc-shop"}] */
-void kafka_ends_key(struct cdc_buf *out, const char *topic, const char *id);
 /* {"format":1,"tool":"cdc-sink-kafka","id":"cdc-shop","ends":[12,0,7]}: by partition, the offset after the newest record of that sink.
  * lost: and "lost":true, the topic was found to be shorter than that once. */
 void kafka_ends_append(struct cdc_buf *out, const char *id, const int64_t *ends, int32_t n, bool lost);

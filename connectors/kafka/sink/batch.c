@@ -737,6 +737,19 @@ static void flush_transaction(struct kafka_sink *sink)
     }
 }
 
+/* Of what was sent: is all of it where nothing was before, and none of it refused? */
+static enum outcome judge_sent(struct kafka_sink *sink, bool can_abort, struct cdc_error *error)
+{
+    if (sink->cut != NULL) {
+        if (!can_abort || abort_batch(sink, error) != FAILED)
+            kafka_lost_mark(sink, sink->cut, error);
+        return FAILED;
+    }
+    return sink->failed == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? STORED
+               : trouble(sink, sink->failed, rd_kafka_err2str(sink->failed), error);
+}
+
 /* Records up to n are with the brokers, and none of them where others were before. Of a transaction most of them are: how far they go is
  * known then, and it can still be given up. */
 static enum outcome send_to(struct kafka_sink *sink, size_t n, struct cdc_error *error)
@@ -747,14 +760,7 @@ static enum outcome send_to(struct kafka_sink *sink, size_t n, struct cdc_error 
         flush_transaction(sink);
     else if (outcome == STORED && flush(sink, error) != 0)
         return FAILED;
-    if (outcome == STORED && sink->cut != NULL) {
-        if (abort_batch(sink, error) != FAILED)
-            kafka_lost_mark(sink, sink->cut, error);
-        return FAILED;
-    }
-    if (outcome == STORED && sink->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
-        outcome = trouble(sink, sink->failed, rd_kafka_err2str(sink->failed), error);
-    return outcome;
+    return outcome == STORED ? judge_sent(sink, true, error) : outcome;
 }
 
 static enum outcome send_all(struct kafka_sink *sink, struct cdc_error *error)
@@ -769,13 +775,7 @@ static enum outcome send_all(struct kafka_sink *sink, struct cdc_error *error)
     outcome = send_to(sink, sink->n, error);
     if (outcome == STORED && sink->settings->transactional)
         outcome = end_transaction(sink, error);
-    if (outcome == STORED && sink->cut != NULL) {
-        kafka_lost_mark(sink, sink->cut, error);
-        return FAILED;
-    }
-    if (outcome == STORED && sink->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
-        outcome = trouble(sink, sink->failed, rd_kafka_err2str(sink->failed), error);
-    return outcome;
+    return outcome == STORED ? judge_sent(sink, false, error) : outcome;
 }
 
 static enum outcome attempt(struct kafka_sink *sink, struct cdc_error *error)

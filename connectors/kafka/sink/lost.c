@@ -94,9 +94,13 @@ static struct found look(struct kafka_sink *sink, const struct kafka_topic *topi
 {
     struct found found = look_once(sink, topic, error);
 
-    if (found.state != SHORTER || cdc_retry_wait(AGAIN_MS, sink->settings->client.control, "a topic to be looked at"))
+    if (found.state != SHORTER)
         return found;
-    return look_once(sink, topic, error);
+    if (!cdc_retry_wait(AGAIN_MS, sink->settings->client.control, "a topic to be looked at"))
+        return look_once(sink, topic, error);
+    /* One look alone, as while a partition gets another leader, is no loss. */
+    cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped before topic %s was looked at once more", topic->name);
+    return (struct found){UNKNOWN, 0, 0};
 }
 
 /* Until brokers answer. */

@@ -35,11 +35,7 @@ static bool take(struct reader *reader, const char *word)
 
 static bool take_symbol(struct reader *reader, char c)
 {
-    struct my_token token = my_lexer_peek(&reader->lexer);
-    if (!my_token_is_symbol(&token, c))
-        return false;
-    my_lexer_next(&reader->lexer);
-    return true;
+    return my_lexer_take_symbol(&reader->lexer, c);
 }
 
 /* 1; 0: no name follows; -1 */
@@ -53,10 +49,7 @@ static int take_name(struct reader *reader, char **name, struct cdc_error *error
 
 static bool take_condition(struct reader *reader)
 {
-    if (!take(reader, "if"))
-        return false;
-    take(reader, "not");
-    return take(reader, "exists");
+    return my_lexer_take_if_exists(&reader->lexer);
 }
 
 static struct my_column_edit *add_edit(struct reader *reader, enum my_column_edit_kind kind, struct cdc_error *error)

@@ -27,20 +27,12 @@ static inline bool my_effect_take(struct my_effect_reader *reader, const char *w
 
 static inline bool my_effect_take_symbol(struct my_effect_reader *reader, char c)
 {
-    struct my_token token = my_lexer_peek(&reader->lexer);
-    if (!my_token_is_symbol(&token, c))
-        return false;
-    my_lexer_next(&reader->lexer);
-    return true;
+    return my_lexer_take_symbol(&reader->lexer, c);
 }
 
-/* IF EXISTS, IF NOT EXISTS */
 static inline void my_effect_skip_if_exists(struct my_effect_reader *reader)
 {
-    if (my_effect_take(reader, "if")) {
-        my_effect_take(reader, "not");
-        my_effect_take(reader, "exists");
-    }
+    (void)my_lexer_take_if_exists(&reader->lexer);
 }
 
 /* -- effect_tell.c -- */

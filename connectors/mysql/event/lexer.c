@@ -168,6 +168,23 @@ bool my_lexer_take(struct my_lexer *lexer, const char *word)
     return true;
 }
 
+bool my_lexer_take_symbol(struct my_lexer *lexer, char c)
+{
+    struct my_token token = my_lexer_peek(lexer);
+    if (!my_token_is_symbol(&token, c))
+        return false;
+    my_lexer_next(lexer);
+    return true;
+}
+
+bool my_lexer_take_if_exists(struct my_lexer *lexer)
+{
+    if (!my_lexer_take(lexer, "if"))
+        return false;
+    my_lexer_take(lexer, "not");
+    return my_lexer_take(lexer, "exists");
+}
+
 /* A doubled quote is one. */
 static void unquote(struct cdc_buf *out, struct cdc_span text, char quote)
 {

@@ -41,6 +41,10 @@ struct my_token my_lexer_next(struct my_lexer *lexer);
 struct my_token my_lexer_peek(const struct my_lexer *lexer);
 /* Reads over the next word if it is that one (lower case). */
 bool my_lexer_take(struct my_lexer *lexer, const char *word);
+/* The same of a symbol. */
+bool my_lexer_take_symbol(struct my_lexer *lexer, char c);
+/* Reads over IF EXISTS or IF NOT EXISTS, if that is what follows. */
+bool my_lexer_take_if_exists(struct my_lexer *lexer);
 /* The next name, without its quotes. False: what follows is none. */
 bool my_lexer_take_name(struct my_lexer *lexer, struct cdc_buf *name);
 /* [db.]table, or MariaDB's .table; db is empty when not said. */

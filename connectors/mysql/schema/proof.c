@@ -7,7 +7,8 @@
  * the table: so the columns are read under the table's metadata lock (a DDL statement on it is either in the log already or
  * cannot have begun), the end of the log is asked for under it, too, and the log from there up to that end is searched
  * for DDL statements with the table's name in them. One is found: which columns the table had in between is not known, and
- * reading stops, unless the statements themselves tell (follow.h). None is found: they hold, and go on to hold until a DDL statement that names the table comes by.
+ * reading stops, unless the statements themselves tell (follow.h). None is found: they hold, and go on to hold until a DDL
+ * statement that names the table comes by.
  *
  * So that something is kept of tables that no row has come of yet, those that are selected are asked for at the start and
  * when DDL was read (prefetch.c). */
