@@ -122,8 +122,7 @@ static int complete(const char *derived, char **later, size_t n, const char *now
     for (size_t i = 0; i < n; i++)
         items[i] = (struct my_ddl){.sql = later[i], .n = strlen(later[i]), .db = db, .coord = {"b.1", 200 + i}};
     const struct my_ddl_list list = {.items = items, .n = n};
-    int result =
-        my_follow_complete(cdc_span_text(derived), &table, &list, &coord, cdc_span_text(now), &columns, error);
+    int result = my_follow_complete(cdc_span_text(derived), &table, &list, &coord, cdc_span_text(now), &columns, error);
     snprintf(out, size, "%.*s", result > 0 ? (int)columns.len : 0, columns.data ? columns.data : "");
     cdc_buf_free(&columns);
     return result;
@@ -160,10 +159,12 @@ static void test_completing(void)
               "[" ID "," C "]", "");
     completes("one that goes and comes again is another one", "[" ID ",[\"c\"]]",
               "alter table t drop c, add c varchar(3)", "[" ID "," C "]", "");
-    completes("the server has another column", "[" ID ",[\"c\"]]", "alter table t add e int", "[" ID "," C ",[\"f\",\"int\",null,1]]",
+    completes("the server has another column", "[" ID ",[\"c\"]]", "alter table t add e int",
+              "[" ID "," C ",[\"f\",\"int\",null,1]]", "");
+    completes("the server has one more", "[" ID ",[\"c\"]]", "alter table t add e int", "[" ID "," C "," E "," A "]",
               "");
-    completes("the server has one more", "[" ID ",[\"c\"]]", "alter table t add e int", "[" ID "," C "," E "," A "]", "");
-    completes("the server has another order", "[" ID ",[\"c\"]]", "alter table t add e int", "[" ID "," E "," C "]", "");
+    completes("the server has another order", "[" ID ",[\"c\"]]", "alter table t add e int", "[" ID "," E "," C "]",
+              "");
     completes("one that was known is another one by now", "[" ID ",[\"c\"]]", "alter table t add e int",
               "[[\"id\",\"bigint\",null,2]," C "," E "]", "");
     completes("a statement that is not understood", "[" ID ",[\"c\"]]", "alter table t drop primary key",
@@ -180,8 +181,8 @@ static void test_no_memory(void)
         struct cdc_error error = {0};
         memory_calls = 0;
         memory_begin();
-        int result = complete("[" ID "," A "," SAID "]", later, 1, "[" ID "," E ",[\"f\",\"varchar(3)\",\"utf8mb4\",1]]", got,
-                              sizeof got, &error);
+        int result = complete("[" ID "," A "," SAID "]", later, 1,
+                              "[" ID "," E ",[\"f\",\"varchar(3)\",\"utf8mb4\",1]]", got, sizeof got, &error);
         memory_end();
         bool whole = memory_calls < memory_fails_at;
         if ((result < 0) != (error.status != 0) || (whole && strcmp(got, "[" ID "," A "," SAID "]") != 0) ||
