@@ -321,9 +321,10 @@ static int try_segment(struct log_audit *audit, struct log_segment *segment, uin
         int sealed = look_at_seal(audit->folder, segment, error);
         return sealed < 0 ? -1 : !sealed;
     }
-    after = files_of(audit->folder, segment->start);
-    if (after.inodes[2] == 0 && is_trimmed(audit->folder, segment->start))
+    /* Of a segment that retention removes, its files go in any order. */
+    if (why.status != CDC_EXIT_TEMPORARY && is_trimmed(audit->folder, segment->start))
         return gone(segment->start, error);
+    after = files_of(audit->folder, segment->start);
     cdc_error_set(error, why.status, "%s", why.text);
     cdc_error_hint(error, "%s", why.hint);
     if (same_files(&files, &after) || why.status == CDC_EXIT_TEMPORARY)
