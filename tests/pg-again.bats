@@ -14,6 +14,7 @@ setup() { pg_test_setup; }
 teardown() {
     touch "$DIR/stop"
     [ ! -e "$DIR/standby" ] || standby ""
+    [ ! -e "$DIR/closed" ] || connections true
     pg_test_teardown
 }
 # again STATUS OPTIONS...: asks; $output has what it said.
@@ -460,6 +461,34 @@ in_state() { jq -e --arg table "$1" 'any(.offsets[].state.again[]?; .written == 
     exec 8>&-
     equal t "id, v, c"
     equal u "id, v, c"
+    stop_supervised
+}
+
+connections() { PGHOST=$CDC_PG_DIR PGUSER=postgres psql -Xq -d postgres -c "alter database $DATABASE allow_connections $1"; }
+@test "a read cannot begin, and another table becomes stale meanwhile: nothing of the first one comes until it is read" {
+    two_tables
+    sql "alter table $NAME.t add code text; update $NAME.t set code = 'c' || id; create table $NAME.o (id int primary key)"
+    supervise "$(full_line "tee -a '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'")"
+    equal t "id, v, code"
+    equal u "id, v"
+    mkfifo "$DIR/session"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/session" "$DATABASE"
+    exec 8>"$DIR/session"
+    wait_for_match "$STATE/pg-cdc-$NAME.offset" '"shapes"'
+    touch "$DIR/closed"
+    connections false
+    echo "alter table $NAME.t drop constraint t_pkey, alter code set not null, add primary key (code); update $NAME.t set v = 'after' where id = 1;" >&8
+    wait_for_match "$DIR/err" 'is to be read again waits'
+    echo "alter table $NAME.u add c int not null default 7; insert into $NAME.u values (9, 'u', 8);" >&8
+    wait_for_match "$DIR/err" '"u" is to be read again'
+    echo "update $NAME.t set v = 'later' where id = 2; insert into $NAME.o values (1);" >&8
+    wait_for_match "$DIR/lines" '"table":"o".*"after":{"id":1}'
+    is "lines of the table" "" "$(jq -c 'select(.source.table == "t" and .key_columns == ["code"])' "$DIR/lines")"
+    connections true
+    exec 8>&-
+    equal t "id, v, code"
+    equal u "id, v, c"
+    not test -e "$DIR/failed"
     stop_supervised
 }
 

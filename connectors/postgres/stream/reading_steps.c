@@ -182,8 +182,12 @@ static int has_settled(struct pg_reading *reading, struct cdc_error *error)
     return settled;
 }
 
-static int take_current(struct pg_reading *reading, const char *schema, const char *name, struct cdc_error *error)
+/* What is withheld stays so until it begins, also where a step before that fails and it waits to be taken up once more. */
+static int take_current(struct pg_stream *stream, const char *schema, const char *name, struct cdc_error *error)
 {
+    struct pg_reading *reading = &stream->reading;
+    if (pg_reading_withholds(stream, schema, name))
+        reading->live.broken = "not all sinks have what was read";
     reading->schema = strdup(schema);
     reading->name = strdup(name);
     reading->live.schema = reading->schema;
@@ -196,7 +200,7 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
     if (!reading->name &&
-        take_current(reading, reading->asked.tables[0].schema, reading->asked.tables[0].table, error) < 0)
+        take_current(stream, reading->asked.tables[0].schema, reading->asked.tables[0].table, error) < 0)
         return -1;
     if (pg_reading_open_session(stream, error) < 0)
         return -1;
@@ -212,9 +216,6 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
     /* From where on the fields of a composite are what they are now, a round tells. */
     if (reading->table->n_composites > 0 && pg_reading_withholds(stream, reading->schema, reading->name))
         return 1;
-    if (!reading->live.broken &&
-        cdc_stale_has(&reading->open, stream->identity.database, reading->schema, reading->name))
-        reading->live.broken = "not all sinks have what was read";
     pg_reading_attach(stream);
     reading->rows = PG_PIECE_ROWS_FIRST;
     reading->total = 0;
