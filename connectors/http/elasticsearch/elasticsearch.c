@@ -321,6 +321,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     /* A row may have to go over a newer document, after the batch was sent: not after a later line of it. */
     if (((struct es_table *)table)->read_in == batch->number && event->op != CDC_OP_READ)
         return HTTP_TAKEN_NOT_YET;
+    item.base_old = item.old_n > 0 && es_reread_goes_on(sink, (struct es_table *)table);
     struct cdc_span id = {sink->scratch.data, item.id_n}, old = {sink->scratch.data + item.id_n, item.old_n};
     if (item.kind == ES_DELETE && es_twice_is_taken(sink, event, &item, id))
         return HTTP_TAKEN;

@@ -58,7 +58,8 @@ static size_t build_mget(struct es_sink *sink, size_t from, size_t most)
 }
 
 /* The document is not there. A moved row is looked for under its new _id first: it is there only when a snapshot read
- * the table after this change, and then the old _id may be another row's by now. */
+ * the table after this change, and then the old _id may be another row's by now. Not so where the table is read while the log goes on
+ * (reread.c): no line comes that a row of the read has seen, and what is under the new _id is of before the read, and gone. */
 static int no_document(struct es_item *item)
 {
     if (item->old_n > 0 && !item->base_old) {
