@@ -49,6 +49,17 @@ sqlite_case() {
     sqlite_case
     all_faults error read write sync rename open memory
 }
+# What the next run reads first is in a -wal, and of that one alone SQLite does not tell why a read failed.
+@test "cdc-sink-sqlite: every read fails once, of a database whose last run was killed" {
+    sqlite_case
+    empty_root
+    run -137 env LD_PRELOAD="$FAULTS" FAULTS_CALL=rename FAULTS_AT=3 FAULTS_HOW=kill cdc-sink-sqlite --batch-events 7 "$ROOT/copy.db" <"$DIR/in"
+    [ -s "$ROOT/copy.db-wal" ]
+    cp -r "$ROOT" "$DIR/killed"
+    begin_case() { rm -rf "$ROOT"; cp -r "$DIR/killed" "$ROOT"; }
+    FAULT_PLACES=40
+    all_faults error read
+}
 @test "cdc-sink-sqlite: every read and write is shortened once" {
     sqlite_case
     all_faults short read write

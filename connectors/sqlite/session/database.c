@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "connectors/sqlite/session/database.h"
+#include "connectors/sqlite/session/disk.h"
 #include <cdc/retry.h>
 
 #define LOCKED_MS 5000
@@ -72,13 +73,9 @@ static int why_not_opened(const char *path)
 /* The code as a person must see it: malformed content is the disk's fault where the disk gave no answer. */
 static int cause_of(struct lite_database *database, int code)
 {
-    int number = 0;
-
     if ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_READONLY)
         return why_not_opened(database->path);
-    if ((code & 0xff) == SQLITE_CORRUPT && database->handle != NULL)
-        sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_LAST_ERRNO, &number);
-    return number == EIO ? SQLITE_IOERR : code;
+    return (code & 0xff) == SQLITE_CORRUPT && lite_disk_failed() ? SQLITE_IOERR : code;
 }
 
 static int exit_of(int code)
@@ -124,8 +121,11 @@ static const char *hint_of(int code)
 int lite_database_error(struct lite_database *database, int code, const char *what, struct cdc_error *error)
 {
     const char *text = database->handle != NULL ? sqlite3_errmsg(database->handle) : sqlite3_errstr(code);
+    int cause = cause_of(database, code);
 
-    code = cause_of(database, code);
+    if (cause == SQLITE_IOERR && (code & 0xff) == SQLITE_CORRUPT)
+        text = sqlite3_errstr(cause);
+    code = cause;
     if ((code & 0xff) == SQLITE_NOMEM)
         return cdc_error_memory(error);
     cdc_error_set(error, exit_of(code), "%s: %s: %s", database->path, what, text);
@@ -352,6 +352,7 @@ static int open_handle(struct lite_database *database)
 {
     struct cdc_buf name = CDC_BUF_INIT;
 
+    lite_disk_watch();
     cdc_buf_text(&name, strncmp(database->path, "file:", 5) == 0 ? "./" : "");
     cdc_buf_text(&name, database->path);
     cdc_buf_byte(&name, '\0');
