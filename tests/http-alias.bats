@@ -56,6 +56,28 @@ now() { sed "s/\"ts_ms\":1,\"txId\"/\"ts_ms\":$(date +%s%3N),\"txId\"/; s/\"snap
     is "found at once" 2 "$(curl -sS "$OPENSEARCH_URL/$NAME-t/_count" | jq .count)"
 }
 
+@test "an index that a run made, and was killed before it knew it: its alias leads to it, whether it has a row or not, and early or late" {
+    local table
+    for table in rows empty late; do
+        curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-$table-2" -H 'Content-Type: application/json' \
+            -d "{\"mappings\":{\"_meta\":{\"cdc\":{\"name\":\"$NAME\",\"db\":\"d\",\"schema\":\"$NAME\",\"table\":\"$table\"}}}}" >/dev/null
+    done
+    {
+        TABLE=empty schema id id:integer
+        TABLE=rows
+        schema id id:integer
+        change c '{"id":1}' null '{"id":1}'
+        commit
+        tx
+        TABLE=late # after the aliases were led
+        schema id id:integer
+        change c '{"id":1}' null '{"id":1}'
+        commit
+    } | now >"$IN"
+    elastic --index '{schema}-{table}-2' --alias '{schema}-{table}' --batch-events 1
+    for table in rows empty late; do is "$table" "$NAME-$table-2" "$(leads_to "$table")"; done
+}
+
 @test "an index that has the name of the alias is exit 78 before anything is made" {
     curl -sSf -XPUT "$OPENSEARCH_URL/$NAME-t" >/dev/null
     { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } | now >"$IN"

@@ -361,16 +361,22 @@ static int note_led(const struct aliases *aliases, struct cdc_error *error)
     return es_index_ids_sync(aliases->sink->index_ids, error);
 }
 
+/* One that is there may be of a run that was killed before it knew it. */
+static bool is_unknown(const struct es_sink *sink, const struct es_table *table)
+{
+    return table->no_index || (table->source.owned && !table->touched && !table->hidden &&
+                               es_index_ids_get(sink->index_ids, table->source.target) == NULL);
+}
+
 int es_alias_prepare(struct es_sink *sink, struct cdc_error *error)
 {
     if (!sink->alias_due)
         return 0;
     for (size_t i = 0; i < sink->tables.n; i++) {
         struct es_table *table = (struct es_table *)sink->tables.items[i];
-        if (!table->no_index || table->source.columns == NULL)
+        if (table->source.columns == NULL || !is_unknown(sink, table))
             continue;
-        int made = es_owner_make_index(sink, &table->source, error);
-        if (made < 0)
+        if (table->no_index && es_owner_make_index(sink, &table->source, error) < 0)
             return -1;
         table->no_index = false;
         if (es_owner_verify_table(sink, table, error) != 0)

@@ -248,13 +248,25 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
     return NULL;
 }
 
+/* Once in a run: of an index that is not known yet, also where it is there with its owner, as a run leaves it that was killed. */
+static int check_alias(struct es_sink *sink, const struct cdc_event *event, struct es_table *table,
+                       struct cdc_error *error)
+{
+    const char *index = table->source.target;
+
+    if (table->alias_checked || (table->source.owned && es_index_ids_get(sink->index_ids, index) != NULL))
+        return 0;
+    table->alias_checked = true;
+    return es_alias_check(sink, event, index, error);
+}
+
 /* The index belongs to the table from its first line on, whatever that is. */
 static int claim(struct es_sink *sink, const struct cdc_event *event, struct cdc_table *table, struct cdc_error *error)
 {
+    if (check_alias(sink, event, (struct es_table *)table, error) != 0)
+        return -1;
     if (table->owned)
         return 0;
-    if (es_alias_check(sink, event, table->target, error) != 0)
-        return -1;
     sink->no_index = sink->hidden = sink->ownerless = false;
     if (cdc_tables_claim(&sink->tables, table, error) != 0)
         return -1;

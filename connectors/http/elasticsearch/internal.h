@@ -260,6 +260,7 @@ struct es_table {
     bool no_index;     /* its index is not there yet: made before its first document */
     bool hidden;       /* it may not be looked at */
     bool ownerless;    /* nothing can be kept in its mapping */
+    bool alias_checked;
     bool touched;
     bool looked_at, pipeline; /* its settings are known in this run; it has an ingest pipeline */
     uint64_t read_in;         /* the number of the newest batch that has a line of it with op r */
