@@ -254,9 +254,11 @@ static int check_alias(struct es_sink *sink, const struct cdc_event *event, stru
 {
     const char *index = table->source.target;
 
-    if (table->alias_checked || (table->source.owned && es_index_ids_get(sink->index_ids, index) != NULL))
+    if (table->alias_checked)
         return 0;
     table->alias_checked = true;
+    if (table->source.owned && es_index_ids_get(sink->index_ids, index) != NULL)
+        return 0;
     return es_alias_check(sink, event, index, error);
 }
 
