@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Statements that change rows, columns or tables at large, as a pipeline meets them over the years: what must be read again for them,
 # and what need not be.
-# takes: 45 s
+# takes: 75 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
@@ -114,6 +114,72 @@ dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.of
     stale "create table c (id int primary key); insert into c values (1); alter table c add h int not null default 4" c
     stale "create table d (id int primary key); begin; insert into d values (1); rollback; insert into d values (2); alter table d add h int not null default 4" d
 }
+
+# MariaDB's JSON is a text with the constraint json_valid(c): lines have it compact, and the text as it is.
+# kinds SQL COLUMNS: a statement, with rows before and after it, all in one run or each in its own; the copy has the columns as they are said
+# to be. RUNS: how many the statement took.
+kinds() {
+    local before after
+    note "$1"
+    KEYS=$((KEYS + 2))
+    before="insert into j (id, a, b) values ($KEYS, '[1,  $KEYS]', '{\"x\":  $KEYS}')"
+    after="insert into j (id, a, b) values ($KEYS + 1, '[2,  $KEYS]', '{\"y\":  $KEYS}')"
+    if [ "$APART" = yes ]; then
+        msql "$before" && runs && msql "$1; insert into other (v) values (1)" && runs && has_kinds "$2" && msql "$after" || { fail "after: $1"; return 1; }
+        before=$RUNS
+        runs && is "runs for a row" 1 "$RUNS" && RUNS=$before || return 1
+    else
+        msql "$before; $1; $after" && runs || return 1
+    fi
+    has_kinds "$2" || { fail "after: $1"; return 1; }
+}
+has_kinds() { diff <(msql -N "select concat_ws('|', id, $1) from j order by id") <(copy "select id || '|' || a || '|' || b from j order by id"); }
+checks_come_and_go() {
+    KEYS=0
+    msql "drop table if exists j; create table j (id int primary key, a longtext, b longtext check (json_valid(b)), n int, m int)"
+    runs
+    kinds "alter table j drop column m" "a, json_compact(b)"
+    kinds "alter table j add constraint is_json check (json_valid(a))" "json_compact(a), json_compact(b)"
+    kinds "alter table j drop constraint is_json" "a, json_compact(b)"
+    kinds "alter table j modify a longtext check (json_valid(a))" "json_compact(a), json_compact(b)"
+    kinds "alter table j modify a longtext, modify b longtext" "a, b"
+    kinds "alter table j add constraint if not exists x check (json_valid(a)), add constraint y check (json_valid(\`b\`)), add constraint z check (n > 0)" "json_compact(a), json_compact(b)"
+    kinds "alter table j drop constraint if exists x, add index i (n)" "a, json_compact(b)"
+    kinds "alter table j add constraint w check (json_valid(a) and length(a) < 100)" "a, json_compact(b)"
+    is "runs for what is no JSON" 1 "$RUNS"
+    kinds "alter table j drop constraint w" "a, json_compact(b)"
+    is "runs for what was no JSON" 1 "$RUNS"
+    kinds "alter table j drop constraint y, modify b json" "a, json_compact(b)"
+    kinds "alter table j modify b json check (length(b) < 100)" "a, b"
+    kinds "alter table j add (c int, constraint v check (json_valid(b)))" "a, json_compact(b)"
+    kinds "alter table j drop constraint v, add d longtext check (json_valid(a))" "json_compact(a), b"
+    kinds "alter table j drop column d" "a, b"
+    kinds "create or replace table j (id int primary key, a longtext, b longtext, n int, check (json_valid(a)))" "json_compact(a), b"
+}
+# bats test_tags=only:mariadb
+@test "a text becomes JSON and text again by a CHECK alone: it is read again, where the log names columns and where it does not" {
+    local apart=(yes yes no)
+    for METADATA in NO_LOG FULL MINIMAL; do
+        MYSQL_DATABASE='' msql "set global binlog_row_metadata = $METADATA"
+        APART=${apart[0]}
+        apart=("${apart[@]:1}")
+        checks_come_and_go
+    done
+}
+# bats test_tags=only:mariadb
+@test "the same while the stream runs, and without a row after the statement" {
+    local sql
+    msql "create table j (id int primary key, a longtext, b longtext check (json_valid(b))); insert into j values (1, '[1,  2]', '[3,  4]'); create table marker (id int primary key, v int)"
+    loop_start
+    caught_up
+    for sql in "add constraint x check (json_valid(a))|json_compact(a), json_compact(b)" "drop constraint x|a, json_compact(b)" "modify b longtext|a, b" "add check (json_valid(a)), add check (json_valid(b))|json_compact(a), json_compact(b)"; do
+        msql "alter table j ${sql%|*}"
+        caught_up
+        wait_until -t 60 same_kinds "${sql#*|}" || { tail -20 "$DIR/err"; fail "after: $sql"; }
+    done
+    loop_end
+}
+same_kinds() { has_kinds "$1" >"$DIR/report"; }
 
 # A copy that is kept is healed; whoever has none is told that it is over.
 @test "a server that turns its log off and goes on without: the streams end and the check names it, and the copy ends equal once it is started again" {

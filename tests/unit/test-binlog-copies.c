@@ -17,10 +17,10 @@ static struct {
     const char *omitted; /* a table */
     const char *dropped; /* a column that the copy keeps */
     const char *type;    /* of any column; NULL: not known */
-    int in_place, key, computes, bytes;
+    int in_place, key, json, computes, bytes;
     const char *cannot;       /* an operation that fails */
     const char *not_in_place; /* a table */
-} copy_is;
+} copy_is = {.json = 1};
 
 static int say(const char *what, const char *db, const char *table, const char *more, int result,
                struct cdc_error *error)
@@ -96,6 +96,12 @@ static int keeps_key(void *context, const char *db, const char *table, struct cd
     return say("key", db, table, NULL, copy_is.key, error);
 }
 
+static int keeps_json(void *context, const char *db, const char *table, bool where_unknown, struct cdc_error *error)
+{
+    (void)context;
+    return say(where_unknown ? "json?" : "json", db, table, NULL, copy_is.json, error);
+}
+
 static int computes(void *context, const char *db, const char *table, struct cdc_error *error)
 {
     (void)context;
@@ -117,8 +123,8 @@ static char *type_of(void *context, const char *db, const char *table, const cha
     return copy_is.type ? strdup(copy_is.type) : NULL;
 }
 
-static const struct my_copy_ops ops = {stale_all,   begins, is_omitted, omitted_of, withhold,     stale,  drop_column,
-                                       was_dropped, empty,  keeps_key,  computes,   may_be_bytes, type_of};
+static const struct my_copy_ops ops = {stale_all,   begins, is_omitted, omitted_of, withhold, stale,        drop_column,
+                                       was_dropped, empty,  keeps_key,  keeps_json, computes, may_be_bytes, type_of};
 
 /* -- a decoder -- */
 
@@ -219,9 +225,10 @@ static void test_effects(void)
     is_told("alter table t add c int default 7",
             MARKED("t", "ALTER TABLE ... ADD COLUMN gave values to rows of") "||75");
     is_told("alter table t add c int", "|");
-    is_told("alter table t drop c", "drop d.t c;|");
-    is_told("alter table t change `C` x int", "drop d.t c;type d.t C;" MARKED("t", "ALTER TABLE renamed a column of")
-                                                  MARKED("t", "ALTER TABLE may have changed values in rows of") "||75");
+    is_told("alter table t drop c", "drop d.t c;json? d.t;|");
+    is_told("alter table t change `C` x int",
+            "drop d.t c;json? d.t;type d.t C;" MARKED("t", "ALTER TABLE renamed a column of")
+                MARKED("t", "ALTER TABLE may have changed values in rows of") "||75");
     is_told("alter table t drop primary key", MARKED("t", "ALTER TABLE may have changed the key of") "||75");
     is_told("alter table t drop index i", "key d.t;" MARKED("t", "ALTER TABLE may have changed the key of") "||75");
     is_told("truncate table t", "|t t");
@@ -262,10 +269,10 @@ static void test_columns(void)
     is_told("alter table t add x int", "|");
     copy_is.dropped = NULL;
     copy_is.type = "int(11)";
-    is_told("alter table t modify c bigint", "type d.t c;|");
+    is_told("alter table t modify c bigint", "type d.t c;json? d.t;|");
     is_told("alter table t modify c bigint not null", "type d.t c;key d.t;" MARKED("t", CHANGED) "||75");
     copy_is.key = 1;
-    is_told("alter table t modify c bigint not null", "type d.t c;key d.t;|");
+    is_told("alter table t modify c bigint not null", "type d.t c;key d.t;json? d.t;|");
     copy_is.key = -1;
     is_told("alter table t modify c bigint not null", "type d.t c;key d.t;||0");
     copy_is.key = 0;
@@ -273,12 +280,12 @@ static void test_columns(void)
     copy_is.type = "varchar(20)";
     copy_is.bytes = 1;
     is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;" MARKED("t", CHANGED) "||75");
-    is_told("alter table t modify c varchar(50) charset latin1", "type d.t c;|");
+    is_told("alter table t modify c varchar(50) charset latin1", "type d.t c;json? d.t;|");
     copy_is.bytes = -1;
     is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;||0");
     copy_is.bytes = 0;
     copy_is.computes = 1; /* MariaDB has the values of such columns in no line */
-    is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;|");
+    is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;json? d.t;|");
     flavor = MY_FLAVOR_MYSQL;
     fresh();
     is_told("alter table t modify c varchar(50)", "type d.t c;bytes d.t c;computes d.t;" OF_MYSQL("t", CHANGED) "||75");
@@ -294,6 +301,37 @@ static void test_columns(void)
     is_told("alter table t modify c bigint", "type d.t c;|");
     flavor = MY_FLAVOR_MARIADB;
     copy_is.type = NULL;
+}
+
+#define JSON "ALTER TABLE made JSON of texts, or texts of JSON, in"
+
+/* By constraints alone a text of MariaDB is JSON, and none any more. */
+static void test_json(void)
+{
+    fresh();
+    copy_is.key = 1;
+    is_told("alter table t add check (json_valid(a))", "json d.t;|");
+    is_told("alter table t drop constraint a", "key d.t;json d.t;|");
+    copy_is.json = 0;
+    is_told("alter table t add constraint x check (json_valid(a))", "json d.t;" MARKED("t", JSON) "||75");
+    is_told("alter table t drop constraint x", "key d.t;json d.t;" MARKED("t", JSON) "||75");
+    is_told("alter table t drop x", "drop d.t x;json? d.t;" MARKED("t", JSON) "||75");
+    copy_is.type = "longtext";
+    is_told("alter table t modify c longtext", "type d.t c;bytes d.t c;json? d.t;" MARKED("t", CHANGED) "||75");
+    copy_is.omitted = "t";
+    is_told("alter table t drop x", "drop d.t x;|");
+    copy_is.omitted = NULL;
+    is_told("create table u (a longtext, x int)", "|");
+    is_told("alter table u add check (json_valid(a)), drop x", "drop d.u x;|");
+    copy_is.json = -1;
+    is_told("alter table t add check (json_valid(a))", "json d.t;||0");
+    flavor = MY_FLAVOR_MYSQL;
+    fresh();
+    is_told("alter table t add check (json_valid(a)), drop x", "drop d.t x;|");
+    flavor = MY_FLAVOR_MARIADB;
+    copy_is.type = NULL;
+    copy_is.key = 0;
+    copy_is.json = 1;
 }
 
 static void test_fresh(void)
@@ -470,6 +508,7 @@ int main(void)
     failures += memory_sweep("statements", statements) != 0;
     test_effects();
     test_columns();
+    test_json();
     test_fresh();
     test_temporary();
     test_cannot();

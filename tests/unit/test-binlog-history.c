@@ -375,6 +375,36 @@ static void test_fits(void)
     my_column_free(&label[0]);
 }
 
+/* -- MariaDB's JSON ------------------------------------------------------------------------------ */
+
+#define TEXT(name) "[\"" name "\",\"longtext\",null,1]"
+#define JSON(name) "[\"" name "\",\"json\",null,1]"
+#define OTHER(name) "[\"" name "\",\"int\",null,1]"
+
+/* Where something is not known of before, it is as the caller says. */
+static void keeps(const char *what, const char *before, const char *now, int otherwise_not, int otherwise)
+{
+    struct cdc_error error = {0};
+    const struct cdc_span list = before ? cdc_span_text(before) : cdc_span(NULL, 0);
+    check(my_columns_keep_json(list, cdc_span_text(now), false, &error) == otherwise_not &&
+              my_columns_keep_json(list, cdc_span_text(now), true, &error) == otherwise && error.status == 0,
+          what);
+}
+
+static void test_keeps_json(void)
+{
+    keeps("the same", "[" OTHER("i") "," TEXT("a") "," JSON("b") "]", "[" TEXT("a") "," JSON("b") "]", 1, 1);
+    keeps("a text that became JSON", "[" TEXT("a") "," JSON("b") "]", "[" JSON("a") "," JSON("b") "]", 0, 0);
+    keeps("JSON that became text, its name in capitals", "[" JSON("a") "]", "[" OTHER("i") "," TEXT("A") "]", 0, 0);
+    keeps("one that came, one that went", "[" JSON("a") "]", "[" JSON("b") "]", 1, 1);
+    keeps("one that had another type", "[" OTHER("a") "]", "[" JSON("a") "]", 1, 1);
+    keeps("one of which only the name is known", "[[\"a\"]," TEXT("b") "]", "[" TEXT("a") "," TEXT("b") "]", 0, 1);
+    keeps("one that is known beside it", "[[\"a\"]," TEXT("b") "]", "[" TEXT("a") "," JSON("b") "]", 0, 0);
+    keeps("nothing is known", NULL, "[" OTHER("i") "," TEXT("a") "]", 0, 1);
+    keeps("nothing is known, and no text is there", NULL, "[" OTHER("i") "]", 1, 1);
+    keeps("no table any more", "[" JSON("a") "]", "[]", 1, 1);
+}
+
 int main(void)
 {
     if (!mkdtemp(path) || rmdir(path) != 0)
@@ -385,5 +415,6 @@ int main(void)
     failures += calls_sweep(&(struct calls_case){"a file of columns", begin_file, run_file, file_is_done, NULL}) != 0;
     unlink(path);
     test_fits();
+    test_keeps_json();
     return failures != 0;
 }

@@ -296,8 +296,9 @@ static void test_secrets(void)
 
 static int note_effect(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
-    static const char *const kinds[] = {"empties", "rows", "values",  "keys",     "adds",       "drops",   "changes",
-                                        "created", "made", "dropped", "database", "unreadable", "cascades"};
+    static const char *const kinds[] = {"empties", "rows",     "values",     "keys",    "checks",
+                                        "adds",    "drops",    "changes",    "created", "made",
+                                        "dropped", "database", "unreadable", "cascades"};
     struct cdc_buf *out = context;
     (void)error;
     cdc_buf_text(out, out->len ? ", " : "");
@@ -358,15 +359,18 @@ static void test_effects(void)
          "values t, adds t.d, values t"},
         {"ALTER TABLE t ADD c INT GENERATED ALWAYS AS (a + 1) STORED, ADD d SERIAL", "values t, values t"},
         {"ALTER TABLE t ADD c INT CHECK (c IS NOT NULL) FIRST, ADD COLUMN IF NOT EXISTS `d``e` INT AFTER c",
-         "adds t.c, adds t.d`e"},
+         "adds t.c, adds t.d`e, checks t"},
         {"ALTER TABLE t ADD id INT PRIMARY KEY, ADD c INT UNIQUE KEY, ADD PRIMARY KEY (a)",
          "values t, adds t.c, values t"},
         {"ALTER TABLE t ADD CONSTRAINT x UNIQUE (a), ADD CONSTRAINT FOREIGN KEY (a) REFERENCES u (a), ADD CHECK (a > "
          "0)",
-         "keys t"},
+         "keys t, checks t"},
         {"ALTER TABLE t ADD (c INT, UNIQUE KEY (c), d INT)", "adds t.c, keys t, adds t.d"},
         {"ALTER TABLE t DROP PRIMARY KEY, DROP INDEX a, DROP FOREIGN KEY b, DROP CONSTRAINT c",
-         "values t, keys t, keys t"},
+         "values t, keys t, keys t, checks t"},
+        {"ALTER TABLE t ADD (c INT, CONSTRAINT x CHECK (json_valid(a))), ADD KEY (c)", "adds t.c, checks t"},
+        {"ALTER TABLE t MODIFY c LONGTEXT CHECK (json_valid(c)), RENAME u", "changes t.c, empties t, rows u, checks t"},
+        {"ALTER TABLE t ADD `check` INT COMMENT 'check', DROP COLUMN `constraint`", "adds t.check, drops t.constraint"},
         {"ALTER TABLE t DROP c, ADD c INT", "drops t.c, adds t.c"},
         {"ALTER TABLE t ALTER c SET DEFAULT 1, ALTER INDEX i INVISIBLE, AUTO_INCREMENT 9, ORDER BY a", ""},
         {"CREATE UNIQUE INDEX i ON d.t (a)", "keys d.t"},

@@ -105,7 +105,7 @@ void my_copies_forget_fresh(struct my_decoder *decoder, const char *db, const ch
 /* Does it change rows that are there, and no others? */
 static bool is_of_rows_there(const struct my_effect *effect)
 {
-    return effect->kind == MY_EFFECT_VALUES || effect->kind == MY_EFFECT_KEYS ||
+    return effect->kind == MY_EFFECT_VALUES || effect->kind == MY_EFFECT_KEYS || effect->kind == MY_EFFECT_CHECKS ||
            effect->kind == MY_EFFECT_COLUMN_ADDED || effect->kind == MY_EFFECT_COLUMN_CHANGED;
 }
 
@@ -243,13 +243,30 @@ static int keeps_values(const struct my_decoder *decoder, const struct my_event_
     return other < 0 ? -1 : keeps && !other;
 }
 
+/* A column that goes, or is defined anew, may take with it a CHECK by which another one is JSON: b TEXT CHECK (json_valid(a)). That is rare, and
+ * where nothing is known of the table, none is taken for one. 1, 0, -1 */
+static int keeps_json(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                      const char *table, struct cdc_error *error)
+{
+    const struct my_decoder_settings *settings = &decoder->settings;
+    bool where_unknown = effect->kind != MY_EFFECT_CHECKS;
+    return decoder->flavor == MY_FLAVOR_MARIADB
+               ? settings->copy->keeps_json(settings->context, db, table, where_unknown, error)
+               : 1;
+}
+
 /* 1: no row that is there is another one; 0; -1. */
 static int is_harmless(const struct my_decoder *decoder, const struct my_event_query *query,
                        const struct my_effect *effect, const char *db, const char *table, struct cdc_error *error)
 {
+    int keeps;
     switch (effect->kind) {
     case MY_EFFECT_KEYS: return decoder->settings.copy->keeps_key(decoder->settings.context, db, table, error);
-    case MY_EFFECT_COLUMN_CHANGED: return keeps_values(decoder, query, effect, db, table, error);
+    case MY_EFFECT_COLUMN_CHANGED:
+        keeps = keeps_values(decoder, query, effect, db, table, error);
+        return keeps > 0 ? keeps_json(decoder, effect, db, table, error) : keeps;
+    case MY_EFFECT_CHECKS:
+    case MY_EFFECT_COLUMN_DROPPED: return keeps_json(decoder, effect, db, table, error);
     default: return 0;
     }
 }
@@ -257,9 +274,11 @@ static int is_harmless(const struct my_decoder *decoder, const struct my_event_q
 int my_copies_see(struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
                   const char *db, const char *table, struct my_copies_notes *notes, struct cdc_error *error)
 {
-    if (effect->kind == MY_EFFECT_COLUMN_DROPPED) /* also of one that is read again: the copy keeps what it had */
-        return drop_column(decoder, effect, db, table, error);
-    if (decoder->live)
+    bool drops =
+        effect->kind == MY_EFFECT_COLUMN_DROPPED; /* also of one that is read again: the copy keeps what it had */
+    if (drops && drop_column(decoder, effect, db, table, error) < 0)
+        return -1;
+    if (decoder->live && !drops)
         my_live_alter(decoder, db, table, "a statement has changed it");
     if (my_copies_omit(decoder, db, table))
         return 0;
@@ -270,9 +289,10 @@ int my_copies_see(struct my_decoder *decoder, const struct my_event_query *query
     }
     if (effect->kind == MY_EFFECT_CREATED)
         return add_fresh(decoder, db, table, error);
-    if (is_of_rows_there(effect) && find_fresh(decoder, db, table))
+    if ((is_of_rows_there(effect) || drops) && find_fresh(decoder, db, table))
         return 0;
-    my_copies_forget_fresh(decoder, db, table);
+    if (!drops)
+        my_copies_forget_fresh(decoder, db, table);
     if (effect->kind == MY_EFFECT_EMPTIES || effect->kind == MY_EFFECT_MADE || effect->kind == MY_EFFECT_DROPPED)
         return 0;
     int harmless = is_harmless(decoder, query, effect, db, table, error);

@@ -60,6 +60,9 @@ struct my_copy_ops {
     int (*empty)(void *context, const char *db, const char *table, struct cdc_error *error);
     /* Its indexes have changed, but no primary key: is its key the same all the same? 1, 0, -1. */
     int (*keeps_key)(void *context, const char *db, const char *table, struct cdc_error *error);
+    /* MariaDB: are the same of its texts JSON as before the transaction at hand? where_unknown: what is said where that is not known.
+     * 1, 0, -1. */
+    int (*keeps_json)(void *context, const char *db, const char *table, bool where_unknown, struct cdc_error *error);
     /* Has it generated columns now? 1, 0, -1. */
     int (*computes)(void *context, const char *db, const char *table, struct cdc_error *error);
     /* May it be one of bytes where a statement has given it the table's default charset: is that `binary` now, or the column's, or may it

@@ -177,6 +177,7 @@ static int tell(struct unlogged *unlogged, const struct my_effect *effect, const
     switch (effect->kind) {
     case MY_EFFECT_EMPTIES:
     case MY_EFFECT_KEYS:
+    case MY_EFFECT_CHECKS:
     case MY_EFFECT_COLUMN_ADDED:
     case MY_EFFECT_DATABASE:
     case MY_EFFECT_CREATED:

@@ -66,6 +66,7 @@ static struct definition read_definition(struct my_effect_reader *reader)
 /* -- ADD --------------------------------------------------------------------------------------------- */
 
 static const char key_changed[] = "ALTER TABLE may have changed the key of";
+static const char json_changed[] = "ALTER TABLE made JSON of texts, or texts of JSON, in";
 
 /* What is added is no column: 1 a primary key, 2 another index, 3 something else; 0: it is one. The words are reserved, but for the last
  * ones. */
@@ -137,7 +138,9 @@ static int drop(struct my_effect_reader *reader, struct cdc_error *error)
     static const char *const others[] = {"foreign", "check", "partition", "period", "system"};
     if (my_effect_take(reader, "primary"))
         return my_effect_tell(reader, MY_EFFECT_VALUES, key_changed, error);
-    if (my_effect_take(reader, "index") || my_effect_take(reader, "key") || my_effect_take(reader, "constraint"))
+    bool constraint = my_effect_take(reader, "constraint"); /* of whichever kind, a CHECK as well */
+    reader->changes_checks |= constraint;
+    if (constraint || my_effect_take(reader, "index") || my_effect_take(reader, "key"))
         return my_effect_tell(reader, MY_EFFECT_KEYS, key_changed, error);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (my_effect_take(reader, others[i]))
@@ -147,13 +150,13 @@ static int drop(struct my_effect_reader *reader, struct cdc_error *error)
     int named = take_name(reader, &reader->column, error);
     if (named <= 0)
         return named;
-    return my_effect_tell_column(reader, MY_EFFECT_COLUMN_DROPPED, "", cdc_span(NULL, 0), error);
+    return my_effect_tell_column(reader, MY_EFFECT_COLUMN_DROPPED, json_changed, cdc_span(NULL, 0), error);
 }
 
 /* Where it had the old name, there is none any more; a copy may keep that, as of one that was dropped. */
 static int rename_column(struct my_effect_reader *reader, struct cdc_error *error)
 {
-    if (my_effect_tell_column(reader, MY_EFFECT_COLUMN_DROPPED, "", cdc_span(NULL, 0), error) < 0)
+    if (my_effect_tell_column(reader, MY_EFFECT_COLUMN_DROPPED, json_changed, cdc_span(NULL, 0), error) < 0)
         return -1;
     return my_effect_tell(reader, MY_EFFECT_VALUES, "ALTER TABLE renamed a column of", error);
 }
@@ -215,10 +218,17 @@ static int look(struct my_effect_reader *reader, struct cdc_error *error)
 }
 
 /* MariaDB: ADD c INT, ALTER c SET DEFAULT 5, in whichever order. */
-int my_effect_of_default(struct my_effect_reader *reader, struct cdc_error *error)
+static int tell_default(struct my_effect_reader *reader, struct cdc_error *error)
 {
     static const char what[] = "ALTER TABLE ... ADD COLUMN gave values to rows of";
     return reader->adds_column && reader->sets_default ? my_effect_tell(reader, MY_EFFECT_VALUES, what, error) : 0;
+}
+
+int my_effect_of_parts(struct my_effect_reader *reader, struct cdc_error *error)
+{
+    if (tell_default(reader, error) < 0)
+        return -1;
+    return reader->changes_checks ? my_effect_tell(reader, MY_EFFECT_CHECKS, json_changed, error) : 0;
 }
 
 int my_effect_of_columns(struct my_effect_reader *reader, struct cdc_error *error)

@@ -168,6 +168,7 @@ static int finish(struct my_effect_reader *reader, struct cdc_error *error)
         depth += my_token_is_symbol(&token, '(') - my_token_is_symbol(&token, ')');
         if (depth == 0 && my_token_is_symbol(&token, ','))
             return 1;
+        reader->changes_checks |= my_token_is(&token, "check"); /* also one of a column: c TEXT CHECK (json_valid(c)) */
         if (depth == 0 && !names && my_token_is(&token, "engine") && set_engine(reader, reader->lexer, error) < 0)
             return -1;
     }
@@ -198,7 +199,7 @@ static int alter(struct my_effect_reader *reader, struct cdc_error *error)
         if (more == 0)
             more = finish(reader, error);
     }
-    return more < 0 ? -1 : my_effect_of_default(reader, error);
+    return more < 0 ? -1 : my_effect_of_parts(reader, error);
 }
 
 /* -- the other statements ------------------------------------------------------------------------------ */

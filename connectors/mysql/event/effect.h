@@ -17,6 +17,7 @@ enum my_effect_kind {
     MY_EFFECT_ROWS,           /* rows came or went, and nothing says which */
     MY_EFFECT_VALUES,         /* rows that are there may have other values, or another key */
     MY_EFFECT_KEYS,           /* the table has other indexes: one of them may be its key */
+    MY_EFFECT_CHECKS,         /* the table has other constraints: by json_valid(c) MariaDB's text is JSON */
     MY_EFFECT_COLUMN_ADDED,   /* all rows have NULL in it */
     MY_EFFECT_COLUMN_DROPPED, /* or renamed */
     MY_EFFECT_COLUMN_CHANGED, /* it has another definition, and may have other values */

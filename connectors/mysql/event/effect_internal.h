@@ -13,6 +13,7 @@ struct my_effect_reader {
     void *context;
     enum my_effect_statement by;
     bool adds_column, sets_default;       /* ALTER TABLE so far */
+    bool changes_checks;                  /* the same */
     struct cdc_buf db, table;             /* that the statement is about */
     struct cdc_buf other_db, other_table; /* that it names besides */
     struct cdc_buf column, other_column;
@@ -48,6 +49,6 @@ int my_effect_tell_column(struct my_effect_reader *reader, enum my_effect_kind k
 /* Tells what the part of an ALTER TABLE that comes next does to columns and keys. The lexer stays where it is. */
 int my_effect_of_columns(struct my_effect_reader *reader, struct cdc_error *error);
 /* What its parts do to them together, once all were read. */
-int my_effect_of_default(struct my_effect_reader *reader, struct cdc_error *error);
+int my_effect_of_parts(struct my_effect_reader *reader, struct cdc_error *error);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* -- keeping ------------------------------------------------------------------------------- */
 
@@ -362,4 +363,55 @@ char *my_columns_type_of(struct cdc_span columns, const char *name, bool *nullab
         kept_free(&kept);
     }
     return type;
+}
+
+/* -- MariaDB's JSON ---------------------------------------------------------------------------- */
+
+static bool may_be_json(const char *type)
+{
+    return strcmp(type, "json") == 0 || strcmp(type, "longtext") == 0;
+}
+
+/* 1: it is JSON as before, or was none that could be; 0; -1. One that is not there has come since: no row had a value of it. */
+static int keeps_json(struct cdc_span before, const struct kept *now, bool where_unknown, struct cdc_error *error)
+{
+    struct cdc_json_iter columns, parts;
+    struct cdc_span column, name;
+    int keeps = before.p ? 1 : where_unknown;
+    cdc_json_iter_begin(&columns, before.p ? before : cdc_span_text("[]"));
+    for (bool found = false; !found && cdc_json_next_element(&columns, &column);) {
+        struct kept kept;
+        cdc_json_iter_begin(&parts, column);
+        char *had = cdc_json_next_element(&parts, &name) ? text_of(name) : NULL;
+        found = had && strcasecmp(had, now->name) == 0;
+        if (found && kept_parse(&kept, column))
+            keeps = !may_be_json(kept.type) || strcmp(kept.type, now->type) == 0;
+        else if (found)
+            keeps = errno == ENOMEM ? -1 : where_unknown;
+        if (found)
+            kept_free(&kept);
+        keeps = had ? keeps : -1;
+        free(had);
+        if (keeps < 0)
+            return cdc_error_memory(error);
+    }
+    return keeps;
+}
+
+int my_columns_keep_json(struct cdc_span before, struct cdc_span now, bool where_unknown, struct cdc_error *error)
+{
+    struct cdc_json_iter columns;
+    struct cdc_span column;
+    int keeps = 1;
+    cdc_json_iter_begin(&columns, now);
+    while (keeps > 0 && cdc_json_next_element(&columns, &column)) {
+        struct kept kept;
+        bool parsed = kept_parse(&kept, column);
+        if (parsed && may_be_json(kept.type))
+            keeps = keeps_json(before, &kept, where_unknown, error);
+        else if (!parsed)
+            keeps = errno == ENOMEM ? cdc_error_memory(error) : where_unknown;
+        kept_free(&kept);
+    }
+    return keeps;
 }

@@ -28,6 +28,9 @@ int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_fl
 extern const char my_columns_hidden_label[];
 /* The type of the column of that very name. RETURNS NEW; NULL where there is none that is not generated, and without memory. */
 char *my_columns_type_of(struct cdc_span columns, const char *name, bool *nullable);
+/* Of the texts of MariaDB that both lists have, are the same ones JSON? Letters of their names may differ in case. before may have less of
+ * some than their type (see follow.h), and be {NULL, 0}: then it is as where_unknown says for those. 1; 0; -1. */
+int my_columns_keep_json(struct cdc_span before, struct cdc_span now, bool where_unknown, struct cdc_error *error);
 /* Could a column of that type's name have been logged with this type? Only what matters for values is looked at. */
 bool my_columns_type_fits(const struct my_column *column, const char *type);
 

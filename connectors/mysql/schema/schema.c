@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When what is known of columns is taken from the file, ended, and written. */
 #include "connectors/mysql/schema/schema.h"
+#include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/schema/columns.h"
 #include "connectors/mysql/schema/internal.h"
 
@@ -167,6 +168,28 @@ char *my_schema_type_of(const struct my_schema *schema, const char *db, const ch
 {
     struct cdc_span kept = my_history_find(schema->history, db, table, point);
     return kept.p ? my_columns_type_of(kept, column, nullable) : NULL;
+}
+
+/* What its columns are by now is compared: one that a later statement changes has that one's effect besides. */
+int my_schema_keeps_json(struct my_schema *schema, const char *db, const char *table, struct my_point point,
+                         bool where_unknown, struct cdc_error *error)
+{
+    struct cdc_buf now = CDC_BUF_INIT;
+    char *names[] = {strdup(db), strdup(table)};
+    const struct my_table asked = {.db = names[0], .name = names[1]};
+    struct cdc_span before = my_history_find(schema->history, db, table, point);
+    MYSQL *sql = names[0] && names[1] ? my_session_sql(schema->settings.session, error) : NULL;
+    int keeps = sql                    ? my_catalog_columns(sql, server_of(schema)->flavor, &asked, &now, error)
+                : names[0] && names[1] ? -1
+                                       : cdc_error_memory(error);
+    if (!before.p)
+        before = my_history_derived(schema->history, db, table, point);
+    if (keeps >= 0)
+        keeps = my_columns_keep_json(before, cdc_span(now.data, now.len), where_unknown, error);
+    free(names[0]);
+    free(names[1]);
+    cdc_buf_free(&now);
+    return keeps;
 }
 
 int my_schema_save(struct my_schema *schema, const struct my_coord *coord, struct my_point point,

@@ -50,6 +50,9 @@ int my_schema_know(struct my_schema *schema, const char *db, const char *table, 
 /* The type of a column at that point, as information_schema had it: RETURNS NEW; NULL where it is not kept, or generated. */
 char *my_schema_type_of(const struct my_schema *schema, const char *db, const char *table, const char *column,
                         struct my_point point, bool *nullable);
+/* MariaDB: are the same of the table's texts JSON now as at that point? Where that is not known it is as where_unknown says. 1, 0, -1. */
+int my_schema_keeps_json(struct my_schema *schema, const char *db, const char *table, struct my_point point,
+                         bool where_unknown, struct cdc_error *error);
 /* Does the log leave open what is known of columns, so that they must be kept? */
 bool my_schema_is_needed(const struct my_server *server);
 /* The same for one whose columns the log names: what else there is to know of them, as far as it is known. CONFIG: it is

@@ -483,7 +483,8 @@ static int give_up(struct my_stream *stream, const char *why, struct cdc_error *
     return my_stale_take(stream, reading->db, reading->name, asked, error);
 }
 
-static const char cannot_be[] = "it has no primary key that it can be read by, or its engine is not InnoDB";
+static const char cannot_be[] =
+    "it has no primary key that it can be read by, its engine is not InnoDB, or it is not selected any more";
 
 /* A migration is seldom of one table: those that cannot be read either go with it, instead of one run for each. One that the server
  * does not let us look at now stays. */

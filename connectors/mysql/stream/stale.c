@@ -560,6 +560,12 @@ static int keeps_key(void *source, const char *db, const char *table, struct cdc
     return sql ? my_catalog_keeps_key(sql, db, table, error) : -1;
 }
 
+static int keeps_json(void *source, const char *db, const char *table, bool where_unknown, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    return my_schema_keeps_json(stream->schema, db, table, my_decoder_point(stream->decoder), where_unknown, error);
+}
+
 static int computes(void *source, const char *db, const char *table, struct cdc_error *error)
 {
     struct my_stream *stream = source;
@@ -598,6 +604,7 @@ const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .was_dropped = was_dropped,
                                           .empty = empty,
                                           .keeps_key = keeps_key,
+                                          .keeps_json = keeps_json,
                                           .computes = computes,
                                           .may_be_bytes = may_be_bytes,
                                           .type_of = type_of};
