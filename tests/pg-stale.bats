@@ -786,3 +786,29 @@ state_of_first_version() {
     is "times" 1 "$(read_again t)"
     stop_supervised
 }
+
+# What is stale is saved with the place at which the run ends, also where the look fails at a later table.
+@test "a run with an end finds one table stale, cannot look at another one, and is killed: the next run goes on" {
+    local i
+    for i in t u w; do sql "create table $NAME.$i (id int primary key, v int); insert into $NAME.$i select g, g from generate_series(1, 5) g"; done
+    STREAM_EXTRA="--max-events 1000000000"
+    supervise "$(copy_line)"
+    for i in t u w; do equal "$i" "id, v"; done
+    wait_for_match "$STATE/pg-cdc-$NAME.offset" '"shapes"'
+    kill -STOP "$(member "$SUPERVISOR" pg-cdc)"
+    sql "alter table $NAME.t add c text default md5(random()::text)"
+    sql "vacuum full $NAME.u"
+    sql "alter table $NAME.w add c text default md5(random()::text)"
+    # shellcheck disable=SC2016
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c '{ echo "begin; lock table $2.u in access exclusive mode; select 1;"; until [ -e "$0/let-go" ]; do sleep 0.05; done; echo "commit;"; } | psql -XqAt -d "$1" >"$0/held"' "$DIR" "$DATABASE" "$NAME"
+    wait_for_lines "$DIR/held" 1
+    kill -CONT "$(member "$SUPERVISOR" pg-cdc)"
+    wait_for_match "$STATE/pg-cdc-$NAME.offset" '"stale"'
+    kill -KILL "$(member "$SUPERVISOR" pg-cdc)"
+    touch "$DIR/let-go"
+    equal t "id, v, c"
+    equal w "id, v, c"
+    equal u "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
