@@ -812,3 +812,38 @@ state_of_first_version() {
     not test -e "$DIR/failed"
     stop_supervised
 }
+
+slot_is_made() { [ -n "$(sql "select confirmed_flush_lsn from pg_replication_slots where slot_name = 'cdc_$NAME'")" ]; }
+# lock_table NAME: until $DIR/let-go is there.
+lock_table() {
+    # shellcheck disable=SC2016
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c '{ echo "begin; lock table $2 in access exclusive mode; select 1;"; until [ -e "$0/let-go" ]; do sleep 0.05; done; echo "commit;"; } | psql -XqAt -d "$1" >"$0/held"' "$DIR" "$DATABASE" "$NAME.$1"
+    wait_for_lines "$DIR/held" 1
+}
+
+@test "a column has another name for a while, after the snapshot and before it asks for the tables' form; the first look fails" {
+    local line
+    sql "create table $NAME.a (id int primary key, v int); insert into $NAME.a values (1, 1)"
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b')"
+    open_transaction first 7
+    spawn_line "cdc-snapshot $(source_options) 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    line=$SPAWNED
+    wait_until -t 30 slot_waits_for first
+    kill -STOP "$(member "$line" cdc-snapshot)"
+    roll_back 7
+    wait_until slot_is_made
+    sql "alter table $NAME.t rename v to x"
+    sql "insert into $NAME.t values (3, 'c'); update $NAME.t set x = 'changed' where id = 1"
+    sql "alter table $NAME.t rename x to v"
+    kill -CONT "$(member "$line" cdc-snapshot)"
+    status_of "$line" 30
+    sql "vacuum full $NAME.a"
+    lock_table a
+    supervise "$(full_line "tee -a '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'")"
+    sql "insert into $NAME.t values (4, 'd')"
+    wait_until -t 20 eval 'file_matches "$DIR/lines" "\"id\":4" || grep -q "is to be read again" "$DIR/err"'
+    touch "$DIR/let-go"
+    equal t "id, v"
+    equal a "id, v"
+    stop_supervised
+}
