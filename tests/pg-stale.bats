@@ -799,9 +799,7 @@ state_of_first_version() {
     sql "alter table $NAME.t add c text default md5(random()::text)"
     sql "vacuum full $NAME.u"
     sql "alter table $NAME.w add c text default md5(random()::text)"
-    # shellcheck disable=SC2016
-    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c '{ echo "begin; lock table $2.u in access exclusive mode; select 1;"; until [ -e "$0/let-go" ]; do sleep 0.05; done; echo "commit;"; } | psql -XqAt -d "$1" >"$0/held"' "$DIR" "$DATABASE" "$NAME"
-    wait_for_lines "$DIR/held" 1
+    lock_table u
     kill -CONT "$(member "$SUPERVISOR" pg-cdc)"
     wait_for_match "$STATE/pg-cdc-$NAME.offset" '"stale"'
     kill -KILL "$(member "$SUPERVISOR" pg-cdc)"
@@ -814,12 +812,6 @@ state_of_first_version() {
 }
 
 slot_is_made() { [ -n "$(sql "select confirmed_flush_lsn from pg_replication_slots where slot_name = 'cdc_$NAME'")" ]; }
-# lock_table NAME: until $DIR/let-go is there.
-lock_table() {
-    # shellcheck disable=SC2016
-    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c '{ echo "begin; lock table $2 in access exclusive mode; select 1;"; until [ -e "$0/let-go" ]; do sleep 0.05; done; echo "commit;"; } | psql -XqAt -d "$1" >"$0/held"' "$DIR" "$DATABASE" "$NAME.$1"
-    wait_for_lines "$DIR/held" 1
-}
 
 @test "a column has another name for a while, after the snapshot and before it asks for the tables' form; the first look fails" {
     local line
