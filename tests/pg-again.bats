@@ -643,3 +643,36 @@ connections() { PGHOST=$CDC_PG_DIR PGUSER=postgres psql -Xq -d postgres -c "alte
     not test -e "$DIR/failed"
     stop_supervised
 }
+
+waits_for_lock() { [ "$(sql "select count(*) from pg_stat_activity where application_name = 'pg-cdc' and wait_event_type = 'Lock'")" = 1 ]; }
+nothing_is_open() { [ "$(sql "select count(*) from pg_stat_activity where backend_xid is not null")" = 0 ]; }
+@test "a table that is asked for is altered, no look finds it, and the read fails before its first line: nothing comes in the new form" {
+    two_tables
+    sql "create table $NAME.a (id int primary key, v int); insert into $NAME.a values (1, 1); create table $NAME.o (id int primary key)"
+    supervise "$(full_line "tee -a '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'")"
+    equal t "id, v"
+    equal u "id, v"
+    wait_for_match "$STATE/pg-cdc-$NAME.offset" '"shapes"'
+    kill -STOP "$(member "$SUPERVISOR" pg-cdc)"
+    sql "vacuum full $NAME.a"
+    lock_table a
+    kill -CONT "$(member "$SUPERVISOR" pg-cdc)"
+    wait_until waits_for_lock # a look; after one that takes so long the next one is not due for a while
+    wait_until not waits_for_lock
+    touch "$DIR/let-go"
+    wait_until nothing_is_open
+    kill -STOP "$(member "$SUPERVISOR" pg-cdc)"
+    sql "alter table $NAME.t add c text default md5(random()::text)"
+    again 0 -t "$NAME.t" -t "$NAME.u"
+    mkdir "$(request).tmp" # so that it cannot be settled, which is the last thing before the first line
+    kill -CONT "$(member "$SUPERVISOR" pg-cdc)"
+    wait_for_match "$DIR/err" 'is to be read again waits'
+    sql "update $NAME.t set v = 'later' where id = 2; insert into $NAME.o values (1)"
+    wait_for_match "$DIR/lines" '"table":"o".*"after":{"id":1}'
+    is "lines of the table" "" "$(jq -c 'select(.source.table == "t" and .after.c)' "$DIR/lines")"
+    rmdir "$(request).tmp"
+    equal t "id, v, c"
+    equal u "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}

@@ -786,3 +786,56 @@ state_of_first_version() {
     is "times" 1 "$(read_again t)"
     stop_supervised
 }
+
+# What is stale is saved with the place at which the run ends, also where the look fails at a later table.
+@test "a run with an end finds one table stale, cannot look at another one, and is killed: the next run goes on" {
+    local i
+    for i in t u w; do sql "create table $NAME.$i (id int primary key, v int); insert into $NAME.$i select g, g from generate_series(1, 5) g"; done
+    STREAM_EXTRA="--max-events 1000000000"
+    supervise "$(copy_line)"
+    for i in t u w; do equal "$i" "id, v"; done
+    wait_for_match "$STATE/pg-cdc-$NAME.offset" '"shapes"'
+    kill -STOP "$(member "$SUPERVISOR" pg-cdc)"
+    sql "alter table $NAME.t add c text default md5(random()::text)"
+    sql "vacuum full $NAME.u"
+    sql "alter table $NAME.w add c text default md5(random()::text)"
+    lock_table u
+    kill -CONT "$(member "$SUPERVISOR" pg-cdc)"
+    wait_for_match "$STATE/pg-cdc-$NAME.offset" '"stale"'
+    kill -KILL "$(member "$SUPERVISOR" pg-cdc)"
+    touch "$DIR/let-go"
+    equal t "id, v, c"
+    equal w "id, v, c"
+    equal u "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+slot_is_made() { [ -n "$(sql "select confirmed_flush_lsn from pg_replication_slots where slot_name = 'cdc_$NAME'")" ]; }
+
+@test "a column has another name for a while, after the snapshot and before it asks for the tables' form; the first look fails" {
+    local line
+    sql "create table $NAME.a (id int primary key, v int); insert into $NAME.a values (1, 1)"
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b')"
+    open_transaction first 7
+    spawn_line "cdc-snapshot $(source_options) 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    line=$SPAWNED
+    wait_until -t 30 slot_waits_for first
+    kill -STOP "$(member "$line" cdc-snapshot)"
+    roll_back 7
+    wait_until slot_is_made
+    sql "alter table $NAME.t rename v to x"
+    sql "insert into $NAME.t values (3, 'c'); update $NAME.t set x = 'changed' where id = 1"
+    sql "alter table $NAME.t rename x to v"
+    kill -CONT "$(member "$line" cdc-snapshot)"
+    status_of "$line" 30
+    sql "vacuum full $NAME.a"
+    lock_table a
+    supervise "$(full_line "tee -a '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'")"
+    sql "insert into $NAME.t values (4, 'd')"
+    wait_until -t 20 eval 'file_matches "$DIR/lines" "\"id\":4" || grep -q "is to be read again" "$DIR/err"'
+    touch "$DIR/let-go"
+    equal t "id, v"
+    equal a "id, v"
+    stop_supervised
+}

@@ -498,3 +498,12 @@ goes_on_beside_lock() {
     goes_on_beside_lock held
     goes_on_beside_lock leaf
 }
+
+@test "a database that takes no connections for a while: 69, which is tried again" {
+    sql "create table $NAME.t (id int primary key)"
+    DATABASE=postgres sql "alter database $DATABASE allow_connections false"
+    run -69 t pg-cdc --name "$NAME" -t "$NAME.t" --retry-max 0 --until now "$URL"
+    DATABASE=postgres sql "alter database $DATABASE allow_connections true"
+    grep -q "not currently accepting connections" <<<"$output" || fail "$output"
+    t pg-cdc --name "$NAME" -t "$NAME.t" --ack=stdout --until now "$URL"
+}

@@ -83,6 +83,29 @@ users() { schema id id:integer name:text big:text; }
     is "rows" 1 "$(q 'select count(*) from t')"
 }
 
+@test "a key of -0 and of 0 is one key: changes of either find the row, and leave what they do not carry" {
+    {
+        schema k k:'double precision' name:text big:text
+        change r '{"k":-0}' null '{"k":-0,"name":"a","big":"b1"}'
+        change r '{"k":5}' null '{"k":5,"name":"other","big":"b5"}'
+        commit
+        change u '{"k":0}' '{"k":-0}' '{"k":0,"name":"b"}' '["big"]'
+        commit
+    } >"$IN"
+    sink
+    is rows $'0.0|b|b1\n5.0|other|b5' "$(q 'select * from t order by k')"
+    {
+        schema k k:'double precision' name:text big:text
+        change u '{"k":-0}' '{"k":0}' '{"k":-0,"name":"c","big":"b2"}'
+        change u '{"k":-0}' null '{"k":-0,"name":"d"}' '["big"]'
+        change u '{"k":7}' '{"k":-0}' '{"k":7,"name":"e"}' '["big"]'
+        change c '{"k":0}' null '{"k":0,"name":"new","big":"n"}'
+        change d '{"k":-0}' '{"k":-0}' null
+        commit
+    } >>"$IN"
+    sink
+    is rows $'5.0|other|b5\n7.0|e|b2' "$(q 'select * from t order by k')"
+}
 @test "unchanged columns keep their value, in place and when the key changes" {
     {
         users

@@ -44,3 +44,9 @@ equal() {
 ends_with_75() { grep -cx 75 "$DIR/ends" 2>/dev/null || echo 0; }
 # How often a table was read again.
 read_again() { grep -c "table \"$NAME\".\"$1\" is to be read again" "$DIR/err"; }
+# lock_table NAME: until $DIR/let-go is there.
+lock_table() {
+    # shellcheck disable=SC2016
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c '{ echo "begin; lock table $2 in access exclusive mode; select 1;"; until [ -e "$0/let-go" ]; do sleep 0.05; done; echo "commit;"; } | psql -XqAt -d "$1" >"$0/held"' "$DIR" "$DATABASE" "$NAME.$1"
+    wait_for_lines "$DIR/held" 1
+}

@@ -361,14 +361,19 @@ static const struct pg_table in_log = {.oid = 1,
                                        .n_columns = 3,
                                        .key_facts = {.replica_identity = 'd'}};
 
-static void differs(const char *what, const char *forms, struct pg_table table, uint64_t lsn, bool want)
+static void differs_in(const char *what, const char *forms, struct pg_table table, uint64_t lsn, bool read, bool want)
 {
     struct pg_shapes shapes = {.items = NULL};
     struct cdc_error error = {0};
     if (pg_shapes_read(&shapes, cdc_span_text(forms), (struct cdc_span){NULL, 0}, &error) < 0)
         abort();
-    check(what, pg_shapes_differ(&shapes, &table, lsn) ? "differs" : "the same", want ? "differs" : "the same");
+    check(what, pg_shapes_differ(&shapes, &table, lsn, read) ? "differs" : "the same", want ? "differs" : "the same");
     pg_shapes_clear(&shapes);
+}
+
+static void differs(const char *what, const char *forms, struct pg_table table, uint64_t lsn, bool want)
+{
+    differs_in(what, forms, table, lsn, false, want);
 }
 
 static void test_log(void)
@@ -381,7 +386,10 @@ static void test_log(void)
     table = in_log;
     table.n_columns = 2;
     differs("log: a column less", forms, table, 0x20, true);
-    differs("log: a column less, before it was seen", forms, table, 0xF, false);
+    differs_in("log: a column less, before it was seen, and in the rows", forms, table, 0xF, true, false);
+    differs("log: a column less, before it was seen, and after the rows", forms, table, 0xF, true);
+    differs("log: the same table before it was seen, and after the rows", forms, in_log, 0xF, false);
+    differs_in("log: a column less, after it was seen", forms, table, 0x20, true, true);
     table = in_log;
     table.oid = 2;
     differs("log: another table", forms, table, 0x20, true);

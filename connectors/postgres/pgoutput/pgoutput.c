@@ -662,6 +662,16 @@ uint64_t pgoutput_transaction(const struct pgoutput *decoder, uint32_t *xid)
     return decoder->tx.open ? decoder->tx.final_lsn : 0;
 }
 
+bool pgoutput_has_read(const struct pgoutput *decoder, char *schema, char *name)
+{
+    struct pg_table table = {.schema = schema, .name = name};
+    const struct pg_live *live = pg_live_is(decoder, &table) ? decoder->live : NULL;
+    table.round = pg_rounds_of(decoder, &table);
+    table.part = pg_parts_of(decoder, &table);
+    return decoder->tx.open && (decoder->tx.read || pg_parts_have(decoder, &table) || pg_rounds_have(decoder, &table) ||
+                                (live && live->begun && live->seen));
+}
+
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder)
 {
     return decoder->has_boundary ? &decoder->boundary : NULL;

@@ -112,6 +112,8 @@ bool pgoutput_in_transaction(const struct pgoutput *decoder);
 bool pgoutput_is_full(const struct pgoutput *decoder);
 /* The start of the commit record of the open transaction; 0: none is. *xid: the low half of its id. */
 uint64_t pgoutput_transaction(const struct pgoutput *decoder, uint32_t *xid);
+/* Is what the open transaction did to the table of that name in the rows of it that were read? Then no line of it comes. */
+bool pgoutput_has_read(const struct pgoutput *decoder, char *schema, char *name);
 /* After a commit line (or the commit line of a non-transactional message): the boundary; NULL before the first.
  * BORROWED until the next decode. */
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);

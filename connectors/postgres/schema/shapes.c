@@ -497,13 +497,18 @@ static bool differs_between(struct cdc_span was, struct cdc_span is, const struc
            (is_new && lacks_values(is, table));
 }
 
-bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
+bool pg_shapes_may_have(const struct pg_shape *shape, uint64_t lsn)
+{
+    return lsn < shape->at && !shape->was;
+}
+
+bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn, bool read)
 {
     const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
-    if (!shape || (lsn < shape->at && !shape->was))
+    if (!shape || (read && pg_shapes_may_have(shape, lsn)))
         return false;
     struct cdc_span is = cdc_span_text(shape->is ? shape->is : "");
-    if (lsn < shape->at)
+    if (lsn < shape->at && shape->was)
         return differs_between(cdc_span_text(shape->was), is, table);
     return shape->oid != table->oid || !same_columns(is, table) || !same_key(is, table);
 }
@@ -532,12 +537,12 @@ bool pg_shapes_keyed(const struct pg_shapes *shapes, const struct pg_table *tabl
     return form && cdc_json_type(cdc_json_member(cdc_span_text(form), "key")) == CDC_JSON_ARRAY;
 }
 
-/* Was it there between the two looks? Where nothing is known of before, its rows were read with this form. */
-static bool was_there(const struct pg_shape *shape)
+/* Was it there at a change of a transaction at lsn? Where nothing is known of before, its rows were read with this form. */
+static bool was_there(const struct pg_shape *shape, uint64_t lsn)
 {
     struct cdc_span was = cdc_span_text(shape->was ? shape->was : "");
     int64_t oid = 0;
-    return was.n > 0 && (!cdc_json_int64(cdc_json_member(was, "oid"), &oid) || oid == (int64_t)shape->oid);
+    return lsn >= shape->at || !cdc_json_int64(cdc_json_member(was, "oid"), &oid) || oid == (int64_t)shape->oid;
 }
 
 const struct pg_shape *pg_shapes_misnamed(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
@@ -545,8 +550,7 @@ const struct pg_shape *pg_shapes_misnamed(const struct pg_shapes *shapes, const 
     for (size_t i = 0; i < shapes->n; i++) {
         const struct pg_shape *shape = &shapes->items[i];
         if (shape->oid == table->oid)
-            return compare(shape, table->schema, table->name) != 0 && (lsn >= shape->at || was_there(shape)) ? shape
-                                                                                                             : NULL;
+            return compare(shape, table->schema, table->name) != 0 && was_there(shape, lsn) ? shape : NULL;
     }
     return NULL;
 }
@@ -574,7 +578,7 @@ const struct pg_shape *pg_shapes_passed_by(const struct pg_shapes *shapes, size_
         if (shape->oid == 0 || shape->oid == table->oid)
             continue;
         if ((shape->oid == partition->oid || (shape->parted && has_part(shape, partition->oid))) &&
-            (lsn >= shape->at || was_there(shape)))
+            was_there(shape, lsn))
             return shape;
     }
     return NULL;

@@ -85,9 +85,10 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
                    const struct pg_catalog *catalog, const struct cdc_stale *only, struct cdc_error *error);
 
 /* The table that a change of a transaction at lsn has: is it another one, or has it another form, than was seen last, before that
- * transaction; or, in one from before the last look, than any that is known of the time between the looks? A table that was never
- * seen is none. */
-bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
+ * transaction; or, in one from before the last look, than any that is known of the time between the looks? Where the last look was
+ * that of a read, what its rows have (read) may be of any form before. All else may not, though the log was further than the rows
+ * when the form was asked for. A table that was never seen is none. */
+bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn, bool read);
 /* The transaction that made the primary key which the table had at a change of a transaction at lsn, where that was seen; 0 */
 uint32_t pg_shapes_key(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
 /* Was it seen with a key, last? */
@@ -95,13 +96,16 @@ bool pg_shapes_keyed(const struct pg_shapes *shapes, const struct pg_table *tabl
 /* Is it this table? After a look: if not, it is one that was there meanwhile. */
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table);
 /* Do changes that a transaction at lsn made of a table of ours come under another name? (Its schema was renamed for a while.) The
- * table, by the name that was seen; NULL: no. */
+ * table, by the name that was seen; NULL: no. It may be in the rows that were read (pg_shapes_may_have). */
 const struct pg_shape *pg_shapes_misnamed(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
 /* Changes of a transaction at lsn that were made in a partition come as those of `table`: a table that was seen with a name of its own,
- * the partition or one above it, has then changed without a line. From *from on, which goes on after it; NULL: there is no more. */
+ * the partition or one above it, has then changed without a line, unless its rows have it. From *from on, which goes on after it; NULL:
+ * there is no more. */
 const struct pg_shape *pg_shapes_passed_by(const struct pg_shapes *shapes, size_t *from,
                                            const struct pg_table *partition, const struct pg_table *table,
                                            uint64_t lsn);
+/* May rows that were read have a transaction at lsn? It is from before the look at them, and nothing was seen before that. */
+bool pg_shapes_may_have(const struct pg_shape *shape, uint64_t lsn);
 /* Was none of its name ever seen? */
 bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table);
 /* Could the last look see what this transaction did? Positions do not tell: a look takes a while, and a commit is in the log

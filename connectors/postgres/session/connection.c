@@ -133,6 +133,7 @@ struct outcome {
     bool silent;   /* the host that it was at did not answer in time */
     bool answered; /* a server refused */
     bool full;     /* for it has no connection left for us */
+    bool closed;   /* for its database takes none now */
 };
 
 static bool starts_with(const char *text, const char *prefix)
@@ -193,6 +194,13 @@ static int own_status(PGconn *connection, const char *message)
     return PQconnectionNeedsPassword(connection) ? CDC_EXIT_PERMISSION : CDC_EXIT_UNAVAILABLE;
 }
 
+/* ALTER DATABASE ... ALLOW_CONNECTIONS false: for maintenance, as a server that stops. A database that a DROP has left half done has the
+ * same state, from another place. */
+static bool is_closed(const char *state, const char *place)
+{
+    return strcmp(state, "55000") == 0 && place && strstr(place, "CheckMyDatabase");
+}
+
 static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc_error *error)
 {
     const char *message = PQerrorMessage(connection);
@@ -200,7 +208,11 @@ static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc
     const char *at = find_sqlstate(message, state);
     outcome->answered = at != NULL;
     outcome->full = at && strcmp(state, "53300") == 0;
-    int status = at ? pg_query_status_of(state, strstr(at, "\nLOCATION:"), at) : own_status(connection, message);
+    const char *place = at ? strstr(at, "\nLOCATION:") : NULL;
+    outcome->closed = at && is_closed(state, place);
+    int status = at ? pg_query_status_of(state, place, at) : own_status(connection, message);
+    if (outcome->closed)
+        status = CDC_EXIT_UNAVAILABLE;
     struct cdc_buf text = CDC_BUF_INIT;
     if (at) { /* "host …: FATAL:  28P01: text": what stands before and after the state */
         pg_query_clean(&text, message, (size_t)(at - message) + 1);
@@ -534,7 +546,7 @@ PGconn *pg_connect_beside(const struct pg_settings *settings, const PGconn *besi
     struct outcome outcome;
     PGconn *connection = open_prepared(settings, false, beside, NULL, &outcome, error);
     if (full)
-        *full = outcome.full;
+        *full = outcome.full || outcome.closed;
     return connection;
 }
 

@@ -38,7 +38,7 @@ struct pg_hosts;
 PGconn *pg_connect_among(const struct pg_settings *settings, bool replication, const struct pg_hosts *hosts,
                          struct cdc_error *error);
 /* A plain one, at the host of several that another connection is at; beside may be NULL, and may be broken. *full: there is
- * none left for us (UNAVAILABLE), but the server is at work; may be NULL. RETURNS NEW */
+ * none for us now (UNAVAILABLE), but the server is at work; may be NULL. RETURNS NEW */
 PGconn *pg_connect_beside(const struct pg_settings *settings, const PGconn *beside, bool *full,
                           struct cdc_error *error);
 /* A walsender at the host that sql is at. RETURNS NEW */

@@ -34,17 +34,34 @@ static bool is_news(const struct pg_heal *heal, const struct pg_table *table, ui
     return pg_shapes_lack(&heal->shapes, table) && !pg_shapes_saw(&heal->shapes, xid);
 }
 
+/* From before the form was asked for, and in the rows that were read: no line of it comes. The form is that of the rows' view, and
+ * the place in the log is the one of a moment later:
+ *
+ *      the view of the rows | RENAME v TO x; INSERT; RENAME x TO v | the form is asked for        the line has x, and is not in the rows */
+static bool rows_have(const struct pg_stream *stream, const struct pg_shape *shape, uint64_t lsn)
+{
+    return pg_shapes_may_have(shape, lsn) && stream->decoder &&
+           pgoutput_has_read(stream->decoder, shape->schema, shape->name);
+}
+
+static bool differs(const struct pg_stream *stream, const struct pg_table *table, uint64_t lsn)
+{
+    bool read = stream->decoder && pgoutput_has_read(stream->decoder, table->schema, table->name);
+    return pg_shapes_differ(&stream->heal.shapes, table, lsn, read);
+}
+
 /* After a look. One of which nothing is known then has no copy that could be stale under this name any more: it was dropped since,
  * or has another name. */
-static const char *why_stale(const struct pg_heal *heal, const struct pg_table *table, uint64_t lsn, bool unseen)
+static const char *why_stale(const struct pg_stream *stream, const struct pg_table *table, uint64_t lsn, bool unseen)
 {
+    const struct pg_heal *heal = &stream->heal;
     if (unseen)
         return "its form has changed";
     if (pg_shapes_lack(&heal->shapes, table))
         return NULL;
     if (!pg_shapes_has(&heal->shapes, table))
         return "another table was there under its name";
-    return pg_shapes_differ(&heal->shapes, table, lsn) ? "it had another form meanwhile" : NULL;
+    return differs(stream, table, lsn) ? "it had another form meanwhile" : NULL;
 }
 
 /* Where the last alteration of a composite type was seen before, with a form of the table, its fields are certain from there on. */
@@ -92,11 +109,11 @@ int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cd
     if (!heal->on)
         return 0;
     if (!is_marked(stream, table) && !pg_reading_withholds(stream, table->schema, table->name) &&
-        (is_news(heal, table, xid) || pg_shapes_differ(&heal->shapes, table, lsn))) {
+        (is_news(heal, table, xid) || differs(stream, table, lsn))) {
         int unseen = look_until_seen(stream, xid, error);
         if (unseen < 0)
             return -1;
-        const char *why = why_stale(heal, table, lsn, unseen);
+        const char *why = why_stale(stream, table, lsn, unseen);
         if (why && (pg_heal_add(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0))
             return -1;
         if (pg_heal_save(stream, error) < 0)
@@ -116,14 +133,16 @@ int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, st
     uint32_t xid = 0;
     uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder, &xid) : 0;
     const struct pg_shape *shape = heal->on ? pg_shapes_misnamed(&heal->shapes, table, lsn) : NULL;
-    if (!shape || cdc_stale_has(&heal->mark, stream->identity.database, shape->schema, shape->name) ||
+    if (!shape || rows_have(stream, shape, lsn) ||
+        cdc_stale_has(&heal->mark, stream->identity.database, shape->schema, shape->name) ||
         pg_reading_withholds(stream, shape->schema, shape->name))
         return 0;
     if (look_until_seen(stream, xid, error) < 0)
         return -1;
     shape = pg_shapes_misnamed(&heal->shapes, table, lsn);
-    if (shape && (pg_heal_add(stream, shape->schema, shape->name, "it had another name meanwhile", error) < 0 ||
-                  pg_heal_plan(stream, error) < 0))
+    if (shape && !rows_have(stream, shape, lsn) &&
+        (pg_heal_add(stream, shape->schema, shape->name, "it had another name meanwhile", error) < 0 ||
+         pg_heal_plan(stream, error) < 0))
         return -1;
     return pg_heal_save(stream, error);
 }
@@ -135,7 +154,8 @@ static const struct pg_shape *next_passed_by(const struct pg_stream *stream, con
     const struct pg_shape *shape;
     size_t from = 0;
     while ((shape = pg_shapes_passed_by(&stream->heal.shapes, &from, partition, table, lsn)) != NULL)
-        if (!cdc_stale_has(&stream->heal.mark, stream->identity.database, shape->schema, shape->name) &&
+        if (!rows_have(stream, shape, lsn) &&
+            !cdc_stale_has(&stream->heal.mark, stream->identity.database, shape->schema, shape->name) &&
             !pg_reading_withholds(stream, shape->schema, shape->name))
             break;
     return shape;

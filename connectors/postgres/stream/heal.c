@@ -30,8 +30,8 @@ int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, con
                                         .stale = pg_heal_add,
                                         .left = tell_left,
                                         .context = stream};
-    if (pg_shapes_compare(&stream->heal.shapes, &look, error) < 0)
-        return -1;
-    stream->heal.looks++;
-    return pg_heal_plan(stream, error);
+    int status = pg_shapes_compare(&stream->heal.shapes, &look, error);
+    stream->heal.looks += status == 0;
+    /* Also where it failed: what it had found by then is in the mark, which is saved with its W. */
+    return pg_heal_plan(stream, error) < 0 ? -1 : status;
 }

@@ -86,6 +86,7 @@ struct pg_reading {
     char *schema, *name;    /* the one that is read; NULL: none */
     struct pg_table *table; /* as described for its rows */
     char *form;             /* that it had before that */
+    struct pg_shapes taken; /* its shape in that transaction: the copy's with the first line */
     struct pg_live live;
     char *question;               /* about two keys of it, where the server tells their order (key_order.c) */
     struct pg_scan_source source; /* of a table in one piece; its filter is ours */
@@ -361,6 +362,8 @@ PGresult *pg_reading_ask_form(struct pg_stream *stream, struct cdc_error *error)
 int pg_reading_take_form(struct pg_stream *stream, struct cdc_error *error);
 /* Describes it. taken: for its rows, in their transaction. 1; 0: it cannot be read so; -1. */
 int pg_reading_describe(struct pg_stream *stream, bool taken, struct cdc_error *error);
+/* The first lines are out: from here on its rows are as that form has them. */
+int pg_reading_keep_shape(struct pg_stream *stream, struct cdc_error *error);
 
 /* -- piece.c -- */
 

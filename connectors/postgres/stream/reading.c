@@ -10,8 +10,8 @@
  * So it is with tables that are stale: they are in that list from the moment that this is known, with a position that no line has, and
  * their changes are withheld until their read begins. No order of the log is lost by that: the first piece is read once all
  * transactions have ended that were open or over when it was the table's turn, so it shows whatever was withheld before, and those that
- * come between are noted as for any piece. Nothing is held back in memory. The form that the catalogs show is taken for the copy's with
- * the first piece, in its transaction; until all sinks have the last line the list says that the copy has another one.
+ * come between are noted as for any piece. Nothing is held back in memory. The form that the catalogs show in the
+ * transaction of the first piece is taken for the copy's with its lines; until all sinks have the last line the list says that the copy has another one.
  *
  * A start that finds one which not all sinks have stored begins it anew, after the position of the foremost sink, and withholds the
  * table's changes until then: sinks may be anywhere in it, and take the table as it comes from the new first line on. */
@@ -37,6 +37,7 @@ void pg_reading_clear(struct pg_reading *reading)
     pg_live_clear(&reading->live);
     pg_whole_clear(reading);
     pg_table_free(reading->table);
+    pg_shapes_clear(&reading->taken);
     free(reading->schema);
     free(reading->name);
     free(reading->form);

@@ -105,7 +105,7 @@ static int write_piece(struct pg_stream *stream, struct pg_piece *piece, struct 
         return 0;
     reading->live.broken = NULL;
     cdc_stale_remove(&reading->open, stream->identity.database, reading->schema, reading->name);
-    return 0;
+    return pg_reading_keep_shape(stream, error);
 }
 
 static int piece_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_error *error)

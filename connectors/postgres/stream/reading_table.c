@@ -99,21 +99,34 @@ static int take_way(struct pg_stream *stream, const struct pg_catalog_table *fou
     return keyed < 0 ? -1 : 1;
 }
 
-/* From here on its rows are as this form has them. A copy has others until all are read, and is not taken for one that has these:
- * the table is in our state until then (note_round). */
+/* Where the read fails before its first line, an alteration that no look has found yet is still to be found. */
 static int take_shape(struct pg_stream *stream, const struct pg_catalog *catalog, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
     struct cdc_stale only = {.at = NULL};
-    struct pg_shapes *shapes = &stream->heal.shapes;
     int result = cdc_stale_add(&only, stream->identity.database, reading->schema, reading->name, "", error);
+    pg_shapes_clear(&reading->taken);
     if (result == 0)
-        result = pg_shapes_take(shapes, reading->sql, stream->pg, catalog, &only, error);
+        result = pg_shapes_take(&reading->taken, reading->sql, stream->pg, catalog, &only, error);
     cdc_stale_clear(&only);
-    struct pg_shape *shape = result == 0 ? pg_shapes_find(shapes, reading->schema, reading->name) : NULL;
-    if (shape)
-        shape->own = true;
     return result < 0 ? -1 : 1;
+}
+
+/* A copy has other rows until all are read, and is not taken for one that has these: the table is in our state until then
+ * (pg_reading_note). */
+int pg_reading_keep_shape(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    const struct pg_shape *taken = pg_shapes_find(&reading->taken, reading->schema, reading->name);
+    if (!taken)
+        return 0;
+    struct pg_shape *shape = pg_shapes_ensure(&stream->heal.shapes, reading->schema, reading->name, error);
+    struct cdc_span is = taken->is ? cdc_span_text(taken->is) : (struct cdc_span){NULL, 0};
+    if (!shape || pg_shapes_set(shape, is, taken->columns, taken->at, true, error) < 0)
+        return -1;
+    pg_shapes_clear(&reading->taken);
+    stream->heal.unsaved = true;
+    return 0;
 }
 
 /* Describes it. taken: for its rows, in their transaction. 1; 0: it cannot be read so; -1. */

@@ -78,10 +78,28 @@ static bool same_value(struct cdc_span a, struct cdc_span b)
                                     cdc_json_raw_equal(cdc_json_string_raw(a), cdc_json_string_raw(b)));
 }
 
+static struct cdc_span without_sign(struct cdc_span number)
+{
+    size_t sign = number.n > 0 && number.p[0] == '-';
+    return cdc_span(number.p + sign, number.n - sign);
+}
+
+/* -0 and 0 of floating point numbers: two texts, and one number, to the source and to SQLite, which keeps no sign of it. */
+static bool same_zero(struct cdc_span a, struct cdc_span b)
+{
+    if (cdc_json_type(a) != CDC_JSON_NUMBER || cdc_json_type(b) != CDC_JSON_NUMBER ||
+        !cdc_span_equal(without_sign(a), without_sign(b)))
+        return false;
+    for (size_t i = 0; i < a.n && a.p[i] != 'e' && a.p[i] != 'E'; i++)
+        if (a.p[i] >= '1' && a.p[i] <= '9')
+            return false;
+    return true;
+}
+
 static bool key_changed(const struct lite_table *table)
 {
     for (size_t i = 0; i < table->source.n_key; i++)
-        if (!same_value(table->old_key[i], table->new_key[i]))
+        if (!same_value(table->old_key[i], table->new_key[i]) && !same_zero(table->old_key[i], table->new_key[i]))
             return true;
     return false;
 }
