@@ -492,6 +492,22 @@ connections() { PGHOST=$CDC_PG_DIR PGUSER=postgres psql -Xq -d postgres -c "alte
     stop_supervised
 }
 
+@test "a column comes, which has the table read, and goes again before its first change: the row after that is told with its columns" {
+    two_tables
+    supervise "$(full_line "tee -a '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'")"
+    equal t "id, v"
+    sql "insert into $NAME.t values (10, 'in the first form')"
+    wait_for_match "$DIR/lines" 'in the first form'
+    sql "alter table $NAME.t add c int not null default 7"
+    wait_until -t 30 read_in_place 1
+    equal t "id, v, c"
+    sql "alter table $NAME.t drop c; insert into $NAME.t values (11, 'in the first form again')"
+    equal t "id, v"
+    is "columns, as told before the row" "id v" "$(jq -rs 'map(select(.source.table == "t")) | .[:map(.after.id == 11) | index(true)] | map(select(.op == "schema")) | last | .columns[].name' "$DIR/lines" | xargs)"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
 @test "rows that move to where it was read, a truncate, and another form of the table, while it is read: the copy ends as the source" {
     sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 30000) g"
     supervise "$(copy_line)"

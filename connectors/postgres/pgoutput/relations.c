@@ -368,6 +368,18 @@ int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *byt
     return -1;
 }
 
+/*      the log    U t (a) | ADD b |          | DROP b | U t (a)
+ *      lines      a, U t             a b, r r           a, U t         the message before that U reads as the first one did */
+void pg_relations_described(struct pg_relations *relations, const struct pg_table *now)
+{
+    for (size_t i = 0; i < relations->n_slots; i++) {
+        struct pg_table *table = relations->slots[i];
+        if (table && strcmp(table->name, now->name) == 0 && strcmp(table->schema, now->schema) == 0 &&
+            !same_schema(table, now))
+            table->schema_written = false;
+    }
+}
+
 void pg_relations_set_stale(struct pg_relations *relations, const char *schema, const char *name)
 {
     for (size_t i = 0; i < relations->n_slots; i++) {
