@@ -242,7 +242,8 @@ static int begin(struct log_read *read, const struct cdc_offset *from, struct cd
 
 #define BEGIN_TRIES 10
 
-/* Retention may remove lines while it is looked where to begin, and nothing was given out yet: then that is looked for again. */
+/* Retention may remove lines while it is looked where to begin, and nothing was given out yet: then that is looked for again. What was found
+ * may be after lines that were meant, as segments that go meanwhile are passed over. */
 static bool has_moved(const struct log_read *read)
 {
     uint64_t begin;
@@ -258,9 +259,11 @@ static int connect_op(void *source, const struct cdc_offset *from, struct cdc_er
         return -1;
     for (int i = 1;; i++) {
         struct cdc_error why = {0};
-        if (begin(read, from, &why) == 0)
+        bool found = begin(read, from, &why) == 0;
+        bool again = (found ? !read->settings->registered && !has_place(from) : why.status == CDC_EXIT_LOST) &&
+                     i < BEGIN_TRIES && has_moved(read);
+        if (found && !again)
             return 0;
-        bool again = why.status == CDC_EXIT_LOST && i < BEGIN_TRIES && has_moved(read);
         disconnect(read);
         if (again)
             continue;
