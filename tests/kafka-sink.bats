@@ -373,8 +373,12 @@ followed() {
 
 @test "log layout: a topic that is made again while the sink runs is 79, also at the next start" {
     followed "$N" --topic "$N"
+    is "records in the new one" 0 "$(kafka_high "$N")"
     run -79 log_sink
+    # Nor are there lines in it that the next run would go on after, also where this one had been killed.
     followed "$N-i" --topic "$N-i" --delivery idempotent
+    is "records in the new one" 0 "$(kafka_high "$N-i")"
+    run -79 sink --topic "$N-i" --delivery idempotent
 }
 
 @test "a topic without new rows that is made again while the sink runs is 79 as well" {

@@ -345,3 +345,110 @@ cut_file() { truncate -s "$(stat -c %s "$DIR/before/$1")" "$DIR/log/$1"; }
     done
     is wrong 0 "$wrong"
 }
+
+# -- one stands still, and others run to their end ----------------------------------------------------------------
+
+# trimmable: $DIR/log of several segments that a base stands for; its lines are $DIR/in.
+trimmable() {
+    python3 "$LIB/log-lines.py" 60 >"$DIR/in"
+    t cdc-log append -q --segment-bytes 9000 "$DIR/log" <"$DIR/in"
+    t cdc-log compact -q "$DIR/log"
+    cp -a "$DIR/log" "$DIR/before"
+}
+# calls TOOL...: how many there are to stop at.
+calls() {
+    faulty "$@" >"$DIR/given" 2>"$DIR/err"
+    fault_counts | cut -d' ' -f12
+}
+again() {
+    rm -rf "$DIR/log"
+    cp -a "$DIR/before" "$DIR/log"
+}
+
+@test "read: a new registered reader that stands still anywhere while the log is trimmed loses nothing of what it then begins with" {
+    trimmable
+    local from n count given whole=0 cut=0
+    for from in earliest base; do
+        again
+        count=$(calls cdc-log read -q --reader r --from $from "$DIR/log")
+        for n in $(FAULT_PLACES=16 places "$count"); do
+            again
+            stop_at any "$n" cdc-log read -q --reader r --from $from "$DIR/log" >"$DIR/out" 2>"$DIR/err"
+            t cdc-log trim -q --retain-bytes 1 "$DIR/log" 2>/dev/null
+            go_on "$SPAWNED" || { fail "--from $from, stopped at call $n: $(cat "$DIR/err")"; return 1; }
+            if [ $from = base ]; then
+                is rows "$(jq -r 'select(.op == "c") | .after.id' "$DIR/in" | sort)" "$(jq -r 'select(.op == "r") | .after.id' "$DIR/out" | sort)"
+                continue
+            fi
+            # All of it, or a schema line and the rest.
+            if cmp -s "$DIR/in" "$DIR/out"; then whole=$((whole + 1)); continue; fi
+            sed 1d "$DIR/out" >"$DIR/rest"
+            cmp "$DIR/rest" <(tail -n "$(wc -l <"$DIR/rest")" "$DIR/in")
+            cut=$((cut + 1))
+        done
+    done
+    echo "# $whole readers had all lines, $cut began after the trim" >&3
+    [ "$whole" -gt 0 ] && [ "$cut" -gt 0 ]
+}
+@test "read: a position or a time whose lines retention has removed is 79; one that has all of them is not" {
+    trimmable
+    local place
+    t cdc-log read -q --from "$(sed -n 2p "$DIR/in" | jq -r .pos)" "$DIR/log" >/dev/null
+    t cdc-log read -q --from 2020-01-01T00:00:00Z "$DIR/log" | cmp - "$DIR/in"
+    t cdc-log trim -q --retain-bytes 1 "$DIR/log"
+    for place in "$(sed -n 2p "$DIR/in" | jq -r .pos)" 2020-01-01T00:00:00Z; do
+        run -79 --separate-stderr t cdc-log read --from "$place" "$DIR/log"
+        [[ $stderr == *"were removed by retention"*"--from=base"* ]]
+        is lines "" "$output"
+    done
+    t cdc-log read -q --from "$(tail -1 "$DIR/in" | jq -r .pos)" "$DIR/log" >/dev/null
+    t cdc-log read -q --from 2120-01-01T00:00:00Z "$DIR/log" >/dev/null
+}
+@test "read: a registered reader that was refused holds nothing back" {
+    trimmable
+    t cdc-log trim -q --retain-bytes 1 "$DIR/log"
+    run -79 --separate-stderr t cdc-log read -q --reader r "$DIR/log"
+    not [ -e "$DIR/log/readers/r.offset" ]
+}
+@test "repair: nobody appends to a log, compacts or trims it while it is copied" {
+    trimmable
+    local n count command
+    count=$(calls cdc-log repair -q "$DIR/log" "$DIR/copy")
+    python3 "$LIB/log-lines.py" 90 >"$DIR/more"
+    for n in $((count / 3)) $((count / 2)) $((count * 4 / 5)); do
+        rm -rf "$DIR/copy"
+        stop_at any "$n" cdc-log repair -q "$DIR/log" "$DIR/copy" 2>"$DIR/err"
+        for command in append compact "trim --retain-bytes 1"; do
+            # shellcheck disable=SC2086
+            run -75 --separate-stderr t cdc-log $command -q "$DIR/log" <"$DIR/more"
+        done
+        # Readers go on.
+        t cdc-log read -q "$DIR/log" | cmp - "$DIR/in"
+        go_on "$SPAWNED"
+        is said "" "$(cat "$DIR/err")"
+        t cdc-log verify -q "$DIR/copy" >/dev/null
+        t cdc-log read -q "$DIR/copy" | cmp - "$DIR/in"
+    done
+    t cdc-log append -q "$DIR/log" <"$DIR/more"
+    # And the other way round.
+    stop_at rename 1 cdc-log compact -q "$DIR/log" 2>"$DIR/err"
+    rm -rf "$DIR/copy"
+    run -75 --separate-stderr t cdc-log repair -q "$DIR/log" "$DIR/copy"
+    go_on "$SPAWNED"
+}
+@test "prove: a log that is trimmed meanwhile is no internal error" {
+    trimmable
+    local n count status
+    openssl genpkey -algorithm ed25519 -out "$DIR/key" 2>/dev/null
+    chmod 600 "$DIR/key"
+    t cdc-log verify -q --checkpoint-to "$DIR/kept" --sign "$DIR/key" "$DIR/log" >"$DIR/given"
+    count=$(calls cdc-log prove -q --checkpoint "$DIR/kept" "$DIR/log" "$(sed -n 99p "$DIR/in" | jq -r .pos)")
+    for n in $(FAULT_PLACES=24 places "$count"); do
+        again
+        stop_at any "$n" cdc-log prove -q --checkpoint "$DIR/kept" "$DIR/log" "$(sed -n 99p "$DIR/in" | jq -r .pos)" >"$DIR/out" 2>"$DIR/err"
+        t cdc-log trim -q --retain-bytes 1 "$DIR/log"
+        status=0
+        go_on "$SPAWNED" || status=$?
+        case $status in 0 | 75 | 79) ;; *) fail "stopped at call $n: exit status $status: $(cat "$DIR/err")" ;; esac
+    done
+}

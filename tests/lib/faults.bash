@@ -8,7 +8,7 @@
 #
 # A run with a fault must end with a status that the fault can mean, and after one more run without it, all must be there.
 
-FAULT_KINDS=(read write sync rename open connect memory)
+FAULT_KINDS=(read write sync rename open connect memory remove look lock any)
 # At most so many places of each kind, evenly spread: all of them where there are fewer.
 FAULT_PLACES=${CDC_FAULT_PLACES:-8}
 FAULTS=$CDC_BUILD/tests/faults.so

@@ -4,7 +4,8 @@
  *
  *   FAULTS_COUNTS=FILE   how often each kind of call was made is kept in FILE (see struct counts): a first run without a
  *                        fault tells how many places there are
- *   FAULTS_CALL=KIND     read, write, sync, rename, open, connect or memory: the kind that goes wrong ...
+ *   FAULTS_CALL=KIND     read, write, sync, rename, open, connect or memory: the kind that goes wrong; to stop at, or be killed at,
+ *                        also remove, look (whether a file is there, what a folder has), lock, and any of all these but memory ...
  *   FAULTS_AT=N          ... at its Nth call, counted from 1
  *   FAULTS_HOW=error     it fails, once, with what a disk or a peer would say (the default)
  *              short     half of it is done (read and write)
@@ -34,6 +35,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,8 +43,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { READ, WRITE, SYNC, RENAME, OPEN, CONNECT, MEMORY, KINDS };
-static const char *const kind_names[KINDS] = {"read", "write", "sync", "rename", "open", "connect", "memory"};
+enum kind { READ, WRITE, SYNC, RENAME, OPEN, CONNECT, MEMORY, REMOVE, LOOK, LOCK, ANY, KINDS };
+static const char *const kind_names[KINDS] = {"read",   "write",  "sync", "rename", "open", "connect",
+                                              "memory", "remove", "look", "lock",   "any"};
 
 /* The file of FAULTS_COUNTS, mapped: so it is right also when the process is killed. */
 struct counts {
@@ -117,7 +120,8 @@ static void tell_where(void)
 static bool due(enum kind kind)
 {
     unsigned long long n = atomic_fetch_add(&counts->calls[kind], 1) + 1;
-    if ((int)kind != fault_kind || n != fault_at)
+    unsigned long long all = kind == MEMORY ? 0 : atomic_fetch_add(&counts->calls[ANY], 1) + 1;
+    if (fault_kind == ANY ? all != fault_at : (int)kind != fault_kind || n != fault_at)
         return false;
     if (fault_how == KILL)
         kill(getpid(), SIGKILL);
@@ -514,6 +518,102 @@ int renameat(int from_folder, const char *from, int to_folder, const char *to)
 int rename(const char *from, const char *to)
 {
     return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+/* ---- Where a process stops, or is killed, and none of these fails ---- */
+
+int unlinkat(int folder, const char *path, int flags)
+{
+    (void)due(REMOVE);
+    return (int)syscall(SYS_unlinkat, folder, path, flags);
+}
+
+int unlink(const char *path)
+{
+    return unlinkat(AT_FDCWD, path, 0);
+}
+
+int fstatat(int folder, const char *path, struct stat *st, int flags)
+{
+    (void)due(LOOK);
+    return (int)syscall(SYS_newfstatat, folder, path, st, flags);
+}
+
+int stat(const char *path, struct stat *st)
+{
+    return fstatat(AT_FDCWD, path, st, 0);
+}
+
+int lstat(const char *path, struct stat *st)
+{
+    return fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
+/* The same call, with and without the 64 in its name. */
+int fstatat64(int folder, const char *path, struct stat64 *st, int flags)
+{
+    (void)due(LOOK);
+    return (int)syscall(SYS_newfstatat, folder, path, st, flags);
+}
+
+int stat64(const char *path, struct stat64 *st)
+{
+    return fstatat64(AT_FDCWD, path, st, 0);
+}
+
+int faccessat(int folder, const char *path, int mode, int flags)
+{
+    static int (*real)(int, const char *, int, int);
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "faccessat");
+    (void)due(LOOK);
+    return real(folder, path, mode, flags);
+}
+
+struct dirent *readdir(DIR *dir)
+{
+    static struct dirent *(*real)(DIR *);
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "readdir");
+    (void)due(LOOK);
+    return real(dir);
+}
+
+/* x86-64 and arm64 have one form of it. */
+struct dirent64 *readdir64(DIR *dir)
+{
+    return (struct dirent64 *)(void *)readdir(dir);
+}
+
+int flock(int fd, int how)
+{
+    (void)due(LOCK);
+    return (int)syscall(SYS_flock, fd, how);
+}
+
+static int fcntl_call(int fd, int command, void *argument)
+{
+    if (command == F_OFD_SETLK || command == F_OFD_SETLKW || command == F_OFD_GETLK)
+        (void)due(LOCK);
+    return (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
+#define ARGUMENT_OF(command, argument)                                                                                 \
+    va_list list;                                                                                                      \
+    va_start(list, command);                                                                                           \
+    void *argument = va_arg(list, void *);                                                                             \
+    va_end(list);
+
+int fcntl(int fd, int command, ...)
+{
+    ARGUMENT_OF(command, argument)
+    return fcntl_call(fd, command, argument);
+}
+
+int fcntl64(int fd, int command, ...)
+{
+    ARGUMENT_OF(command, argument)
+    return fcntl_call(fd, command, argument);
 }
 
 /* ---- open, and memory ---- */

@@ -14,6 +14,7 @@
 #define RECORDS_IN_MEMORY ((size_t)1 << 16) /* with a spool; those after it are mapped */
 #define TOO_LONG 3
 #define FLUSH_MS 5000
+#define WHOLE_MS 200 /* no topic is removed and made again in less */
 
 /* -- taking in --------------------------------------------------------------------- */
 
@@ -414,10 +415,27 @@ static enum outcome begin(struct kafka_sink *sink, struct cdc_error *error)
     return STORED;
 }
 
+/* A topic of lines that was made again is found out before it has any: killed after that, the next run would take it for the one that it
+ * was. Not where it had all a moment ago. */
+static enum outcome look_before(struct kafka_sink *sink, struct cdc_error *error)
+{
+    int64_t now = cdc_clock_ms();
+
+    if (sink->log_topic == NULL || sink->produced > 0 || now - sink->whole_ms < WHOLE_MS)
+        return STORED;
+    if (kafka_lost_look(sink, false, error) != 0)
+        return FAILED;
+    sink->whole_ms = now;
+    return STORED;
+}
+
 /* Those of [produced..up_to). */
 static enum outcome produce_to(struct kafka_sink *sink, size_t up_to, struct cdc_error *error)
 {
-    enum outcome outcome = sink->produced < up_to ? begin(sink, error) : STORED;
+    enum outcome outcome = sink->produced < up_to ? look_before(sink, error) : STORED;
+
+    if (outcome == STORED && sink->produced < up_to)
+        outcome = begin(sink, error);
     size_t sent = 0;
 
     while (outcome == STORED && sink->produced < up_to) {
@@ -825,6 +843,7 @@ int kafka_batch_commit(struct kafka_sink *sink, struct cdc_error *error)
     }
     cdc_retry_success(&sink->retry);
     sink->too_long = 0;
+    sink->whole_ms = cdc_clock_ms();
     claims_stored(sink);
     kafka_ends_stored(sink);
     empty(sink);

@@ -172,6 +172,7 @@ struct kafka_sink {
     int64_t read_next;             /* in the topic of positions; -1: its beginning */
     struct kafka_topic *looked_at; /* by kafka_lost_tick, in turn */
     int64_t next_look;
+    int64_t whole_ms; /* of a topic of lines: when it was known to have all of them */
     struct cdc_format_writer *writer;
     struct cdc_buf scratch, key, old_key, text, position;
     bool told_truncate, told_message, told_ddl, told_unchanged, told_compression;

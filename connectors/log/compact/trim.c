@@ -24,7 +24,7 @@ struct trimming {
     uint64_t base; /* up to where one stands for the lines */
     uint64_t end;
     int64_t now;
-    bool warned;
+    bool warned, quiet; /* quiet: it is only looked, and nobody told */
 };
 
 /* -- which segments go ------------------------------------------------------------------------- */
@@ -79,6 +79,8 @@ static void tell_held(struct trimming *trimming, const struct log_segment *segme
     const struct log_reader *reader = slowest(trimming);
     const struct cdc_log *log = trimming->settings->log;
 
+    if (trimming->quiet)
+        return;
     trimming->counts->held_segments++;
     trimming->counts->held_bytes += segment->end - segment->start;
     if (trimming->warned)
@@ -99,6 +101,8 @@ static void tell_lost(const struct trimming *trimming, const struct log_segment 
 {
     const struct cdc_log *log = trimming->settings->log;
 
+    if (trimming->quiet)
+        return;
     for (size_t i = 0; i < trimming->readers.n && trimming->readers.items[i].byte < segment->end; i++)
         cdc_log_write(log, CDC_LOG_ERROR,
                       "the log \"%s\" is larger than --retain-hard: lines that reader \"%s\" has not read are removed",
@@ -133,20 +137,22 @@ static size_t choose(struct trimming *trimming)
     return n;
 }
 
-/* Once the lines are gone, nothing else has their rows: a base that stands for them is read before. A damaged one stands for none. */
-static size_t choose_by_good_base(struct trimming *trimming)
+/* Once the lines are gone, nothing else has their rows: a base that stands for them is read before. A damaged one stands for none. How many
+ * may go at most. */
+static size_t check_base(struct trimming *trimming)
 {
-    size_t n = choose(trimming);
     struct cdc_error why = {0};
 
-    if (n == 0 || trimming->base == 0 || log_base_check(&trimming->folder, trimming->base, &why) == 0)
-        return n;
-    cdc_log_write(trimming->settings->log, CDC_LOG_ERROR, "base-%020" PRIu64 " of the log \"%s\": %s", trimming->base,
-                  trimming->folder.path, why.text);
-    trimming->base = 0;
-    trimming->counts->held_segments = 0;
-    trimming->counts->held_bytes = 0;
-    return choose(trimming);
+    trimming->quiet = true;
+    size_t n = choose(trimming);
+    if (n > 0 && trimming->base > 0 && log_base_check(&trimming->folder, trimming->base, &why) != 0) {
+        cdc_log_write(trimming->settings->log, CDC_LOG_ERROR, "base-%020" PRIu64 " of the log \"%s\": %s",
+                      trimming->base, trimming->folder.path, why.text);
+        trimming->base = 0;
+        n = choose(trimming);
+    }
+    trimming->quiet = false;
+    return n;
 }
 
 /* -- a reader that falls behind ------------------------------------------------------------------ */
@@ -186,31 +192,45 @@ static int remove_files(const struct log_folder *folder, uint64_t begin, struct 
     return result;
 }
 
-static int run(struct trimming *trimming, struct cdc_error *error)
+/* The log begins after those that go. 0 or -1 */
+static int set_begin(struct trimming *trimming, size_t most, struct cdc_error *error)
+{
+    const struct log_segment *segments = trimming->folder.segments;
+
+    log_readers_free(&trimming->readers);
+    if (log_readers_list(&trimming->readers, &trimming->folder, error) != 0)
+        return -1;
+    size_t n = choose(trimming);
+    n = n < most ? n : most; /* a reader may have moved on, past what nobody has checked the base for */
+    warn_near(trimming, trimming->settings->retain_hard, "--retain-hard");
+    warn_near(trimming, trimming->settings->retain_bytes, "--retain-bytes");
+    for (size_t i = 0; i < n; i++) {
+        trimming->counts->segments++;
+        trimming->counts->bytes += segments[i].end - segments[i].start;
+    }
+    return n > 0 ? log_begin_write(&trimming->folder, segments[n].start, error) : 0;
+}
+
+static int run(struct trimming *trimming, int lock, struct cdc_error *error)
 {
     struct log_folder *folder = &trimming->folder;
     uint64_t begin, head;
 
     if (log_folder_list(folder, error) != 0 || log_folder_limit(folder, &trimming->end, &head, error) != 0 ||
-        log_readers_list(&trimming->readers, folder, error) != 0 || log_begin_read(folder, &begin, error) != 0)
+        log_readers_list(&trimming->readers, folder, error) != 0)
         return -1;
     /* Segments that have come since it was listed are after those that may go. */
     if (trimming->end < log_folder_begin(folder))
         trimming->end = log_folder_begin(folder);
     trimming->base = folder->n_bases > 0 ? folder->bases[folder->n_bases - 1] : 0;
     trimming->now = trimming->settings->now != 0 ? trimming->settings->now : now_ms();
-    size_t n = choose_by_good_base(trimming);
-    warn_near(trimming, trimming->settings->retain_hard, "--retain-hard");
-    warn_near(trimming, trimming->settings->retain_bytes, "--retain-bytes");
-    for (size_t i = 0; i < n; i++) {
-        trimming->counts->segments++;
-        trimming->counts->bytes += folder->segments[i].end - folder->segments[i].start;
-    }
-    if (n > 0) {
-        begin = folder->segments[n].start;
-        if (log_begin_write(folder, begin, error) != 0)
-            return -1;
-    }
+    size_t most = check_base(trimming);
+    if (!log_moment_begin(lock, true))
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "a reader of the log \"%s\" is about to begin", folder->path);
+    int result = set_begin(trimming, most, error);
+    log_moment_end(lock);
+    if (result != 0 || log_begin_read(folder, &begin, error) != 0)
+        return -1;
     return begin > 0 ? remove_files(folder, begin, error) : 0;
 }
 
@@ -222,7 +242,7 @@ int log_trim(const struct log_trim_settings *settings, struct log_trim_counts *c
     *counts = (struct log_trim_counts){.segments = 0};
     if (log_folder_open(&trimming.folder, settings->path, error) == 0 &&
         (lock = log_lock(&trimming.folder, LOG_LOCK_MAINTAIN, error)) >= 0)
-        result = run(&trimming, error);
+        result = run(&trimming, lock, error);
     log_readers_free(&trimming.readers);
     log_folder_close(&trimming.folder);
     if (lock >= 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "connectors/log/file/crc32c.h"
@@ -105,14 +106,19 @@ static struct flock whole_file(void)
 
 static int lock_failed(const struct log_folder *folder, const char *name, int fd, struct cdc_error *error)
 {
+    struct flock other = whole_file();
     int number = errno;
 
+    bool is_shared = fcntl(fd, F_OFD_GETLK, &other) == 0 && other.l_type == F_RDLCK;
     close(fd);
     errno = number;
     if (number != EAGAIN && number != EACCES)
         return log_file_error(folder, "lock", name, error);
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "another process %s the log \"%s\"",
-                  strcmp(name, LOG_LOCK_APPEND) == 0 ? "appends to" : "maintains", folder->path);
+                  is_shared                            ? "repairs"
+                  : strcmp(name, LOG_LOCK_APPEND) == 0 ? "appends to"
+                                                       : "maintains",
+                  folder->path);
     return -1;
 }
 
@@ -126,9 +132,30 @@ int log_lock(const struct log_folder *folder, const char *name, struct cdc_error
     return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? fd : lock_failed(folder, name, fd, error);
 }
 
+/* Who may not write to the folder makes no lock file, and where there is none nobody has it. */
+int log_lock_share(const struct log_folder *folder, const char *name, int *lock, struct cdc_error *error)
+{
+    struct flock shared = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    struct cdc_error why = {0};
+
+    *lock = log_file_open(folder, name, O_RDONLY | O_CREAT, &why);
+    if (*lock < 0 && faccessat(folder->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+        return 0;
+    if (*lock < 0) {
+        *error = why;
+        return -1;
+    }
+    if (fcntl(*lock, F_OFD_SETLK, &shared) == 0)
+        return 0;
+    int fd = *lock;
+    *lock = -1;
+    return lock_failed(folder, name, fd, error);
+}
+
+/* A lock that is shared is none of a writer. */
 int log_lock_is_held(const struct log_folder *folder, const char *name, struct cdc_error *error)
 {
-    struct flock lock = whole_file();
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
     struct cdc_error ignored = {0};
     int fd = log_file_open(folder, name, O_RDONLY, &ignored);
 
@@ -139,6 +166,37 @@ int log_lock_is_held(const struct log_folder *folder, const char *name, struct c
     int result = fcntl(fd, F_OFD_GETLK, &lock);
     close(fd);
     return result != 0 ? log_file_error(folder, "ask the lock of", name, error) : lock.l_type != F_UNLCK;
+}
+
+#define MOMENT_TRIES 500
+#define MOMENT_PAUSE_NS 10000000L
+
+bool log_moment_begin(int lock, bool alone)
+{
+    for (int i = 0; i < MOMENT_TRIES; i++) {
+        if (flock(lock, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = MOMENT_PAUSE_NS}, NULL);
+    }
+    return false;
+}
+
+void log_moment_end(int lock)
+{
+    (void)flock(lock, LOCK_UN);
+}
+
+void log_moment_pass(const struct log_folder *folder)
+{
+    struct cdc_error ignored = {0};
+    int fd = log_file_open(folder, LOG_LOCK_MAINTAIN, O_RDONLY, &ignored);
+
+    if (fd < 0)
+        return;
+    (void)log_moment_begin(fd, false);
+    close(fd);
 }
 
 /* -- head --------------------------------------------------------------------- */

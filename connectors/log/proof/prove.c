@@ -108,18 +108,24 @@ static int check(struct log_audit *audit, const struct search *search, struct cd
     return cdc_error_set(error, CDC_EXIT_INTERNAL, "the proof does not lead to the root of the checkpoint");
 }
 
+static int check_begin(const struct log_checkpoint *checkpoint, uint64_t begin, struct cdc_error *error)
+{
+    if (begin == checkpoint->start)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_LOST, "the log begins at byte %" PRIu64 ", the checkpoint's tree at byte %" PRIu64,
+                  begin, checkpoint->start);
+    return cdc_error_hint(error, "lines were trimmed since; make a new checkpoint");
+}
+
 static int run(struct log_audit *audit, struct search *search, struct cdc_span note, struct cdc_buf *proof,
                struct cdc_error *error)
 {
     const struct log_checkpoint *checkpoint = search->checkpoint;
 
-    if (log_folder_begin(audit->folder) != checkpoint->start) {
-        cdc_error_set(error, CDC_EXIT_LOST,
-                      "the log begins at byte %" PRIu64 ", the checkpoint's tree at byte %" PRIu64,
-                      log_folder_begin(audit->folder), checkpoint->start);
-        return cdc_error_hint(error, "lines were trimmed since; make a new checkpoint");
-    }
-    if (log_audit_run(audit, error) != 0)
+    if (check_begin(checkpoint, log_folder_begin(audit->folder), error) != 0 || log_audit_run(audit, error) != 0)
+        return -1;
+    /* Retention may have removed lines since. */
+    if (check_begin(checkpoint, audit->state.begin, error) != 0)
         return -1;
     if (!search->found) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "no line before the checkpoint %s %s",

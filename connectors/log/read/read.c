@@ -113,6 +113,35 @@ static int check_end(struct log_read *read, struct cdc_error *error)
         error, "in a copy that was made while the log was written, remove the file \"head\"; else it is damaged");
 }
 
+static bool has_place(const struct cdc_offset *kept)
+{
+    return kept != NULL && kept->pos[0] != '\0';
+}
+
+/* A registered reader that is new holds all of the log until it is known where it begins, and with a base until that is stored. */
+static int hold_all(struct log_read *read, struct cdc_error *error)
+{
+    struct cdc_offset_file *offsets = read->settings->offsets;
+    char none[] = "";
+    const struct cdc_offset nowhere = {.pos = none};
+
+    if (!read->settings->registered || has_place(cdc_offset_file_get(offsets, LOG_READ_NAME)))
+        return 0;
+    if (cdc_offset_file_set(offsets, LOG_READ_NAME, &nowhere, error) != 0 || cdc_offset_file_save(offsets, error) != 0)
+        return -1;
+    log_moment_pass(&read->folder);
+    return 0;
+}
+
+/* One that was refused is none. */
+static void give_up_hold(struct log_read *read)
+{
+    struct cdc_offset_file *offsets = read->settings->offsets;
+
+    if (read->settings->registered && !has_place(cdc_offset_file_get(offsets, LOG_READ_NAME)))
+        cdc_offset_file_withdraw(offsets);
+}
+
 /* The place where this run began holds retention from now on. */
 static int register_start(struct log_read *read, uint64_t byte, struct cdc_error *error)
 {
@@ -121,7 +150,7 @@ static int register_start(struct log_read *read, uint64_t byte, struct cdc_error
     unsigned char chain[LOG_HASH];
     char pos[LOG_DIGITS + 1];
 
-    if (!read->settings->registered || (kept != NULL && kept->pos[0] != '\0'))
+    if (!read->settings->registered || has_place(kept))
         return 0;
     int found = log_chain_at(&read->folder, byte, chain, error);
     if (found < 0)
@@ -183,9 +212,8 @@ static int take_schemas(struct log_read *read, uint64_t byte, struct cdc_error *
     return result == 0 && read->schemas.failed ? cdc_error_memory(error) : result;
 }
 
-static int connect_op(void *source, const struct cdc_offset *from, struct cdc_error *error)
+static int begin(struct log_read *read, const struct cdc_offset *from, struct cdc_error *error)
 {
-    struct log_read *read = source;
     uint64_t byte;
     bool base;
 
@@ -212,6 +240,39 @@ static int connect_op(void *source, const struct cdc_offset *from, struct cdc_er
     return 0;
 }
 
+#define BEGIN_TRIES 10
+
+/* Retention may remove lines while it is looked where to begin, and nothing was given out yet: then that is looked for again. What was found
+ * may be after lines that were meant, as segments that go meanwhile are passed over. */
+static bool has_moved(const struct log_read *read)
+{
+    uint64_t begin;
+
+    return log_begin_read(&read->folder, &begin, NULL) == 0 && begin > log_folder_begin(&read->folder);
+}
+
+static int connect_op(void *source, const struct cdc_offset *from, struct cdc_error *error)
+{
+    struct log_read *read = source;
+
+    if (hold_all(read, error) != 0)
+        return -1;
+    for (int i = 1;; i++) {
+        struct cdc_error why = {0};
+        bool found = begin(read, from, &why) == 0;
+        bool again = (found ? !read->settings->registered && !has_place(from) : why.status == CDC_EXIT_LOST) &&
+                     i < BEGIN_TRIES && has_moved(read);
+        if (found && !again)
+            return 0;
+        disconnect(read);
+        if (again)
+            continue;
+        give_up_hold(read);
+        *error = why;
+        return -1;
+    }
+}
+
 /* -- reading -------------------------------------------------------------------------- */
 
 static int read_base(struct log_read *read, struct cdc_buf *out, struct cdc_error *error)
@@ -226,8 +287,6 @@ static int read_base(struct log_read *read, struct cdc_buf *out, struct cdc_erro
     int known = log_chain_at(&read->folder, base->end, chain, error);
     if (known == 1)
         known = read_note_place(read, base->end, base->at, chain, false, error);
-    if (known == 0)
-        known = register_start(read, base->end, error);
     log_base_close(read->base);
     read->base = NULL;
     return known < 0 ? -1 : 1;

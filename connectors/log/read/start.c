@@ -3,6 +3,8 @@
  * place that this one needs; else where it is told to. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "connectors/log/read/internal.h"
 #include <cdc/json.h>
@@ -206,6 +208,53 @@ static int find_pos(struct log_read *read, const char *pos, uint64_t *byte, stru
     return result < 0 ? -1 : 0;
 }
 
+/* Lines that are meant as well were removed, or may have been: what is left would pass for all of them. */
+static int lacks_lines(const struct log_read *read, const char *from, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_LOST,
+                  "lines from \"%s\" on were removed by retention: the log \"%s\" begins at byte %" PRIu64, from,
+                  read->folder.path, log_folder_begin(&read->folder));
+    return cdc_error_hint(error, "--from=base has the newest line of each row; --from=earliest takes what is left");
+}
+
+struct removal {
+    const char *pos;
+    char *lost; /* a source whose lines from pos on are not all there */
+    bool kept;  /* those of some source are */
+};
+
+static int look_at_source(void *context, const char *name, const struct cdc_offset *before, struct cdc_error *error)
+{
+    struct removal *removal = context;
+
+    if (strcmp(before->pos, removal->pos) <= 0)
+        removal->kept = true;
+    else if (removal->lost == NULL && (removal->lost = strdup(name)) == NULL)
+        return cdc_error_memory(error);
+    return 0;
+}
+
+/* Are lines after the position from before the first segment? Where not of all sources, one of the others may be the one that is meant. */
+static int check_pos(struct log_read *read, const char *pos, struct cdc_error *error)
+{
+    uint64_t begin = log_folder_begin(&read->folder);
+    struct removal removal = {.pos = pos};
+    struct cdc_buf text = CDC_BUF_INIT;
+    struct cdc_span at;
+    int result = begin > 0 ? log_find_positions(&read->folder, begin, &text, &at, error) : 0;
+
+    if (result > 0)
+        result = log_at_each(at, look_at_source, &removal, error);
+    if (result >= 0 && removal.lost != NULL && removal.kept)
+        cdc_log_write(read->settings->log, CDC_LOG_WARNING,
+                      "lines of source \"%s\" from \"%s\" on were removed by retention", removal.lost, pos);
+    else if (result >= 0 && removal.lost != NULL)
+        result = lacks_lines(read, pos, error);
+    free(removal.lost);
+    cdc_buf_free(&text);
+    return result < 0 ? -1 : 0;
+}
+
 /* @BYTE may be anywhere: the next line is meant. */
 static int find_line(struct log_read *read, uint64_t wanted, uint64_t *byte, struct cdc_error *error)
 {
@@ -253,10 +302,13 @@ static int find_given(struct log_read *read, const char *from, uint64_t *byte, b
     if (from[0] == '@')
         return parse_byte(from + 1, &wanted) ? find_line(read, wanted, byte, error) : -1;
     if (!read_is_time(from, &ms))
-        return find_pos(read, from, byte, error);
+        return check_pos(read, from, error) == 0 ? find_pos(read, from, byte, error) : -1;
     int found = log_find_time(folder, ms, byte, error);
     if (found == 0)
         *byte = read_log_end(read);
+    /* Nobody knows when what was before the first line that is left was appended, but that it was before now. */
+    if (found >= 0 && *byte > 0 && *byte == log_folder_begin(folder) && ms <= (int64_t)time(NULL) * 1000)
+        return lacks_lines(read, from, error);
     return found < 0 ? -1 : 0;
 }
 

@@ -463,21 +463,12 @@ static int something_is_good(const struct repair *repair, struct cdc_error *erro
     return cdc_error_hint(error, "begin a new log; its lines have to come from a copy, or from the source");
 }
 
-static int run(struct repair *repair, struct cdc_error *error)
+static int copy(struct repair *repair, struct cdc_error *error)
 {
-    const struct log_repair_settings *settings = repair->settings;
     int lock = -1;
 
-    /* A writer would go on while it is copied. */
-    int held = log_folder_open(&repair->from, settings->path, error) == 0
-                   ? log_lock_is_held(&repair->from, LOG_LOCK_APPEND, error)
-                   : -1;
-    if (held != 0)
-        return held < 0 ? -1
-                        : cdc_error_set(error, CDC_EXIT_TEMPORARY, "another process appends to the log \"%s\"",
-                                        settings->path);
     if (log_folder_names(&repair->from, error) != 0 || leave_removed(repair, error) != 0 ||
-        log_folder_begin_copy(&repair->to, settings->to, &lock, error) != 0)
+        log_folder_begin_copy(&repair->to, repair->settings->to, &lock, error) != 0)
         return -1;
     int result = copy_segments(repair, error) == 0 && check_head(repair, error) == 0 &&
                          something_is_good(repair, error) == 0 && copy_bases(repair, error) == 0
@@ -488,6 +479,23 @@ static int run(struct repair *repair, struct cdc_error *error)
     if (result == 0)
         result = log_folder_sync(&repair->to, error);
     close(lock);
+    return result;
+}
+
+/* Nobody writes to the log, or maintains it, while it is copied: what changed meanwhile would pass for damage, or be half of it. */
+static int run(struct repair *repair, struct cdc_error *error)
+{
+    int append = -1, maintain = -1;
+    int result = log_folder_open(&repair->from, repair->settings->path, error) == 0 &&
+                         log_lock_share(&repair->from, LOG_LOCK_APPEND, &append, error) == 0 &&
+                         log_lock_share(&repair->from, LOG_LOCK_MAINTAIN, &maintain, error) == 0
+                     ? copy(repair, error)
+                     : -1;
+
+    if (append >= 0)
+        close(append);
+    if (maintain >= 0)
+        close(maintain);
     return result;
 }
 
