@@ -211,7 +211,7 @@ static int set_begin(struct trimming *trimming, size_t most, struct cdc_error *e
     return n > 0 ? log_begin_write(&trimming->folder, segments[n].start, error) : 0;
 }
 
-static int run(struct trimming *trimming, int lock, struct cdc_error *error)
+static int run(struct trimming *trimming, struct cdc_error *error)
 {
     struct log_folder *folder = &trimming->folder;
     uint64_t begin, head;
@@ -225,10 +225,11 @@ static int run(struct trimming *trimming, int lock, struct cdc_error *error)
     trimming->base = folder->n_bases > 0 ? folder->bases[folder->n_bases - 1] : 0;
     trimming->now = trimming->settings->now != 0 ? trimming->settings->now : now_ms();
     size_t most = check_base(trimming);
-    if (!log_moment_begin(lock, true))
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "a reader of the log \"%s\" is about to begin", folder->path);
+    int moment = log_moment_begin(folder, error);
+    if (moment < 0)
+        return -1;
     int result = set_begin(trimming, most, error);
-    log_moment_end(lock);
+    close(moment);
     if (result != 0 || log_begin_read(folder, &begin, error) != 0)
         return -1;
     return begin > 0 ? remove_files(folder, begin, error) : 0;
@@ -242,7 +243,7 @@ int log_trim(const struct log_trim_settings *settings, struct log_trim_counts *c
     *counts = (struct log_trim_counts){.segments = 0};
     if (log_folder_open(&trimming.folder, settings->path, error) == 0 &&
         (lock = log_lock(&trimming.folder, LOG_LOCK_MAINTAIN, error)) >= 0)
-        result = run(&trimming, lock, error);
+        result = run(&trimming, error);
     log_readers_free(&trimming.readers);
     log_folder_close(&trimming.folder);
     if (lock >= 0)

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -171,31 +170,38 @@ int log_lock_is_held(const struct log_folder *folder, const char *name, struct c
 #define MOMENT_TRIES 500
 #define MOMENT_PAUSE_NS 10000000L
 
-bool log_moment_begin(int lock, bool alone)
+static int wait_for_moment(int fd, short type)
 {
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
+
     for (int i = 0; i < MOMENT_TRIES; i++) {
-        if (flock(lock, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
-            return true;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return false;
+        if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+            return 0;
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+            return -1;
         nanosleep(&(struct timespec){.tv_nsec = MOMENT_PAUSE_NS}, NULL);
     }
-    return false;
+    return -1;
 }
 
-void log_moment_end(int lock)
+int log_moment_begin(const struct log_folder *folder, struct cdc_error *error)
 {
-    (void)flock(lock, LOCK_UN);
+    int fd = log_file_open(folder, LOG_LOCK_BEGIN, O_RDWR | O_CREAT, error);
+
+    if (fd < 0 || wait_for_moment(fd, F_WRLCK) == 0)
+        return fd;
+    close(fd);
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "a reader of the log \"%s\" is about to begin", folder->path);
 }
 
 void log_moment_pass(const struct log_folder *folder)
 {
     struct cdc_error ignored = {0};
-    int fd = log_file_open(folder, LOG_LOCK_MAINTAIN, O_RDONLY, &ignored);
+    int fd = log_file_open(folder, LOG_LOCK_BEGIN, O_RDONLY, &ignored);
 
     if (fd < 0)
-        return;
-    (void)log_moment_begin(fd, false);
+        return; /* nothing was ever trimmed */
+    (void)wait_for_moment(fd, F_RDLCK);
     close(fd);
 }
 

@@ -77,9 +77,10 @@ int log_folder_next(const struct log_folder *folder, DIR *dir, const char **name
 /* Makes NAME what NAME.tmp is, durably: fsync of it was done. 0 or -1. */
 int log_file_rename(const struct log_folder *folder, const char *temporary, const char *name, struct cdc_error *error);
 
-/* -- locks: the files "lock" (append) and "lock.maint" (whatever touches sealed segments) -- */
+/* -- locks: the files "lock" (append), "lock.maint" (whatever touches sealed segments) and "lock.begin" (log_moment_begin) -- */
 #define LOG_LOCK_APPEND "lock"
 #define LOG_LOCK_MAINTAIN "lock.maint"
+#define LOG_LOCK_BEGIN "lock.begin"
 /* Holds it until the descriptor is closed, or the process has gone. The descriptor, or -1: TEMPORARY when another has it. */
 int log_lock(const struct log_folder *folder, const char *name, struct cdc_error *error);
 /* Nobody takes it meanwhile, and who only reads may have it so, any number at a time. *lock -1: there is no such file, and none can be
@@ -87,11 +88,10 @@ int log_lock(const struct log_folder *folder, const char *name, struct cdc_error
 int log_lock_share(const struct log_folder *folder, const char *name, int *lock, struct cdc_error *error);
 /* Is a writer alive? It is only asked, and takes no lock, not even for a moment. 1, 0 or -1. */
 int log_lock_is_held(const struct log_folder *folder, const char *name, struct cdc_error *error);
-/* Retention looks which readers there are, and says where the log begins: both in one moment, alone, for which `lock` is a descriptor of
- * "lock.maint". A reader that registers passes it by once its file is there: what he finds of the log then, retention keeps for him. false:
- * after five seconds somebody still has it. */
-bool log_moment_begin(int lock, bool alone);
-void log_moment_end(int lock);
+/* Retention looks which readers there are, and says where the log begins: both in one moment, alone, until the descriptor is closed. -1:
+ * TEMPORARY after five seconds. A reader that registers passes that moment by once its own file is there: what it finds of the log then,
+ * retention keeps for it. */
+int log_moment_begin(const struct log_folder *folder, struct cdc_error *error);
 void log_moment_pass(const struct log_folder *folder);
 
 /* -- head: the durable end, 8 bytes little-endian and their CRC-32C -- */
