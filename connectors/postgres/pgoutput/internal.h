@@ -207,7 +207,7 @@ int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_tabl
                         struct cdc_error *error);
 /* Composite types may have been altered: those that tables have are described anew at the next change. */
 void pg_relations_composites_due(struct pg_relations *relations);
-/* A line that is not of the log has described that table so: where the log describes it otherwise, that is to be told once more. */
+/* pgoutput_described(). */
 void pg_relations_described(struct pg_relations *relations, const struct pg_table *now);
 /* All tables of that name. */
 void pg_relations_set_stale(struct pg_relations *relations, const char *schema, const char *name);

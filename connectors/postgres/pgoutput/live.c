@@ -311,7 +311,6 @@ static void schema_line(struct pg_live_lines *lines, struct cdc_buf *out)
     struct cdc_buf pos = {text, 0, sizeof text, false};
     append_pos(lines, &pos);
     pg_table_schema_line(out, lines->table, cdc_span(text, pos.len), lines->lsn, lines->ts_ms);
-    pg_relations_described(&lines->decoder->relations, lines->table);
 }
 
 void pg_live_begin_lines(struct pg_live_lines *lines, struct cdc_buf *out)

@@ -615,6 +615,11 @@ void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char
     pg_relations_set_stale(&decoder->relations, schema, name);
 }
 
+void pgoutput_described(struct pgoutput *decoder, const struct pg_table *table)
+{
+    pg_relations_described(&decoder->relations, table);
+}
+
 void pgoutput_set_composites_due(struct pgoutput *decoder)
 {
     pg_relations_composites_due(&decoder->relations);

@@ -94,6 +94,9 @@ int pgoutput_set_rounds(struct pgoutput *decoder, const struct cdc_rounds *round
 int pgoutput_set_parts(struct pgoutput *decoder, struct cdc_span read, struct cdc_error *error);
 /* A table that will be read again: its changes are omitted from now on. */
 void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char *name);
+/* A schema line that is not of the log has described that table so: where the log describes it otherwise, the next change is told with
+ * its own. */
+void pgoutput_described(struct pgoutput *decoder, const struct pg_table *table);
 /* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after
  * that would be missing in its copy: of a row change that is both settings.needed is told. NULL: there is no such sink. */
 void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file);

@@ -228,6 +228,7 @@ struct pg_live_lines pg_piece_lines(struct pg_stream *stream)
 
 void pg_piece_lines_are_out(struct pg_stream *stream, const struct pg_live_lines *lines)
 {
+    pgoutput_described(stream->decoder, lines->table);
     stream->heal.after_round = lines->lsn;
     stream->last_line = cdc_clock_ms();
     if (lines->lsn > stream->boundary_lsn)
