@@ -502,8 +502,9 @@ goes_on_beside_lock() {
 @test "a database that takes no connections for a while: 69, which is tried again" {
     sql "create table $NAME.t (id int primary key)"
     DATABASE=postgres sql "alter database $DATABASE allow_connections false"
-    run -69 t pg-cdc --name "$NAME" -t "$NAME.t" --retry-max 0 --until now "$URL"
+    run t pg-cdc --name "$NAME" -t "$NAME.t" --retry-max 0 --until now "$URL"
     DATABASE=postgres sql "alter database $DATABASE allow_connections true"
+    is "status" 69 "$status"
     grep -q "not currently accepting connections" <<<"$output" || fail "$output"
     t pg-cdc --name "$NAME" -t "$NAME.t" --ack=stdout --until now "$URL"
 }

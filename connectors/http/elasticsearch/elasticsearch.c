@@ -256,10 +256,11 @@ static int check_alias(struct es_sink *sink, const struct cdc_event *event, stru
 
     if (table->alias_checked)
         return 0;
+    bool known = table->source.owned && es_index_ids_get(sink->index_ids, index) != NULL;
+    if (!known && es_alias_check(sink, event, index, error) != 0)
+        return -1;
     table->alias_checked = true;
-    if (table->source.owned && es_index_ids_get(sink->index_ids, index) != NULL)
-        return 0;
-    return es_alias_check(sink, event, index, error);
+    return 0;
 }
 
 /* The index belongs to the table from its first line on, whatever that is. */

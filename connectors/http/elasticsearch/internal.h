@@ -61,10 +61,9 @@ struct es_item {
     struct cdc_span base; /* the document that the index has, in the client's response; p NULL: none there */
     int64_t base_version;
     bool base_read;
-    bool
-        base_old; /* a moved row is not there under its new _id, or what is there is another one: look under the old one */
-    bool arrived; /* the row has not been under this _id before: inserted, or moved */
-    int64_t seq;  /* of its line */
+    bool base_old; /* a moved row is not under its new _id, or another one is: look under the old one */
+    bool arrived;  /* the row has not been under this _id before: inserted, or moved */
+    int64_t seq;   /* of its line */
     /* Before it leaves its old _id (twice.c): a document of the transaction, of before it, or it is known to be one of two. */
     enum es_look { ES_NO_LOOK, ES_LOOK_OTHER, ES_LOOK_OLDER, ES_IS_TWICE } look;
     enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE, ES_SENT_CREATE } sent; /* in the request in hand */

@@ -14,7 +14,7 @@
 #define RECORDS_IN_MEMORY ((size_t)1 << 16) /* with a spool; those after it are mapped */
 #define TOO_LONG 3
 #define FLUSH_MS 5000
-#define WHOLE_MS 200 /* no topic is removed and made again in less */
+#define WHOLE_MS 200 /* a topic that is removed and made again in less is found by its offsets alone */
 
 /* -- taking in --------------------------------------------------------------------- */
 

@@ -243,8 +243,8 @@ static int keeps_values(const struct my_decoder *decoder, const struct my_event_
     return other < 0 ? -1 : keeps && !other;
 }
 
-/* A column that goes, or is defined anew, may take with it a CHECK by which another one is JSON: b TEXT CHECK (json_valid(a)). That is rare, and
- * where nothing is known of the table, none is taken for one. 1, 0, -1 */
+/* A column that goes, or is defined anew, may take with it a CHECK by which another one is JSON: b TEXT CHECK (json_valid(a)). That is
+ * rare, and where nothing is known of the table, none is taken for one. 1, 0, -1 */
 static int keeps_json(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
                       const char *table, struct cdc_error *error)
 {

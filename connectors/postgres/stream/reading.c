@@ -11,7 +11,8 @@
  * their changes are withheld until their read begins. No order of the log is lost by that: the first piece is read once all
  * transactions have ended that were open or over when it was the table's turn, so it shows whatever was withheld before, and those that
  * come between are noted as for any piece. Nothing is held back in memory. The form that the catalogs show in the
- * transaction of the first piece is taken for the copy's with its lines; until all sinks have the last line the list says that the copy has another one.
+ * transaction of the first piece is taken for the copy's with its lines; until all sinks have the last line the list says that the
+ * copy has another one.
  *
  * A start that finds one which not all sinks have stored begins it anew, after the position of the foremost sink, and withholds the
  * table's changes until then: sinks may be anywhere in it, and take the table as it comes from the new first line on. */
